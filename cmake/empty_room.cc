@@ -1,0 +1,1 @@
+// A room without .cc files of its own; see room() in rooms.cmake.

@@ -1,0 +1,177 @@
+// core/raft/core.h: Raft consensus for one group, as a pure state machine.
+//
+// Contract. Feed one Input with step() (or propose()), then drain take_output() before the next
+// turn ends. The driver:
+//   1. journals Output::hard_state and Output::append in one batch, in the order of outputs, and
+//   when
+//      that batch is durable feeds Persisted{persist_id}; a failed write stops the node (rule 36);
+//   2. sends Output::messages whenever it likes: every message that depends on durable state is
+//   held
+//      back inside the core until its Persisted arrives (rules 1, 2, 7, 8, 45);
+//   3. applies Output::committed in order and feeds Applied;
+//   4. feeds Tick at least every 20 ms, with now constant within a turn.
+// step() is total: any input in any role, duplicated, reordered, late, or from an earlier life.
+//
+// Invariants, CHECKed in every build: (I1) applied <= commit <= last; (I2) at most one vote per
+// term; (I3) commits by counting only entries of the current term [3.6.2]; (I4) nothing at or below
+// commit is ever truncated; (I5) terms never go back; (I6) a leader only appends in its term.
+// Threading: none; one owner.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/prng.h"
+#include "core/raft/types.h"
+
+namespace asterias::raft {
+
+struct Config {
+    GroupId group;
+    ReplicaId self;
+    Membership membership;
+    Duration election_timeout_min = milliseconds(600);
+    Duration election_timeout_max = milliseconds(900);
+    Duration heartbeat_interval = milliseconds(100);
+    size_t append_bytes_max = 256 * 1024;  // payload of one AppendRequest (one entry may exceed it)
+    size_t inflight_messages_max = 128;    // unanswered AppendRequests per peer
+    size_t inflight_bytes_max = 16 * 1024 * 1024;     // their payload
+    size_t uncommitted_bytes_max = 64 * 1024 * 1024;  // propose() answers Overloaded above it
+};
+
+// What the journal and the engine still had. entries are contiguous, first one at log_start + 1.
+struct Recovered {
+    HardState hard_state;
+    LogIndex log_start;  // the last index that is compacted away; 0: none
+    Term log_start_term;
+    LogIndex applied;  // log_start <= applied; known committed
+    std::vector<Entry> entries;
+};
+
+using PersistId = TaggedCounter<struct PersistIdTag>;
+
+struct Tick {};
+struct Received {
+    Message message;
+};
+struct Persisted {
+    PersistId through;
+};
+struct Applied {
+    LogIndex through;
+};
+// The connection to this peer closed: voids "heard a leader" if it leads, and starts a pre-vote
+// within 50 ms (randomised); never shortens any other promise.
+struct PeerDisconnected {
+    NodeId peer;
+};
+// One linearizable read, or many that the driver batches under one context [6.4, rule 22].
+struct ReadRequested {
+    uint64_t context;
+};
+// Entries up to here are applied, durable in the engine and matched by everybody who may need them.
+struct Compact {
+    LogIndex through;
+};
+using Event =
+    std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested, Compact>;
+
+struct Input {
+    Instant now;
+    Event event;
+};
+
+// A read context was confirmed: this replica led, in its present term, at some time after the
+// request came in, and its log then held every entry committed by anybody.
+struct ReadConfirmed {
+    uint64_t context;
+};
+// Not leader (any more): ask elsewhere.
+struct ReadRefused {
+    uint64_t context;
+};
+
+struct RoleChange {
+    Role role;
+    Term term;
+    NodeId leader;  // 0: unknown
+    bool operator==(const RoleChange&) const = default;
+};
+
+struct Output {
+    std::optional<HardState> hard_state;
+    std::vector<Entry> append;  // the first may overwrite: everything at or above its index is void
+    PersistId persist_id;       // not 0 when one of the two above is there
+    std::vector<Message> messages;
+    std::vector<Entry> committed;
+    std::vector<ReadConfirmed> reads_confirmed;
+    std::vector<ReadRefused> reads_refused;
+    std::optional<RoleChange> role_change;  // the last one since the previous output
+
+    bool empty() const;
+};
+
+struct Accepted {
+    LogIndex index;
+    Term term;
+};
+struct NotLeader {
+    NodeId leader;  // 0: unknown
+};
+struct Overloaded {};
+using ProposeOutcome = std::variant<Accepted, NotLeader, Overloaded>;
+
+// What status, metrics and tests look at.
+struct Status {
+    Role role;
+    Term term;
+    NodeId leader;
+    LogIndex first, last, commit, applied;
+    size_t uncommitted_bytes;
+    struct Peer {
+        Member member;
+        LogIndex match;
+        LogIndex next;
+        bool recently_heard;
+    };
+    std::vector<Peer> peers;  // leaders only
+};
+
+class Core {
+public:
+    Core(Config config, Recovered recovered, Prng prng, Instant now);
+    ~Core();
+    Core(Core&&) noexcept;
+
+    void step(Input input);
+    // Leader only, and only once its own no-op is applied (rule 4); otherwise NotLeader.
+    ProposeOutcome propose(Instant now, EntryKind kind, Bytes payload);
+    [[nodiscard]] Output take_output();
+    bool has_output() const;
+
+    Role role() const;
+    Term term() const;
+    NodeId leader() const;
+    LogIndex commit() const;
+    LogIndex last_index() const;
+    // Leader whose no-op of this term is applied: may evaluate, propose and read.
+    bool ready_to_lead() const;
+    // The lowest match of all voters as this leader knows it; 0 when not leading.
+    LogIndex slowest_match() const;
+    Status status() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// One human formatter for logs, text tests and the simulator's trace.
+std::string describe(const Message& message);
+std::string describe(const Input& input);
+std::string describe(const Output& output);
+
+}  // namespace asterias::raft

@@ -1,0 +1,109 @@
+// journal/journal.h: the write-ahead log of one shard, shared by all of its Raft groups.
+//
+// Contract, asynchronous: append()/set_hard_state() collect into the current batch; at the turn end
+// (phase Sync) the batch is written and synced with one pwrite and one fdatasync; when it is
+// durable the observer hears on_persisted(batch). While one batch is in flight the next one
+// collects. A failed write or sync ends the node (Shard::fatal), never a retry (rule 36). Opening
+// replays every segment, verifies every record, and tells a torn tail (cut off; writing goes on in
+// a new segment) from damage (Errc::Corrupt naming file and offset), by rule 37
+// (docs/formats/journal.md).
+//
+// Invariants: (J1) what on_persisted covered is returned by the next open(), unless purged or
+// superseded; (J2) what a crash leaves of an uncovered batch is a prefix of its records per group
+// (the chain of previous entry crcs), never a later record without the earlier; (J3) a segment's
+// sequence number is never reused, so an old record in recycled space is never taken for a new one;
+// (J4) one writer.
+// Threading: one shard.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "port/disk.h"
+#include "port/shard.h"
+#include "wire/entry.h"
+
+namespace asterias::journal {
+
+using BatchId =
+    TaggedCounter<struct BatchIdTag>;  // rising by one per batch; per opening of a journal
+
+struct Options {
+    std::string directory;
+    ClusterId cluster;  // segments of another cluster or node are refused
+    NodeId node;
+    uint64_t segment_bytes = 64 * 1024 * 1024;
+    uint64_t slice_bytes_max = 1024 * 1024;  // larger entries are written in slices of this size
+    uint64_t retained_bytes_max = uint64_t{4} << 30;  // status says so above it
+};
+
+// The durable vote of one group (mirrors raft::HardState; the journal does not know the core).
+struct Vote {
+    Term term;
+    ReplicaId vote;
+    bool operator==(const Vote&) const = default;
+};
+
+struct RecoveredGroup {
+    Vote vote;
+    LogIndex purged_through;           // entries at or below were purged
+    std::vector<wire::Entry> entries;  // contiguous, ascending; above purged_through
+};
+
+struct Recovered {
+    std::map<GroupId, RecoveredGroup> groups;
+    uint64_t records = 0;
+    uint64_t bytes = 0;
+    bool torn_tail = false;  // the last segment ended in a record that was never covered by a sync
+};
+
+class Observer {
+public:
+    virtual ~Observer() = default;
+    // Every batch up to and including this one is durable.
+    virtual void on_persisted(BatchId through) = 0;
+};
+
+class Journal {
+public:
+    virtual ~Journal() = default;
+
+    // The batch that append() and set_hard_state() of this moment become part of.
+    virtual BatchId current_batch() const = 0;
+    // Entries are contiguous and ascending within a call. An index at or below an earlier one of
+    // the group supersedes that one and everything above it.
+    virtual void append(GroupId group, const std::vector<wire::Entry>& entries) = 0;
+    virtual void set_vote(GroupId group, Vote vote) = 0;
+    // Entries at or below `through` will not be asked for again. Space returns segment by segment.
+    virtual void purge(GroupId group, LogIndex through) = 0;
+
+    // The observer outlives the journal; set once, before the first append.
+    virtual void set_observer(Observer& observer) = 0;
+    // Writes out what was collected, then closes. Nothing may be appended afterwards.
+    virtual port::Task<> close() = 0;
+
+    struct Usage {
+        uint64_t segments = 0, bytes = 0;
+        Duration last_sync{};
+    };
+    virtual Usage usage() const = 0;
+};
+
+struct Opened {
+    std::unique_ptr<Journal> journal;
+    Recovered recovered;
+};
+
+// Opens or creates the journal in options.directory (which exists). Errors: Corrupt (damage;
+// nothing was changed on disk), Conflict (another cluster's or node's), Unsupported (format), Io,
+// NoSpace. `shard` and `registry` outlive the journal.
+port::Task<Result<Opened>> open(port::Shard& shard, Options options, Registry& registry, Log log);
+
+}  // namespace asterias::journal

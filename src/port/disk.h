@@ -1,0 +1,68 @@
+// port/disk.h: files, asynchronously. What a crash keeps: bytes covered by a completed sync;
+// directory entries covered by a completed sync_directory. Everything else may be there, wholly, in
+// part, torn at 512 bytes, in any order, or not at all. After a failed write or sync nothing about
+// the file is known: the caller stops the node (Shard::fatal), it never retries (reliability rule
+// 36). Paths are absolute or relative to the node's working directory, '/'-separated.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "port/task.h"
+
+namespace asterias::port {
+
+enum class Durability : unsigned char { Volatile, Synced };
+
+class File {
+public:
+    virtual ~File() = default;  // closes
+    // Writes the pieces one after another at `offset`; with Synced, completes when they (and every
+    // earlier write to this file) are durable. At most one write or sync of a file is in flight.
+    virtual Task<Result<void>> write(uint64_t offset, std::vector<Bytes> pieces,
+                                     Durability durability) = 0;
+    virtual Task<Result<void>> sync() = 0;
+    // Up to `count` bytes; fewer only at the end of the file.
+    virtual Task<Result<Bytes>> read(uint64_t offset, size_t count) = 0;
+    virtual Task<Result<uint64_t>> size() = 0;
+    // Zero-filled and synced up to `bytes`, so that later overwrites change no metadata.
+    virtual Task<Result<void>> preallocate(uint64_t bytes) = 0;
+};
+
+enum class OpenMode : unsigned char { Read, Write, Create /* fails if it exists */ };
+
+// Held while it lives; lost with the process.
+class FileLock {
+public:
+    virtual ~FileLock() = default;
+};
+
+struct Space {
+    uint64_t total = 0, available = 0;
+};
+
+class Disk {
+public:
+    virtual ~Disk() = default;
+    virtual Task<Result<std::unique_ptr<File>>> open(std::string path, OpenMode mode) = 0;
+    virtual Task<Result<void>> create_directories(std::string path) = 0;
+    virtual Task<Result<void>> remove(std::string path) = 0;
+    virtual Task<Result<void>> rename(std::string from, std::string to) = 0;
+    virtual Task<Result<void>> sync_directory(std::string path) = 0;
+    // Names of the entries, sorted.
+    virtual Task<Result<std::vector<std::string>>> list(std::string path) = 0;
+    virtual Task<Result<Space>> space(std::string path) = 0;
+    // Errors: Conflict when another process holds it.
+    virtual Result<std::unique_ptr<FileLock>> lock(std::string path) = 0;
+};
+
+// The whole of a small file (Errc::NotFound if it is not there), and its durable replacement by
+// write-aside, sync, rename, sync_directory.
+Task<Result<Bytes>> read_file(Disk& disk, std::string path);
+Task<Result<void>> replace_file(Disk& disk, std::string directory, std::string name, Bytes content);
+
+}  // namespace asterias::port

@@ -1,0 +1,101 @@
+// port/engine.h: the ordered key-value engine under the state of all groups of a node.
+// Contract (blueprint of the durability story; the conformance suite in engine/ checks both
+// implementations against it):
+//   - write() is atomic and volatile, and returns the batch's sequence number, rising by call
+//   order;
+//   - durable() is monotone; a crash leaves exactly the batches with Seq <= S for some S >=
+//   durable():
+//     a prefix of the writes, never a hole;
+//   - install() replaces a key span by prepared content together with its meta keys, atomically,
+//   and
+//     is durable on return;
+//   - a read returns the newest written value or reports corruption; it never guesses.
+// Hence the rule for the journal: an entry may be purged only when the applied index contained in
+// durable() is at or above it.
+// Threading: write, try_get, snapshot, durable and request_flush may be called from any shard.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "port/shard.h"
+#include "port/task.h"
+
+namespace asterias::port {
+
+using EngineSeq = TaggedCounter<struct EngineSeqTag>;  // 0: nothing written since opening
+
+class EngineBatch {
+public:
+    enum class Kind : uint8_t { Put, Delete, DeleteRange };
+    struct Op {
+        Kind kind;
+        Bytes key;    // DeleteRange: first key
+        Bytes value;  // DeleteRange: first key not deleted
+    };
+    void put(Bytes key, Bytes value) {
+        ops_.push_back({Kind::Put, std::move(key), std::move(value)});
+    }
+    void del(Bytes key) { ops_.push_back({Kind::Delete, std::move(key), {}}); }
+    void del_range(Bytes from, Bytes to) {
+        ops_.push_back({Kind::DeleteRange, std::move(from), std::move(to)});
+    }
+    const std::vector<Op>& ops() const { return ops_; }
+    bool empty() const { return ops_.empty(); }
+    void clear() { ops_.clear(); }
+
+private:
+    std::vector<Op> ops_;
+};
+
+struct KeyValue {
+    Bytes key, value;
+    bool operator==(const KeyValue&) const = default;
+};
+
+struct Absent {};
+struct WouldBlock {};  // not in memory: ask again with get()
+
+// A consistent, frozen view. Holding one costs disk space, not memory.
+class EngineSnapshot {
+public:
+    virtual ~EngineSnapshot() = default;
+    virtual Result<std::optional<Bytes>> get(std::string_view key) = 0;
+    // Up to `limit` pairs with from <= key < to, ascending. An empty `to` means no upper bound.
+    // Blocks: run it where blocking is allowed.
+    virtual Result<std::vector<KeyValue>> scan(std::string_view from, std::string_view to,
+                                               size_t limit) = 0;
+};
+
+class Engine {
+public:
+    virtual ~Engine() = default;
+
+    // Errors: NoSpace (stalled or full; nothing was written, ask again later), Io (fatal).
+    virtual Result<EngineSeq> write(const EngineBatch& batch) = 0;
+    virtual EngineSeq durable() const = 0;
+    virtual EngineSeq written() const = 0;
+    // Makes everything written so far durable in the background; durable() shows when.
+    virtual void request_flush() = 0;
+
+    using TryGet = std::variant<Bytes, Absent, WouldBlock, Error>;
+    // From memory only; never blocks.
+    virtual TryGet try_get(std::string_view key) = 0;
+    // May go to disk, off the shard; resumes on `shard`. `key` is owned by the call.
+    virtual Task<Result<std::optional<Bytes>>> get(Shard& shard, Bytes key) = 0;
+
+    virtual std::unique_ptr<EngineSnapshot> snapshot() = 0;
+
+    // Replaces everything in [from, to) by `content` (ascending keys inside the span) and applies
+    // `meta` in the same atomic, durable step.
+    virtual Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
+                                 EngineBatch meta) = 0;
+};
+
+}  // namespace asterias::port
