@@ -101,6 +101,13 @@ room(engine/mem      DEPS base port)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads TEST_DEPS engine/mem)
 
 
+room(service/execute DEPS base core/kv)
+room(service/rpc     DEPS base wire port)
+room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute)
+room(service/router  DEPS base core/kv core/raft port service/execute service/replica)
+room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
+                     service/replica service/router)
+
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")
 get_property(link_tests GLOBAL PROPERTY ASTERIAS_LINK_TESTS)

@@ -12,7 +12,8 @@ Bytes encode(const Effects& effects) {
     for (const auto& w : effects.writes)
         bytes += w.key.size() + w.record.size() + 8;
     wire::Writer out(bytes);
-    out.u8(kFormat).u64(effects.commit_time.value).varint(effects.sessions.size());
+    out.u8(kFormat).u64(effects.commit_time.value).varint(effects.matched_by_all.value);
+    out.varint(effects.sessions.size());
     for (const auto& s : effects.sessions) {
         out.varint(s.id.node.value).varint(s.id.incarnation.value).varint(s.id.shard.value);
         out.varint(s.low_water).varint(s.results.size());
@@ -34,6 +35,7 @@ asterias::Result<Effects> decode_effects(const Bytes& payload) {
         return fail(Errc::Unsupported, "effects format " + std::to_string(format));
     Effects e;
     e.commit_time = HybridTime(in.u64());
+    e.matched_by_all = LogIndex(in.varint());
     for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
         Advance a{
             {NodeId(in.varint()), Incarnation(in.varint()), ShardId(in.varint())}, in.varint(), {}};

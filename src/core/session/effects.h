@@ -1,5 +1,5 @@
 // core/session/effects.h: the payload of an Effects entry: what all commands that a leader
-// evaluated in one turn did. {format u8}{commit time u64}{sessions}{writes}
+// evaluated in one turn did. {format u8}{commit time u64}{matched by all varint}{sessions}{writes}
 // (docs/formats/effects.md). Replicas apply it without looking at commands.
 #pragma once
 
@@ -12,6 +12,9 @@ namespace asterias::session {
 
 struct Effects {
     HybridTime commit_time;
+    // Every voter had the log up to here when the entry was made: with it each replica learns what it
+    // may drop from its log without cutting off a slower one.
+    LogIndex matched_by_all;
     std::vector<Advance> sessions;
     std::vector<kv::Write> writes;  // in order: a later write of a key wins
     bool operator==(const Effects&) const = default;
