@@ -107,6 +107,8 @@ room(service/replica DEPS base wire core/kv core/session core/raft port journal 
 room(service/router  DEPS base core/kv core/raft port service/execute service/replica)
 room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
                      service/replica service/router)
+room(edge/resp       DEPS base core/kv port proto/resp service/execute)
+room(edge/http       DEPS base port)
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")
