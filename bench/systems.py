@@ -1,0 +1,125 @@
+"""The systems under test: each starts on free loopback ports with its data in its own directory."""
+import os
+import re
+import shlex
+import socket
+import time
+import urllib.request
+
+from processes import Processes, free_port_base, listener, wait_until
+
+
+def resp(port, *words):
+    """One RESP command; the first line of the reply (or the body of a bulk)."""
+    request = "*%d\r\n" % len(words) + "".join("$%d\r\n%s\r\n" % (len(w), w) for w in words)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        s.sendall(request.encode())
+        data = b""
+        while True:
+            chunk = s.recv(65536)
+            if not chunk:
+                raise OSError("closed")
+            data += chunk
+            head, found, rest = data.partition(b"\r\n")
+            if found and (head[:1] != b"$" or int(head[1:]) < 0 or len(rest) >= int(head[1:]) + 2):
+                return (rest if head[:1] == b"$" else head).decode("latin-1")
+
+
+class System:
+    protocol = "resp"
+    ports = []  # of the nodes' doors
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.makedirs(directory)
+        self.processes = Processes(directory)
+        self.ready_seconds = None
+
+    def start(self):
+        begin = time.monotonic()
+        self.launch()
+        wait_until(self.name + " ready", self.ready, 60)
+        self.ready_seconds = time.monotonic() - begin
+
+    def stop(self):
+        self.processes.stop()
+
+    def pids(self):
+        return self.processes.pids()
+
+    def endpoints(self, count=None):
+        return ",".join("127.0.0.1:%d" % p for p in self.ports[:count])
+
+    def node_pid(self, index):
+        return listener(self.ports[index], self.pids())
+
+
+class Asterias(System):
+    """Started by a command line with {nodes}, {data} and {port}; node i's RESP door is {port} + i * step."""
+
+    def __init__(self, directory, command, nodes, step):
+        super().__init__(directory)
+        self.command, self.nodes, self.step = command, nodes, step
+        self.name = "asterias %d" % nodes
+
+    def launch(self):
+        base = free_port_base(max(self.step * self.nodes, 100))
+        self.ports = [base + i * self.step for i in range(self.nodes)]
+        words = [w.format(nodes=self.nodes, data=os.path.join(self.directory, "data"), port=base)
+                 for w in shlex.split(self.command)]
+        self.processes.start("asterias", words)
+
+    def ready(self):
+        return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)
+
+
+class Etcd(System):
+    protocol = "etcd"
+
+    def __init__(self, directory, nodes=3):
+        super().__init__(directory)
+        self.nodes, self.name = nodes, "etcd %d" % nodes
+
+    def launch(self):
+        base = free_port_base(2 * self.nodes)
+        self.ports = [base + 2 * i for i in range(self.nodes)]
+        cluster = ",".join("n%d=http://127.0.0.1:%d" % (i, p + 1) for i, p in enumerate(self.ports))
+        for i, port in enumerate(self.ports):
+            client, peer = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % (port + 1)
+            self.processes.start("etcd%d" % i, [
+                "etcd", "--name", "n%d" % i, "--data-dir", os.path.join(self.directory, "n%d" % i),
+                "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                "--initial-cluster", cluster, "--log-level", "error"])
+
+    def ready(self):
+        for port in self.ports:
+            with urllib.request.urlopen("http://127.0.0.1:%d/health" % port, timeout=5) as answer:
+                if b'"true"' not in answer.read():
+                    return False
+        return True
+
+
+class Redis(System):
+    """One primary, `replicas` replicas; appendfsync always on each."""
+
+    def __init__(self, directory, replicas):
+        super().__init__(directory)
+        self.replicas = replicas
+        self.name = "redis 1+%d" % replicas if replicas else "redis 1"
+
+    def launch(self):
+        base = free_port_base(1 + self.replicas)
+        self.ports = [base]
+        for i in range(1 + self.replicas):
+            data = os.path.join(self.directory, "n%d" % i)
+            os.makedirs(data)
+            command = ["redis-server", "--port", str(base + i), "--bind", "127.0.0.1", "--dir", data, "--save", "",
+                       "--appendonly", "yes", "--appendfsync", "always"]
+            if i > 0:
+                command += ["--replicaof", "127.0.0.1 %d" % base, "--repl-diskless-sync-delay", "0"]
+            self.processes.start("redis%d" % i, command)
+
+    def ready(self):
+        info = resp(self.ports[0], "INFO", "replication")
+        return len(re.findall(r"state=online", info)) == self.replicas
