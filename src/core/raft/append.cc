@@ -72,7 +72,7 @@ void Core::Impl::on(const Message& message, AppendReply& reply) {
     sends_due = true;
     if (!reply.accepted) return p->refused(reply, log, clock);
     CHECK(reply.match <= log.last(), "nobody matches more than the leader of the term has");
-    p->accepted(reply.match, clock);
+    p->accepted(reply.match, log, clock);
     advance_commit_by_quorum();
 }
 

@@ -4,11 +4,13 @@
 
 namespace asterias::raft {
 
-void Progress::accepted(LogIndex match, Instant now) {
+void Progress::accepted(LogIndex match, const Log& log, Instant now) {
     last_answer_ = now;
     query_due_ = false;
     if (match < match_) return;  // reordered: says nothing new
     match_ = match;
+    // A late answer may name less than our log still has; it does not show that the peer has more.
+    if (state_ == State::Probe && match < log.start()) return;
     needs_snapshot_ = false;
     while (!inflight_.empty() && inflight_.front().last <= match) {
         inflight_bytes_ -= inflight_.front().bytes;

@@ -37,7 +37,7 @@ public:
 
     // Any answer of this term arrived.
     void heard(Instant now) { last_heard_ = now; }
-    void accepted(LogIndex match, Instant now);
+    void accepted(LogIndex match, const Log& log, Instant now);
     void refused(const AppendReply& reply, const Log& log, Instant now);
     // `patience`: how long an answer may take before something is thought lost.
     void heartbeat_answered(uint64_t round, Instant now, Duration patience);
