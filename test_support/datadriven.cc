@@ -136,6 +136,18 @@ std::vector<std::string> run_datadriven(const std::string& path, const Datadrive
     return {};
 }
 
+std::vector<DatadrivenCommand> parse_lines(const DatadrivenCommand& command) {
+    std::vector<DatadrivenCommand> parsed;
+    std::stringstream input(command.input);
+    for (std::string line; std::getline(input, line);) {
+        DatadrivenCommand c;
+        c.file = command.file;
+        c.line = command.line;
+        if (parse_command(line, c)) parsed.push_back(std::move(c));
+    }
+    return parsed;
+}
+
 std::vector<std::string> datadriven_files(const std::string& directory) {
     std::vector<std::string> files;
     std::error_code error;

@@ -41,6 +41,10 @@ using DatadrivenHandler = std::function<std::string(const DatadrivenCommand&)>;
 // as expected (and per fault of the file itself). Empty: all is well.
 std::vector<std::string> run_datadriven(const std::string& path, const DatadrivenHandler& handler);
 
+// The lines of a command's input, each taken apart as a command itself; lines that are none are
+// left out.
+std::vector<DatadrivenCommand> parse_lines(const DatadrivenCommand& command);
+
 // The paths of all *.txt below `directory`, sorted.
 std::vector<std::string> datadriven_files(const std::string& directory);
 

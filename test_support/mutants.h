@@ -8,7 +8,8 @@
 
 namespace asterias::test {
 
-// Call once from a static initialiser of the test binary. True: a mutant is on.
+// Call from a gtest Environment (not from a static initialiser: those of base may run after it).
+// True: a mutant is on.
 inline bool take_mutant_from_environment() {
 #ifdef ASTERIAS_MUTANTS
     const char* name = std::getenv("MUTANT");

@@ -2,12 +2,18 @@
 
 #include <algorithm>
 
+#include <gtest/gtest.h>
+
 #include "base/check.h"
 #include "test_support/mutants.h"
 
 namespace asterias::raft::testing {
 namespace {
-[[maybe_unused]] const bool kMutantIsOn = test::take_mutant_from_environment();
+struct MutantEnvironment : ::testing::Environment {
+    void SetUp() override { test::take_mutant_from_environment(); }
+};
+[[maybe_unused]] const auto* const kMutants =
+    ::testing::AddGlobalTestEnvironment(new MutantEnvironment);
 constexpr Duration kStep = milliseconds(20);
 constexpr GroupId kGroup{7};
 }  // namespace

@@ -209,7 +209,18 @@ void Core::Impl::send(ReplicaId to, Term message_term, MessageBody body) {
 // must still be bound by it (rules 1, 8).
 void Core::Impl::answer(ReplicaId to, MessageBody body) {
     const bool wait = durability.hard_state_pending() && !MUTANT(raft_vote_not_synced);
-    (wait ? held : out.messages).push_back({config.self, to, term, std::move(body)});
+    Message message{config.self, to, term, std::move(body)};
+    if (!wait) {
+        out.messages.push_back(std::move(message));
+        return;
+    }
+    // However long the disk takes, one heartbeat answer waits: a later round speaks for the
+    // earlier.
+    if (std::holds_alternative<HeartbeatReply>(message.body))
+        std::erase_if(held, [&](const Message& m) {
+            return m.to == to && std::holds_alternative<HeartbeatReply>(m.body);
+        });
+    held.push_back(std::move(message));
 }
 
 void Core::Impl::set_hard_state(Term new_term, ReplicaId new_vote) {

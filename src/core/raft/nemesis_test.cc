@@ -202,7 +202,7 @@ private:
 
 void run_seeds(size_t nodes) {
     const uint64_t only = from_environment("NEMESIS_SEED", 0);
-    const uint64_t seeds = only ? only : from_environment("NEMESIS_SEEDS", 200);
+    const uint64_t seeds = only ? only : from_environment("NEMESIS_SEEDS", 400);
     size_t committed = 0, terms = 0, reads = 0;
     for (uint64_t seed = only ? only : 1; seed <= seeds; ++seed) {
         Nemesis nemesis(nodes, seed * 1000 + nodes);
