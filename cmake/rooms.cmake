@@ -3,6 +3,7 @@
 
 # Group matrix: what a group of rooms may look into (ARCHITECTURE.md, "The house").
 set(MAY_base)
+set(MAY_test_support base)
 set(MAY_wire base)
 set(MAY_port base)
 set(MAY_core base wire core)
@@ -88,9 +89,10 @@ endfunction()
 
 # ---------------------------------------------------------------------------------------------
 room(base)
+room(test_support    DEPS base               SOURCE_DIR test_support)  # for TEST_DEPS of any room
 room(wire            DEPS base)
 room(port            DEPS base)
-room(core/raft       DEPS base wire)
+room(core/raft       DEPS base wire          TEST_DEPS test_support)
 room(core/kv         DEPS base wire)
 room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)

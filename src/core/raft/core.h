@@ -136,9 +136,14 @@ struct Status {
         Member member;
         LogIndex match;
         LogIndex next;
-        bool recently_heard;
+        bool recently_heard;  // within the shortest election timeout
+        bool needs_snapshot;  // its log ends below ours: heartbeats only, until snapshots exist
+        size_t inflight_messages, inflight_bytes;  // sent and not answered
     };
     std::vector<Peer> peers;  // leaders only
+    LogIndex durable;         // the log is on this replica's disk up to here
+    // Messages dropped: addressed to another replica or from a non-member (rule 47); contradictory.
+    uint64_t foreign_messages, malformed_messages;
 };
 
 class Core {
