@@ -153,8 +153,21 @@ void Socket::receive() {
     auto& chunk = net_.chunk();
     const auto room = chunk.room();
     const ssize_t n = ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
-    if (received(n, room.size())) present(chunk.take(static_cast<size_t>(n)), true);
+    if (received(n, room.size())) {
+        const Bytes got = chunk.take(static_cast<size_t>(n));
+        if (got.size() >= wanted_) {
+            present(got, true);
+        } else {
+            keep(got);
+        }
+    }
     chunk.settle();
+}
+
+void Socket::keep(const Bytes& rest) {
+    const auto& options = net_.shard().common().options;
+    rest_.keep(rest, full_receive_ ? options.read_buffer_bytes : kQuietRemainder,
+               options.read_budget);
 }
 
 void Socket::receive_into_rest() {
@@ -202,9 +215,7 @@ void Socket::present(const Bytes& available, bool from_shared) {
     if (!from_shared) {
         rest_.consume(consumed.bytes);
     } else if (consumed.bytes < available.size()) {
-        rest_.keep(available.suffix(consumed.bytes),
-                   full_receive_ ? options.read_buffer_bytes : kQuietRemainder,
-                   options.read_budget);
+        keep(available.suffix(consumed.bytes));
     }
     wanted_ = consumed.wanted;
     if (std::max(wanted_, rest_.size()) > options.max_message_bytes) {

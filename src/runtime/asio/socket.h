@@ -49,6 +49,7 @@ private:
     void advance();
     void receive();
     void receive_into_rest();
+    void keep(const Bytes& rest);
     bool received(ssize_t result, size_t room);
     void present(const Bytes& available, bool from_shared);
     void fail(Error why);
