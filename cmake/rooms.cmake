@@ -99,8 +99,10 @@ room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
 room(runtime/asio    DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
-room(engine/mem      DEPS base port)
-room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads TEST_DEPS engine/mem)
+room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
+room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
+room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
+                     TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
 
 
 room(service/execute DEPS base core/kv)

@@ -1,0 +1,546 @@
+#include "engine/conformance/conformance.h"
+
+#include <cstdlib>
+
+#include "engine/conformance/model.h"
+#include "engine/conformance/test_shard.h"
+
+namespace asterias::engine {
+namespace {
+
+using port::EngineBatch;
+using port::EngineSeq;
+using port::KeyValue;
+
+constexpr std::string_view kSpaces = "abc";
+constexpr uint64_t kKeysPerSpace = 12;
+constexpr std::string_view kMark =
+    "mark";  // its value is new in each step: no two states are equal
+
+// How often to look again while the engine works in the background, before that is a failure.
+constexpr int kPatience = 200'000;
+
+class Sequence {
+public:
+    Sequence(Subject& subject, uint64_t seed, Outcome& outcome)
+        : subject_(subject), prng_(seed), outcome_(outcome) {}
+
+    // Empty: all as the contract says.
+    std::string run();
+
+private:
+    struct View {
+        std::unique_ptr<port::EngineSnapshot> snapshot;
+        State state;
+    };
+
+    bool ok() const { return failure_.empty(); }
+    void wrong(std::string text) {
+        if (ok()) failure_ = std::move(text);
+    }
+    void expect(bool holds, std::string_view text) {
+        if (!holds) wrong(std::string(text));
+    }
+    void saw(Seen what) { ++outcome_.seen[static_cast<size_t>(what)]; }
+
+    Bytes random_key();
+    Bytes random_value();
+    EngineBatch random_batch(size_t value_bytes = 0);
+    Install random_install();
+    Bytes mark() { return Bytes::copy(std::to_string(++marks_)); }
+
+    void act();
+    bool open();
+    // The answer's code, or nothing if the batch was written.
+    std::optional<Errc> write(EngineBatch batch);
+    void poll_durable();
+    void wait_durable();
+    void check_key(std::string_view key);
+    void check_view(View& view);
+    void install();
+    void cut_install();
+    void crash();
+    void close_and_open();
+    void stall();
+    void fill_disk();
+    void write_until_accepted(Seen seen);
+    void break_flushes();
+    void damage();
+    State whole(port::EngineSnapshot& snapshot);
+
+    Subject& subject_;
+    Prng prng_;
+    Outcome& outcome_;
+    TestShard shard_;
+    std::unique_ptr<port::Engine> engine_;
+    Model model_;
+    std::vector<View> views_;
+    EngineSeq last_durable_;
+    uint64_t marks_ = 0;
+    bool damaged_ = false;
+    bool install_carried_writes_ = false;
+    bool over_ = false;
+    std::string failure_;
+};
+
+Bytes Sequence::random_key() {
+    std::string key(1, kSpaces[prng_.below(kSpaces.size())]);
+    const uint64_t number = prng_.below(kKeysPerSpace);
+    key += '/';
+    key += static_cast<char>('a' + number);
+    return Bytes::copy(key);
+}
+
+Bytes Sequence::random_value() {
+    const size_t size = prng_.chance(0.05) ? prng_.below(5000) : prng_.below(40);
+    return Bytes::copy(std::string(size, static_cast<char>('A' + prng_.below(26))));
+}
+
+EngineBatch Sequence::random_batch(size_t value_bytes) {
+    EngineBatch batch;
+    const uint64_t ops = prng_.below(6);
+    for (uint64_t i = 0; i < ops; ++i) {
+        const uint64_t kind = prng_.below(10);
+        if (kind < 7) {
+            batch.put(random_key(), random_value());
+        } else if (kind < 9) {
+            batch.del(random_key());
+        } else {
+            Bytes from = random_key(), to = random_key();
+            batch.del_range(std::move(from), std::move(to));  // at times empty or reversed
+        }
+    }
+    if (value_bytes > 0) batch.put(random_key(), Bytes::copy(std::string(value_bytes, 'x')));
+    batch.put(Bytes::literal(kMark), mark());
+    return batch;
+}
+
+Install Sequence::random_install() {
+    const char space = kSpaces[prng_.below(kSpaces.size())];
+    Install install{.from = Bytes::copy(std::string{space, '/'}),
+                    .to = Bytes::copy(std::string{space, '0'}),
+                    .content = {}};
+    for (uint64_t i = 0; i < kKeysPerSpace; ++i) {
+        if (!prng_.chance(0.4)) continue;
+        const std::string key{space, '/', static_cast<char>('a' + i)};
+        install.content.push_back({Bytes::copy(key), random_value()});
+    }
+    return install;
+}
+
+bool Sequence::open() {
+    auto opened = subject_.open();
+    if (!opened) {
+        wrong("open: " + opened.error().describe());
+        return false;
+    }
+    engine_ = std::move(*opened);
+    last_durable_ = {};
+    expect(engine_->written() == EngineSeq(0), "written() is 0 after opening");
+    expect(engine_->durable() == EngineSeq(0), "durable() is 0 after opening");
+    return ok();
+}
+
+std::optional<Errc> Sequence::write(EngineBatch batch) {
+    const EngineSeq before = engine_->written();
+    auto result = engine_->write(batch);
+    if (!result) {
+        expect(engine_->written() == before, "a refused write gets no Seq");
+        return result.error().code;
+    }
+    expect(*result > before, "Seqs rise");
+    expect(engine_->written() == *result, "written() is the Seq of the last write");
+    model_.record({.install = std::nullopt, .batch = std::move(batch), .seq = *result});
+    return std::nullopt;
+}
+
+void Sequence::poll_durable() {
+    const EngineSeq durable = engine_->durable();
+    expect(durable >= last_durable_, "durable() is monotone");
+    expect(durable <= engine_->written(), "durable() <= written()");
+    last_durable_ = durable;
+    model_.note_durable(durable);
+}
+
+void Sequence::wait_durable() {
+    engine_->request_flush();
+    for (int i = 0; ok() && i < kPatience; ++i) {
+        poll_durable();
+        if (last_durable_ == engine_->written()) return;
+        subject_.pause();
+    }
+    wrong("request_flush() never made everything durable");
+}
+
+void Sequence::check_key(std::string_view key) {
+    const auto expected = model_.now().find(key);
+    const bool there = expected != model_.now().end();
+    const auto compare = [&](const std::optional<Bytes>& found, std::string_view how) {
+        if (found.has_value() != there || (there && found->view() != expected->second))
+            wrong(std::string(how) + " of " + std::string(key) + ": expected " +
+                  (there ? expected->second : "nothing") + ", found " +
+                  (found ? found->str() : "nothing"));
+    };
+    const auto report = [&](const Error& error) {
+        if (damaged_ && error.code == Errc::Corrupt) return saw(Seen::DamageReported);
+        wrong("read of " + std::string(key) + ": " + error.describe());
+    };
+    auto found = engine_->try_get(key);
+    if (auto* bytes = std::get_if<Bytes>(&found)) compare(*bytes, "try_get");
+    if (std::holds_alternative<port::Absent>(found)) compare(std::nullopt, "try_get");
+    if (auto* error = std::get_if<Error>(&found)) report(*error);
+    const bool blocked = std::holds_alternative<port::WouldBlock>(found);
+    if (blocked) saw(Seen::WouldBlock);
+    if (!blocked && !prng_.chance(0.3)) return;
+    saw(Seen::AsyncRead);
+    auto answer = shard_.read(*engine_, key);
+    if (answer)
+        compare(*answer, "get");
+    else
+        report(answer.error());
+}
+
+State Sequence::whole(port::EngineSnapshot& snapshot) {
+    State state;
+    std::string from;
+    for (;;) {
+        const size_t limit = prng_.between(1, 40);
+        auto pairs = snapshot.scan(from, "", limit);
+        if (!pairs) {
+            if (damaged_ && pairs.error().code == Errc::Corrupt)
+                saw(Seen::DamageReported);
+            else
+                wrong("scan: " + pairs.error().describe());
+            return state;
+        }
+        for (const auto& pair : *pairs) {
+            expect(state.empty() || state.rbegin()->first < pair.key.view(), "a scan ascends");
+            state.emplace(pair.key.str(), pair.value.str());
+        }
+        if (pairs->size() < limit) return state;
+        saw(Seen::ScanLimited);
+        from = pairs->back().key.str() + '\0';
+    }
+}
+
+void Sequence::check_view(View& view) {
+    if (prng_.chance(0.5)) {
+        const State found = whole(*view.snapshot);
+        const std::string different = difference(view.state, found);
+        expect(different.empty(), "a snapshot changed: " + different);
+    }
+    std::string from = random_key().str(), to = random_key().str();
+    auto pairs = view.snapshot->scan(from, to, 1000);
+    if (!pairs) return wrong("scan: " + pairs.error().describe());
+    State part, expected;
+    for (const auto& pair : *pairs)
+        part.emplace(pair.key.str(), pair.value.str());
+    if (from < to) expected.insert(view.state.lower_bound(from), view.state.lower_bound(to));
+    expect(part == expected, "part of a snapshot: " + difference(expected, part));
+    const std::string key = random_key().str();
+    auto value = view.snapshot->get(key);
+    if (!value) return wrong("snapshot get: " + value.error().describe());
+    auto it = view.state.find(key);
+    expect(it == view.state.end() ? !*value : *value && (*value)->view() == it->second,
+           "a snapshot answers with another value of " + key);
+    if (view.state != model_.now()) saw(Seen::SnapshotOutlivedChanges);
+}
+
+void Sequence::install() {
+    Install install = random_install();
+    EngineBatch meta = random_batch();
+    const bool volatile_before = model_.sure() < model_.steps();
+    auto result = engine_->install(install.from, install.to, install.content, meta);
+    if (!result) return wrong("install: " + result.error().describe());
+    model_.record({std::move(install), std::move(meta), engine_->written()});
+    expect(engine_->durable() == engine_->written(), "an install is durable on return");
+    poll_durable();
+    model_.note_all_durable();
+    install_carried_writes_ = volatile_before;
+}
+
+void Sequence::cut_install() {
+    if (!subject_.start(Trouble::CutInstall)) return;
+    Install install = random_install();
+    EngineBatch meta = random_batch();
+    poll_durable();
+    auto result = engine_->install(install.from, install.to, install.content, meta);
+    if (result) {
+        model_.record({std::move(install), std::move(meta), engine_->written()});
+        model_.note_all_durable();
+    } else {
+        expect(result.error().code == Errc::Io, "a broken install answers Io");
+        model_.record_uncertain({std::move(install), std::move(meta), EngineSeq()});
+        expect(!engine_->write(random_batch()), "after a broken install nothing is written");
+    }
+    crash();
+}
+
+void Sequence::crash() {
+    views_.clear();
+    subject_.crash(std::move(engine_));
+    const bool covered = model_.sure() == model_.certain();
+    if (!open()) return;
+    State found = whole(*engine_->snapshot());
+    if (!ok()) return;
+    std::string why;
+    const auto prefix = model_.prefix_of(found, why);
+    if (!prefix)
+        return wrong("after a crash no prefix of the " + std::to_string(model_.steps()) +
+                     " steps, at least " + std::to_string(model_.sure()) + ": " + why);
+    if (model_.uncertain()) {
+        if (*prefix == model_.steps()) saw(Seen::InstallCutAfter);
+        if (*prefix == model_.certain()) saw(Seen::InstallCutBefore);
+    } else if (covered) {
+        saw(Seen::CrashNothingToLose);
+    } else if (*prefix == model_.sure()) {
+        saw(Seen::CrashAtDurable);
+    } else {
+        saw(*prefix == model_.steps() ? Seen::CrashAtWritten : Seen::CrashInBetween);
+    }
+    if (std::exchange(install_carried_writes_, false)) saw(Seen::InstallCarriedWrites);
+    model_.restart(std::move(found));
+    for (int i = 0; ok() && i < 5; ++i)
+        check_key(random_key().view());
+}
+
+void Sequence::close_and_open() {
+    views_.clear();
+    engine_.reset();
+    if (!open()) return;
+    State found = whole(*engine_->snapshot());
+    expect(found == model_.now(), "after a clean close: " + difference(model_.now(), found));
+    model_.restart(std::move(found));
+    saw(Seen::CleanReopen);
+}
+
+void Sequence::write_until_accepted(Seen seen) {
+    for (int i = 0; ok() && i < kPatience; ++i) {
+        const auto refused = write(random_batch());
+        if (!refused) return saw(seen);
+        if (*refused != Errc::NoSpace) return wrong("a write is refused for good");
+        subject_.pause();
+    }
+    wrong("writes are never accepted again");
+}
+
+void Sequence::stall() {
+    if (!subject_.start(Trouble::Stall)) return;
+    for (int i = 0; ok() && i < 1000; ++i) {
+        const auto refused = write(random_batch(8 * 1024));
+        if (!refused) continue;
+        expect(*refused == Errc::NoSpace, "a stall answers NoSpace");
+        saw(Seen::Stalled);
+        check_key(random_key().view());
+        if (prng_.chance(0.2)) return crash();
+        subject_.clear();
+        return write_until_accepted(Seen::StallEnded);
+    }
+    wrong("no write was ever refused");
+}
+
+void Sequence::fill_disk() {
+    if (!subject_.start(Trouble::DiskFull)) return;
+    for (int i = 0; ok() && i < kPatience; ++i) {
+        const auto refused = write(random_batch());
+        if (!refused) {
+            if (i % 64 == 0) engine_->request_flush();
+            subject_.pause();
+            continue;
+        }
+        expect(*refused == Errc::NoSpace, "a full disk answers NoSpace");
+        saw(Seen::Full);
+        for (int k = 0; ok() && k < 5; ++k)
+            check_key(random_key().view());
+        if (prng_.chance(0.5)) return crash();
+        subject_.clear();
+        return write_until_accepted(Seen::SpaceReturned);
+    }
+    wrong("a full disk never refused a write");
+}
+
+void Sequence::break_flushes() {
+    if (!subject_.start(Trouble::Broken)) return;
+    for (int i = 0; ok() && i < kPatience; ++i) {
+        const auto refused = write(random_batch());
+        poll_durable();
+        if (!refused) {
+            if (i % 64 == 0) engine_->request_flush();
+            subject_.pause();
+            continue;
+        }
+        expect(*refused == Errc::Io, "a background error answers Io");
+        subject_.clear();
+        expect(!engine_->write(random_batch()), "a background error is for good");
+        poll_durable();
+        saw(Seen::FailedForGood);
+        return crash();
+    }
+    wrong("a broken disk never refused a write");
+}
+
+void Sequence::damage() {
+    views_.clear();
+    engine_.reset();
+    if (!subject_.damage()) return static_cast<void>(open());
+    over_ = damaged_ = true;
+    auto opened = subject_.open();
+    if (!opened) {
+        expect(opened.error().code == Errc::Corrupt, "damage is reported as Corrupt");
+        return saw(Seen::OpenRefused);
+    }
+    engine_ = std::move(*opened);
+    const uint64_t before = outcome_.count(Seen::DamageReported);
+    for (const char space : kSpaces)
+        for (uint64_t i = 0; i < kKeysPerSpace; ++i)
+            check_key(std::string{space, '/', static_cast<char>('a' + i)});
+    check_key(kMark);
+    auto snapshot = engine_->snapshot();
+    for (const auto& [key, value] : whole(*snapshot)) {
+        auto it = model_.now().find(key);
+        expect(it != model_.now().end() && it->second == value, "a damaged block was served");
+    }
+    if (outcome_.count(Seen::DamageReported) == before) saw(Seen::DamageHarmless);
+}
+
+void Sequence::act() {
+    const uint64_t draw = prng_.below(1000);
+    if (draw < 520) {
+        const auto refused = write(random_batch());
+        if (refused) wrong("a write was refused without cause");
+    } else if (draw < 580) {
+        engine_->request_flush();
+    } else if (draw < 630) {
+        poll_durable();
+    } else if (draw < 650) {
+        wait_durable();
+    } else if (draw < 780) {
+        check_key(random_key().view());
+    } else if (draw < 820) {
+        if (views_.size() < 4) views_.push_back({engine_->snapshot(), model_.now()});
+    } else if (draw < 880) {
+        if (!views_.empty()) check_view(views_[prng_.below(views_.size())]);
+    } else if (draw < 900) {
+        if (!views_.empty())
+            views_.erase(views_.begin() + static_cast<ptrdiff_t>(prng_.below(views_.size())));
+    } else if (draw < 925) {
+        install();
+    } else if (draw < 955) {
+        crash();
+    } else if (draw < 965) {
+        close_and_open();
+    } else if (draw < 970) {
+        stall();
+    } else if (draw < 975) {
+        fill_disk();
+    } else if (draw < 980) {
+        break_flushes();
+    } else if (draw < 987) {
+        cut_install();
+    } else if (draw < 995) {
+        subject_.start(Trouble::SlowReads);
+    } else {
+        damage();
+    }
+}
+
+std::string Sequence::run() {
+    subject_.fresh(prng_.split());
+    if (!open()) return failure_;
+    const uint64_t steps = prng_.between(10, 80);
+    for (uint64_t i = 0; i < steps && ok() && !over_; ++i) {
+        act();
+        ++outcome_.steps;
+    }
+    if (ok() && !over_) {
+        for (auto& view : views_)
+            check_view(view);
+        crash();
+    }
+    views_.clear();
+    engine_.reset();
+    subject_.clear();
+    return failure_;
+}
+
+}  // namespace
+
+std::string_view to_string(Seen seen) {
+    switch (seen) {
+        case Seen::CrashAtDurable:
+            return "crash left durable(), newer writes lost";
+        case Seen::CrashInBetween:
+            return "crash left more than durable(), not all";
+        case Seen::CrashAtWritten:
+            return "crash left all, though not yet durable";
+        case Seen::CrashNothingToLose:
+            return "crash with all durable";
+        case Seen::InstallCarriedWrites:
+            return "install carried earlier writes over a crash";
+        case Seen::InstallCutBefore:
+            return "install cut: had not happened";
+        case Seen::InstallCutAfter:
+            return "install cut: had happened";
+        case Seen::CleanReopen:
+            return "clean close and reopen";
+        case Seen::Stalled:
+            return "write refused: stalled";
+        case Seen::StallEnded:
+            return "stall ended";
+        case Seen::Full:
+            return "write refused: disk full";
+        case Seen::SpaceReturned:
+            return "space returned";
+        case Seen::FailedForGood:
+            return "background error";
+        case Seen::DamageReported:
+            return "damage reported by a read";
+        case Seen::DamageHarmless:
+            return "damage met by no read";
+        case Seen::OpenRefused:
+            return "damage reported by open";
+        case Seen::WouldBlock:
+            return "try_get would block";
+        case Seen::AsyncRead:
+            return "asynchronous read";
+        case Seen::SnapshotOutlivedChanges:
+            return "snapshot older than the state";
+        case Seen::ScanLimited:
+            return "scan stopped at its limit";
+        case Seen::Count_:
+            break;
+    }
+    return "?";
+}
+
+std::string Outcome::describe() const {
+    std::string text =
+        std::to_string(sequences) + " sequences, " + std::to_string(steps) + " steps\n";
+    for (size_t i = 0; i < seen.size(); ++i) {
+        std::string count = std::to_string(seen[i]);
+        text += std::string(count.size() < 9 ? 9 - count.size() : 1, ' ') + count + "  " +
+                std::string(to_string(static_cast<Seen>(i))) + "\n";
+    }
+    for (const auto& failure : failures)
+        text += "FAILED " + failure + "\n";
+    return text;
+}
+
+Outcome run_conformance(Subject& subject, uint64_t first_seed, uint64_t sequences) {
+    Outcome outcome;
+    for (uint64_t i = 0; i < sequences && outcome.failures.size() < 3; ++i) {
+        const uint64_t seed = first_seed + i;
+        ++outcome.sequences;
+        std::string failure = Sequence(subject, seed, outcome).run();
+        if (!failure.empty())
+            outcome.failures.push_back("seed " + std::to_string(seed) + ": " + failure);
+    }
+    return outcome;
+}
+
+uint64_t sequences_asked_for(uint64_t otherwise) {
+    const char* text = std::getenv("CONFORMANCE_SEQUENCES");
+    return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+}  // namespace asterias::engine

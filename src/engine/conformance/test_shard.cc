@@ -1,0 +1,66 @@
+#include "engine/conformance/test_shard.h"
+
+#include "base/check.h"
+
+namespace asterias::engine {
+
+void TestShard::run_until(const std::function<bool()>& done) {
+    while (!done()) {
+        port::Callback fn;
+        {
+            std::unique_lock lock(mutex_);
+            if (ready_.empty() && timers_.empty())
+                submitted_.wait(lock, [this] { return !ready_.empty(); });
+            if (!ready_.empty()) {
+                fn = std::move(ready_.front());
+                ready_.pop_front();
+            }
+        }
+        if (!fn) {
+            auto first = timers_.begin();
+            now_ = first->first.first;
+            fn = std::move(first->second);
+            timers_.erase(first);
+        }
+        fn();
+    }
+}
+
+Result<std::optional<Bytes>> TestShard::read(port::Engine& engine, std::string_view key) {
+    using Answer = Result<std::optional<Bytes>>;
+    struct Reader {
+        static port::Task<> run(port::Engine& from, port::Shard& shard, Bytes key,
+                                std::optional<Answer>& answer) {
+            answer = co_await from.get(shard, std::move(key));
+        }
+    };
+    std::optional<Answer> answer;
+    port::Scope scope(*this);
+    scope.spawn("test.read", Reader::run(engine, *this, Bytes::copy(key), answer));
+    run_until([&] { return answer && scope.active() == 0; });
+    return std::move(*answer);
+}
+
+port::Net& TestShard::net() { check_failed("no net", "an engine does not ask for the network"); }
+port::Disk& TestShard::disk() { check_failed("no disk", "an engine has its own disk"); }
+
+void TestShard::submit(ShardId to, port::Callback fn) {
+    CHECK(to == id_, "there is one shard");
+    {
+        std::lock_guard lock(mutex_);
+        ready_.push_back(std::move(fn));
+    }
+    submitted_.notify_one();
+}
+
+port::TimerId TestShard::after(Duration delay, port::Callback fn) {
+    const uint64_t id = ++last_timer_;
+    timers_.emplace(std::pair(now_ + delay, id), std::move(fn));
+    return port::TimerId(id);
+}
+
+void TestShard::cancel(port::TimerId id) {
+    std::erase_if(timers_, [id](const auto& timer) { return timer.first.second == id.value; });
+}
+
+}  // namespace asterias::engine

@@ -1,0 +1,274 @@
+#include "engine/mem/mem.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "engine/mem/store_internal.h"
+#include "port/sync.h"
+
+namespace asterias::engine {
+namespace {
+
+using port::EngineBatch;
+using port::EngineSeq;
+using port::KeyValue;
+
+Error corrupt() { return {Errc::Corrupt, "engine block"}; }
+
+// Finds damage: known already, or drawn now for a key whose value was flushed.
+bool hits_damage(MemStore& store, Prng& prng, std::string_view key) {
+    if (store.damaged(key)) return true;
+    if (store.faults.read_corrupt <= 0 || !prng.chance(store.faults.read_corrupt)) return false;
+    auto it = store.map().find(key);
+    if (it == store.map().end() || !store.flushed(it->second)) return false;
+    store.set_damaged(key);
+    return true;
+}
+
+Result<std::optional<Bytes>> read(MemStore& store, Prng& prng, std::string_view key) {
+    if (hits_damage(store, prng, key)) return std::unexpected(corrupt());
+    auto it = store.map().find(key);
+    if (it == store.map().end()) return std::nullopt;
+    return it->second.bytes;
+}
+
+uint64_t put_bytes(const EngineBatch& batch) {
+    uint64_t bytes = 0;
+    for (const auto& op : batch.ops())
+        if (op.kind == EngineBatch::Kind::Put) bytes += op.key.size() + op.value.size();
+    return bytes;
+}
+
+class MemSnapshot final : public port::EngineSnapshot {
+public:
+    MemSnapshot(std::shared_ptr<MemStore> store, Prng prng)
+        : store_(std::move(store)), prng_(prng) {
+        store_->open_view(&overlay_);
+    }
+    ~MemSnapshot() override { store_->close_view(&overlay_); }
+
+    Result<std::optional<Bytes>> get(std::string_view key) override {
+        auto it = overlay_.find(key);
+        if (it != overlay_.end()) return it->second;
+        return read(*store_, prng_, key);
+    }
+
+    // Merges the live map with the overlay; where both hold a key the overlay is the view's.
+    Result<std::vector<KeyValue>> scan(std::string_view from, std::string_view to,
+                                       size_t limit) override {
+        std::vector<KeyValue> found;
+        auto live = store_->map().lower_bound(from);
+        auto old = overlay_.lower_bound(from);
+        const auto inside = [to](const Bytes& key) { return to.empty() || key.view() < to; };
+        while (found.size() < limit) {
+            const bool live_left = live != store_->map().end() && inside(live->first);
+            const bool old_left = old != overlay_.end() && inside(old->first);
+            if (!live_left && !old_left) break;
+            if (old_left && (!live_left || old->first <= live->first)) {
+                if (live_left && old->first == live->first) ++live;
+                if (old->second) found.push_back({old->first, *old->second});
+                ++old;
+            } else {
+                if (hits_damage(*store_, prng_, live->first.view()))
+                    return std::unexpected(corrupt());
+                found.push_back({live->first, live->second.bytes});
+                ++live;
+            }
+        }
+        return found;
+    }
+
+private:
+    std::shared_ptr<MemStore> store_;
+    Prng prng_;
+    MemStore::Overlay overlay_;
+};
+
+class MemEngine final : public port::Engine {
+public:
+    MemEngine(std::shared_ptr<MemStore> store, const MemOptions& options)
+        : store_(std::move(store)),
+          options_(options),
+          prng_(options.prng),
+          base_(store_->written()) {
+        store_->owner = this;
+    }
+    ~MemEngine() override {
+        if (store_->owner == this) store_->owner = nullptr;
+    }
+
+    Result<EngineSeq> write(const EngineBatch& batch) override;
+    EngineSeq durable() const override {
+        advance_flush();
+        if (MUTANT(engine_durable_too_early)) return seq(store_->written());
+        return seq(store_->durable());
+    }
+    EngineSeq written() const override { return seq(store_->written()); }
+    void request_flush() override {
+        check_open();
+        begin_flush();
+    }
+    TryGet try_get(std::string_view key) override;
+    port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override {
+        check_open();
+        const auto range =
+            static_cast<uint64_t>((options_.read_delay_max - options_.read_delay_min).count());
+        const Duration delay =
+            options_.read_delay_min + Duration(static_cast<int64_t>(prng_.below(range + 1)));
+        return read_later(store_, prng_.split(), shard, std::move(key), delay);
+    }
+    std::unique_ptr<port::EngineSnapshot> snapshot() override {
+        check_open();
+        return std::make_unique<MemSnapshot>(store_, prng_.split());
+    }
+    Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
+                         EngineBatch meta) override;
+
+private:
+    // `shard` outlives its tasks; the store is shared, so the engine may die meanwhile.
+    static port::Task<Result<std::optional<Bytes>>> read_later(std::shared_ptr<MemStore> store,
+                                                               Prng prng, port::Shard& shard,
+                                                               Bytes key, Duration delay) {
+        co_await port::sleep(shard, delay);
+        co_return read(*store, prng, key.view());
+    }
+
+    EngineSeq seq(Position position) const { return EngineSeq(position - base_); }
+    void check_open() const {
+        CHECK(store_->owner == this, "an engine is not used after its node crashed");
+    }
+    void begin_flush() {
+        if (store_->flushing_to <= store_->durable())
+            store_->flushing_to = store_->written();
+        else
+            flush_again_ = true;
+    }
+    void advance_flush() const;
+    bool fits(uint64_t growth) const {
+        return growth == 0 || store_->bytes() + growth <= store_->faults.capacity_bytes;
+    }
+
+    std::shared_ptr<MemStore> store_;
+    const MemOptions options_;
+    mutable Prng prng_;
+    const Position base_;
+    uint32_t stalled_writes_left_ = 0;
+    // Polling durable() lets time pass for the flush in flight.
+    mutable bool flush_again_ = false;
+    mutable bool failed_ = false;
+};
+
+void MemEngine::advance_flush() const {
+    check_open();
+    if (failed_ || store_->flushing_to <= store_->durable()) return;
+    if (!prng_.chance(options_.flush_ends)) return;
+    if (prng_.chance(store_->faults.flush_fails)) {
+        failed_ = true;
+        return;
+    }
+    store_->flush(store_->flushing_to);
+    if (std::exchange(flush_again_, false)) store_->flushing_to = store_->written();
+}
+
+Result<EngineSeq> MemEngine::write(const EngineBatch& batch) {
+    advance_flush();
+    if (failed_) return fail(Errc::Io, "engine: background error");
+    if (batch.empty()) return written();
+    if (stalled_writes_left_ == 0 && store_->faults.stall_begins > 0 &&
+        prng_.chance(store_->faults.stall_begins))
+        stalled_writes_left_ =
+            static_cast<uint32_t>(prng_.between(1, store_->faults.stall_writes_max));
+    if (stalled_writes_left_ > 0) {
+        --stalled_writes_left_;
+        return fail(Errc::NoSpace, "engine: stalled");
+    }
+    if (!fits(put_bytes(batch))) return fail(Errc::NoSpace, "engine: disk full");
+
+    store_->apply(batch);
+    if (prng_.chance(options_.flush_begins)) begin_flush();
+    return written();
+}
+
+port::Engine::TryGet MemEngine::try_get(std::string_view key) {
+    check_open();
+    if (hits_damage(*store_, prng_, key)) return corrupt();
+    auto it = store_->map().find(key);
+    const bool in_memtable = it != store_->map().end() && !store_->flushed(it->second);
+    if (!in_memtable && store_->faults.would_block > 0 && prng_.chance(store_->faults.would_block))
+        return port::WouldBlock{};
+    if (it == store_->map().end()) return port::Absent{};
+    return it->second.bytes;
+}
+
+Result<void> MemEngine::install(Bytes from, Bytes to, std::vector<KeyValue> content,
+                                EngineBatch meta) {
+    check_open();
+    if (failed_) return fail(Errc::Io, "engine: background error");
+    uint64_t growth = put_bytes(meta);
+    std::string_view previous;
+    for (const auto& pair : content) {
+        CHECK(pair.key >= from && pair.key < to, "installed content lies inside its span");
+        CHECK(&pair == content.data() || previous < pair.key.view(), "installed keys ascend");
+        previous = pair.key.view();
+        growth += pair.key.size() + pair.value.size();
+    }
+    if (!fits(growth)) return fail(Errc::NoSpace, "engine: disk full");
+    if (store_->faults.install_fails > 0 && prng_.chance(store_->faults.install_fails)) {
+        failed_ = true;
+        if (prng_.chance(0.5)) return fail(Errc::Io, "engine: install");
+    }
+    // All that was written before goes to disk first: install is durable, and there are no holes.
+    store_->flush(store_->written());
+    store_->replace(from.view(), to.view(), content);
+    if (MUTANT(engine_install_not_atomic)) store_->flush(store_->written());
+    store_->apply(meta);
+    if (!MUTANT(engine_install_not_atomic)) store_->flush(store_->written());
+    store_->flushing_to = store_->durable();
+    flush_again_ = false;
+    if (failed_) return fail(Errc::Io, "engine: install");
+    return {};
+}
+
+}  // namespace
+
+MemImage::MemImage() : store_(std::make_shared<MemStore>()) {}
+MemImage::~MemImage() = default;
+MemImage::MemImage(MemImage&&) noexcept = default;
+MemImage& MemImage::operator=(MemImage&&) noexcept = default;
+
+void MemImage::crash(Prng& prng) {
+    MemStore& store = *store_;
+    store.owner = nullptr;
+    if (MUTANT(engine_hole_after_crash)) store.rewind_with_hole(prng);
+    const double draw = prng.unit();
+    Position to = store.durable();
+    if (draw >= 0.6 && draw < 0.8) to = std::max(to, store.flushing_to);
+    if (draw >= 0.8 && draw < 0.9) to = prng.between(store.durable(), store.written());
+    if (draw >= 0.9) to = store.written();
+    store.rewind(to);
+}
+
+void MemImage::set_faults(const MemFaults& faults) { store_->faults = faults; }
+const MemFaults& MemImage::faults() const { return store_->faults; }
+uint64_t MemImage::bytes() const { return store_->bytes(); }
+uint64_t MemImage::keys() const { return store_->map().size(); }
+
+bool MemImage::damage(std::string_view key) {
+    auto it = store_->map().find(key);
+    if (it == store_->map().end() || !store_->flushed(it->second)) return false;
+    store_->set_damaged(key);
+    return true;
+}
+
+Result<std::unique_ptr<port::Engine>> open_mem(MemImage& image, const MemOptions& options) {
+    MemStore& store = *image.store_;
+    if (store.owner) return fail(Errc::Conflict, "engine: image is open already");
+    CHECK(options.read_delay_max >= options.read_delay_min, "a delay is drawn from a range");
+    store.flush(store.written());  // a clean close, unless crash() rewound it
+    store.flushing_to = store.durable();
+    return std::make_unique<MemEngine>(image.store_, options);
+}
+
+}  // namespace asterias::engine
