@@ -1,4 +1,5 @@
 """The systems under test: each starts on free loopback ports with its data in its own directory."""
+import json
 import os
 import re
 import shlex
@@ -50,12 +51,23 @@ class System:
     def endpoints(self, count=None):
         return ",".join("127.0.0.1:%d" % p for p in self.ports[:count])
 
+    def leader(self):
+        """The index of the node that leads (all of) the written keys, None if none says so."""
+        leading = [i for i, port in enumerate(self.ports) if self.leads(port)]
+        return leading[0] if len(leading) == 1 else None
+
+    def leads(self, port):
+        return re.search(r"^role:(master|leader)\r?$", resp(port, "INFO", "replication"), re.M) is not None
+
     def node_pid(self, index):
         return listener(self.ports[index], self.pids())
 
 
 class Asterias(System):
-    """Started by a command line with {nodes}, {data} and {port}; node i's RESP door is {port} + i * step."""
+    """Started by a command line with {nodes}, {data} and {port}; node i's RESP door is {port} + i * step.
+
+    The node that leads says role:master or role:leader in INFO replication, the others do not.
+    """
 
     def __init__(self, directory, command, nodes, step):
         super().__init__(directory)
@@ -98,6 +110,13 @@ class Etcd(System):
                 if b'"true"' not in answer.read():
                     return False
         return True
+
+
+    def leads(self, port):
+        request = urllib.request.Request("http://127.0.0.1:%d/v3/maintenance/status" % port, b"{}")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status = json.load(answer)
+        return status["leader"] == status["header"]["member_id"]
 
 
 class Redis(System):
