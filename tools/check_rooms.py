@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass, field
 
 # Outside libraries whose headers are heavy, or that would tie a room to one world: prefix of the
-# include -> rooms that may name it. They may do so in .cc and *_internal.h files only.
+# include -> rooms or groups that may name it. They may do so in .cc and *_internal.h files only.
 HEAVY = {
     "boost/": {"runtime/asio"},
     "rocksdb/": {"engine/rocks"},
@@ -189,7 +189,7 @@ class Checker:
         for prefix, owners in HEAVY.items():
             if not included.startswith(prefix):
                 continue
-            if owners is not None and room.name not in owners and not is_test(path):
+            if owners is not None and not owners & {room.name, room.group} and not is_test(path):
                 whose = ", ".join(sorted(owners)) or "no room"
                 self.find(where, "heavy", f"includes <{included}>, which is for {whose}. Use that "
                           "room's own header, or take the library there by an ADR "
@@ -225,7 +225,7 @@ class Checker:
                 self.check_include((relative, number), room, match.group(1), match.group(2))
         if room.name in WORLDLY:
             return
-        binding = BINDING.get(room.name, ALL)
+        binding = BINDING.get(room.name, BINDING.get(room.group, ALL))
         for rule_ in RULES:
             if rule_.name not in binding or (is_test(relative) and not rule_.in_tests):
                 continue

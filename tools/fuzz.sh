@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tools/fuzz.sh SECONDS: builds the preset `fuzz` and runs every *_fuzz.cc for SECONDS, one after
-# another. Seeds come from <room>/corpus/<fuzzer>/, what is found stays in build/corpus/<fuzzer>/,
-# an input that breaks one in build/corpus/<fuzzer>-broken/. Exits 1 if any broke. Called by ./dev.
+# another. Seeds of x_fuzz.cc come from corpus/x/ beside it, what is found stays in
+# build/corpus/x_fuzz/, an input that breaks it in build/corpus/x_fuzz-broken/. Exits 1 if any
+# broke. Called by ./dev.
 set -euo pipefail
 cd "${ROOT:?run ./dev fuzz}"
 seconds="$1"
@@ -15,7 +16,7 @@ for source in "${fuzzers[@]}"; do
     name="$(basename "$source" .cc)"
     found="build/corpus/$name"
     artifacts="build/corpus/$name-broken"
-    seeds="$(dirname "$source")/corpus/$name"
+    seeds="$(dirname "$source")/corpus/${name%_fuzz}"
     mkdir -p "$found" "$artifacts"
     directories=("$found")
     [[ -d "$seeds" ]] && directories+=("$seeds")

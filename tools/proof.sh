@@ -37,7 +37,7 @@ machine() {
     local model memory
     model="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
     memory="$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
-    echo "$(nproc) cores, ${model:-unknown processor}, $memory, Linux $(uname -r)"
+    echo "$(nproc) cores, ${model:-unknown processor}, $memory, Linux $(uname -r | sed 's/-.*//')"
 }
 
 mapfile -t lines < <(for script in tools/proof.d/*.sh; do basename "$script" .sh; done)
