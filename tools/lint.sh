@@ -30,5 +30,6 @@ done)
 ((${#files[@]})) || { echo "lint: nothing to look at"; exit 0; }
 echo "lint: ${#files[@]} files"
 printf '%s\n' "${files[@]}" |
-    xargs -P "$(nproc)" -n 1 clang-tidy-19 -p build/dev --quiet --use-color=false
+    xargs -P "$(nproc)" -n 1 clang-tidy-19 -p build/dev --quiet --use-color=false \
+        2> >(grep -Ev '^[0-9]+ warnings? (generated|treated as errors?)' >&2)
 echo "lint: clean"

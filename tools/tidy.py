@@ -244,7 +244,7 @@ class Tidy:
     def check_adrs(self):
         numbers = set()
         for path in self.files:
-            if path.parent != pathlib.PurePosixPath("docs/adr") or path.suffix != ".md":
+            if path.parent != pathlib.PurePosixPath("docs/adr") or path.name == "README.md":
                 continue
             match = re.match(r"(\d{4})-[a-z0-9.-]+\.md$", path.name)
             if not match:
