@@ -5,7 +5,6 @@
 set(MAY_base)
 set(MAY_wire base)
 set(MAY_port base)
-set(MAY_test_support base wire port)
 set(MAY_core base wire core)
 set(MAY_proto base wire)
 set(MAY_journal base wire port)

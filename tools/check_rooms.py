@@ -91,11 +91,13 @@ RULES = [
          "(ARCHITECTURE.md, Errors)."),
 ]
 ALL = {r.name for r in RULES}
-# What binds whom. sim is a program of its own that reads scenarios and prints findings, and
-# engine/mem is called from any shard, so these two are bound by what replay needs and no more.
+# What binds whom. sim is a program of its own that reads scenarios and prints findings, two rooms
+# serve tests only, and engine/mem is called from any shard: these are bound by what replay needs.
+REPLAY = {"clock", "thread", "sleep", "random", "socket"}
 BINDING = {
-    "sim": {"clock", "thread", "sleep", "random", "socket"},
-    "test_support": {"clock", "thread", "sleep", "random", "socket"},
+    "sim": REPLAY,
+    "test_support": REPLAY,
+    "engine/conformance": REPLAY,
     "engine/mem": ALL - {"mutex"},
 }
 
@@ -152,7 +154,8 @@ def blank(match):
 
 
 def is_test(path):
-    return path.stem.endswith(("_test", "_fuzz"))
+    """x_test.cc, x_fuzz.cc, and what only they include: x_test_node.h."""
+    return path.stem.endswith(("_test", "_fuzz")) or "_test_" in path.stem
 
 
 class Checker:

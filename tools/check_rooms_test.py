@@ -173,6 +173,10 @@ class Purity(Tree):
         self.write("src/core/raft/core_test.cc", "auto t = std::chrono::steady_clock::now();\n")
         self.assert_one("asks the wall clock")
 
+    def test_what_only_tests_include_is_bound_like_tests(self):
+        self.write("src/core/raft/raft_test_node.h", "#pragma once\n#include <fstream>\n")
+        self.assert_clean()
+
     def test_the_simulator_may_print_but_not_ask_the_time(self):
         self.write("sim/main.cc", 'std::printf("seed 1");\n')
         self.assert_clean()

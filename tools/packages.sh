@@ -52,7 +52,7 @@ install_without_starting() {
         printf "#!/bin/sh\nexit 101\n" >"$guard"
         chmod 755 "$guard"
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q
+        apt-get update -qq
         apt-get install -q -y --no-install-recommends "$@"
     ' install-guard "$@"
 }
@@ -72,5 +72,11 @@ need_packages() {
     for package in "${missing[@]}"; do
         printf '    %-20s %s\n' "$package" "$(reason_for "$package")" >&2
     done
-    install_without_starting "${missing[@]}"
+    local log
+    log="$(log_file packages)"
+    if ! install_without_starting "${missing[@]}" >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        die "the installation failed; the whole of it is in $log"
+    fi
+    say "installed; apt's words are in $log"
 }

@@ -57,6 +57,13 @@ class Text(Tree):
         self.write("tools/x.py", "# https://example.org/" + "a" * 99 + "\n")
         self.assert_clean()
 
+    def test_a_table_may_be_wide(self):
+        wide = "// " + "a" * 120 + "\n"
+        self.write("src/base/t.h", "#pragma once\n// clang-format off\n" + wide)
+        self.assert_clean()
+        self.write("src/base/t.h", "#pragma once\n// clang-format off\n// clang-format on\n" + wide)
+        self.assert_one("src/base/t.h:4 is 123 columns wide")
+
     def test_tab_is_found(self):
         self.write("README.md", "a\tb\n")
         self.assert_one("README.md:1 has a tab")

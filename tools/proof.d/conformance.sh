@@ -8,6 +8,6 @@ for engine in mem rocks; do
     [[ -x "$program" ]] || { echo "$program is not there"; exit 1; }
     "$program" --gtest_list_tests | grep -qi conformance ||
         { echo "$program has no test named *Conformance*"; exit 1; }
-    ASTERIAS_CONFORMANCE_RUNS=10000 "$program" '--gtest_filter=*onformance*'
+    CONFORMANCE_SEQUENCES=10000 "$program" '--gtest_filter=*onformance*'
 done
 echo "figure: 10000 sequences on engine/mem and on engine/rocks, none outside the contract"
