@@ -18,9 +18,11 @@ set(MAY_app base wire core proto port journal runtime engine service edge sim)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
 
-# room(NAME [DEPS room...] [HEAVY target...] [SOURCE_DIR dir])
+# room(NAME [DEPS room...] [HEAVY target...] [SOURCE_DIR dir]
+#      [TEST_DEPS room...] [TEST_HEAVY target...])
 #   DEPS   rooms whose headers this room may include; linked PUBLIC; must be declared above.
-#   HEAVY  outside libraries of this room only; linked PRIVATE, so that they never leak into a header.
+#   HEAVY  outside libraries of this room only; linked PRIVATE: they never leak into a header.
+#   TEST_DEPS, TEST_HEAVY  more rooms and libraries for this room's tests; outside the group matrix.
 # *_test.cc beside the code become one test binary per room; *_fuzz.cc one fuzzer each.
 function(room name)
   cmake_parse_arguments(R "" "SOURCE_DIR" "DEPS;HEAVY;TEST_DEPS;TEST_HEAVY" ${ARGN})
@@ -35,9 +37,11 @@ function(room name)
     string(REGEX REPLACE "/.*" "" dep_group ${dep})
     string(REPLACE "/" "_" dep_id ${dep})
     if(NOT dep_group IN_LIST MAY_${group})
-      message(FATAL_ERROR "${name} lists ${dep}: ${group} looks into {${MAY_${group}}} (ARCHITECTURE.md, The house)")
+      message(FATAL_ERROR "${name} lists ${dep}: ${group} looks into {${MAY_${group}}} "
+                          "(ARCHITECTURE.md, The house)")
     elseif(NOT TARGET asterias_${dep_id})
-      message(FATAL_ERROR "${name} lists ${dep}, not declared above it: rooms go bottom-up, so there are no cycles")
+      message(FATAL_ERROR "${name} lists ${dep}, not declared above it: rooms go bottom-up, so "
+                          "there are no cycles")
     endif()
     list(APPEND libs asterias_${dep_id})
   endforeach()
@@ -49,7 +53,7 @@ function(room name)
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
   list(FILTER srcs EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
   if(NOT srcs)
-    set(srcs cmake/empty_room.cc)  # a header-only room is still a static target, so all rooms are alike
+    set(srcs cmake/empty_room.cc)  # a header-only room is a static target, too: all are alike
   endif()
   add_library(asterias_${id} STATIC ${srcs})
   set(base_dirs src)
@@ -71,8 +75,10 @@ function(room name)
       list(APPEND test_libs asterias_${dep_id})
     endforeach()
     add_executable(test_${id} ${tests})
-    target_link_libraries(test_${id} PRIVATE asterias_${id} ${test_libs} ${R_TEST_HEAVY} GTest::gtest_main)
-    target_compile_definitions(test_${id} PRIVATE ASTERIAS_TESTDATA="${CMAKE_SOURCE_DIR}/${dir}/testdata")
+    target_link_libraries(test_${id} PRIVATE asterias_${id} ${test_libs} ${R_TEST_HEAVY}
+                                             GTest::gtest_main)
+    target_compile_definitions(test_${id} PRIVATE
+                               ASTERIAS_TESTDATA="${CMAKE_SOURCE_DIR}/${dir}/testdata")
     add_test(NAME ${name} COMMAND test_${id})
     set_tests_properties(${name} PROPERTIES LABELS unit)
   endif()
@@ -84,7 +90,8 @@ function(room name)
       target_link_options(${fuzz_name} PRIVATE -fsanitize=fuzzer)
     endforeach()
   endif()
-  set_property(GLOBAL APPEND_STRING PROPERTY ASTERIAS_ROOMS "${name}|${dir}|${R_DEPS}\n")
+  set_property(GLOBAL APPEND_STRING PROPERTY ASTERIAS_ROOMS
+               "${name}|${dir}|${R_DEPS}|${R_TEST_DEPS}\n")
 endfunction()
 
 # ---------------------------------------------------------------------------------------------

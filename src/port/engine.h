@@ -1,5 +1,5 @@
 // port/engine.h: the ordered key-value engine under the state of all groups of a node.
-// Contract (blueprint of the durability story; the conformance suite in engine/ checks both
+// Contract (docs/adr/0005-rocksdb-without-wal-and-record-format.md; engine/conformance checks both
 // implementations against it):
 //   - write() is atomic and volatile, and returns the batch's sequence number, rising by call
 //   order;
