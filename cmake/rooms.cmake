@@ -12,7 +12,7 @@ set(MAY_runtime base wire port)
 set(MAY_engine base wire port)
 set(MAY_service base wire core port journal service)
 set(MAY_edge base wire proto core port service)
-set(MAY_sim base wire core proto port journal runtime engine service edge)
+set(MAY_sim base wire core proto port journal runtime engine service edge sim)
 set(MAY_app base wire core proto port journal runtime engine service edge sim)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
@@ -98,6 +98,7 @@ room(runtime/sim     DEPS base port)
 room(runtime/asio    DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
 room(engine/mem      DEPS base port)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads TEST_DEPS engine/mem)
+room(sim/check SOURCE_DIR sim/check DEPS base)
 
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
