@@ -99,6 +99,7 @@ room(runtime/asio    DEPS base port          HEAVY OpenSSL::SSL Threads::Threads
 room(engine/mem      DEPS base port)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads TEST_DEPS engine/mem)
 room(sim/check SOURCE_DIR sim/check DEPS base)
+room(sim/scenario SOURCE_DIR sim/scenario DEPS base sim/check)
 
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
