@@ -13,7 +13,7 @@ set(MAY_runtime base wire port)
 set(MAY_engine base wire port)
 set(MAY_service base wire core port journal service)
 set(MAY_edge base wire proto core port service)
-set(MAY_sim base wire core proto port journal runtime engine service edge)
+set(MAY_sim base wire core proto port journal runtime engine service edge sim)
 set(MAY_app base wire core proto port journal runtime engine service edge sim)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
@@ -111,7 +111,6 @@ room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
                      TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
 
-
 room(service/execute DEPS base core/kv)
 room(service/rpc     DEPS base wire port)
 room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute)
@@ -120,6 +119,14 @@ room(service/node    DEPS base wire core/kv core/raft port journal service/execu
                      service/replica service/router)
 room(edge/resp       DEPS base core/kv port proto/resp service/execute)
 room(edge/http       DEPS base port)
+room(sim/check       DEPS base                SOURCE_DIR sim/check)
+room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
+room(app             DEPS base core/kv port proto/resp runtime/asio engine/rocks service/execute
+                     service/router service/rpc service/replica service/node edge/resp edge/http
+                     HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
+
+add_executable(asterias src/app/main.cc)
+target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")
