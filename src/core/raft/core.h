@@ -9,8 +9,11 @@
 //   held
 //      back inside the core until its Persisted arrives (rules 1, 2, 7, 8, 45);
 //   3. applies Output::committed in order and feeds Applied;
-//   4. feeds Tick at least every 20 ms, with now constant within a turn.
+//   4. feeds Tick at least every 20 ms, with now constant within a turn; a longer gap counts as one
+//   heartbeat interval at most (rule 34).
 // step() is total: any input in any role, duplicated, reordered, late, or from an earlier life.
+// Only what a broken peer or driver alone can send fails a CHECK: a second leader of one term, an
+// acknowledgement or commit beyond the log, Applied beyond what was given.
 //
 // Invariants, CHECKed in every build: (I1) applied <= commit <= last; (I2) at most one vote per
 // term; (I3) commits by counting only entries of the current term [3.6.2]; (I4) nothing at or below
