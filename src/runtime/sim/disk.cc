@@ -143,7 +143,9 @@ void DiskImage::DirectoryOp::apply(Names& names) const {
         names.erase(to);
         return;
     }
-    if (kind == Kind::Rename) names.erase(from);
+    // A file has one name, even when an earlier rename of it is among what was lost.
+    if (kind == Kind::Rename)
+        std::erase_if(names, [&](const auto& n) { return n.second == inode; });
     names[to] = inode;
 }
 
