@@ -18,8 +18,8 @@ void Writer::maybe_move() {
     const uint64_t oldest = sealed_.begin()->first;
     if (oldest == immovable_ || retention_.live_bytes(oldest) == 0) return;
     uint64_t used = 0;
-    for (const auto& [sequence, end] : sealed_)
-        used += end - kSegmentHeaderBytes;
+    for (const auto& [sequence, segment] : sealed_)
+        used += segment.end - kSegmentHeaderBytes;
     if (retention_.live_bytes_before(current_.sequence) * 2 >= used) return;
     moving_ = true;
     scope_.spawn("journal.move", move_oldest());
@@ -74,7 +74,7 @@ port::Task<Result<void>> Writer::move_from(uint64_t sequence) {
         // Gone: purged meanwhile. Or the end of an entry that reaches into the current segment, too
         // large and too young to be worth it.
         if (sealed == sealed_.end()) break;
-        const uint64_t end = sealed->second;
+        const uint64_t end = sealed->second.end;
         if (at.offset >= end) {
             if (!slicing) break;
             at = {std::next(sealed) == sealed_.end() ? 0 : std::next(sealed)->first,

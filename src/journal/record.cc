@@ -237,7 +237,6 @@ Evidence search_evidence(std::span<const uint8_t> segment, uint64_t sequence, ui
             found.at = at;
         }
         found.any = true;
-        found.oldest = std::max(found.oldest, header->oldest());
     }
     return found;
 }

@@ -143,8 +143,7 @@ private:
 struct Evidence {
     bool any = false;
     Position synced_through;
-    uint64_t at = 0;      // offset of the record that says so
-    uint64_t oldest = 0;  // highest oldest() seen
+    uint64_t at = 0;  // offset of the record that says so
 };
 Evidence search_evidence(std::span<const uint8_t> segment, uint64_t sequence, uint64_t from,
                          uint64_t life);

@@ -100,7 +100,8 @@ struct SegmentEnd {
     uint64_t offset = kSegmentHeaderBytes;  // of the first record that was not applied
     std::string why;                        // empty: there is no valid record
     Replay::Verdict verdict = Replay::Verdict::Applied;
-    Position proven;  // highest synced_through among the applied
+    Position proven;      // highest synced_through among the applied
+    uint64_t oldest = 0;  // segment needed, by the applied
 };
 SegmentEnd replay_segment(Replay& replay, const Bytes& content, const Found& segment) {
     SegmentEnd end;
@@ -121,6 +122,7 @@ SegmentEnd replay_segment(Replay& replay, const Bytes& content, const Found& seg
             return end;
         }
         end.proven = std::max(end.proven, record->header.synced_through);
+        end.oldest = std::max(end.oldest, record->header.oldest());
         end.offset += record_bytes(record->header.body_bytes);
     }
     return end;
@@ -198,6 +200,8 @@ port::Task<Result<void>> replay_all(port::Disk& disk, Recovery& out, std::vector
             segment.file.end = end.offset;
             why = end.why;
             out.end = {segment.file.sequence, end.offset};
+            // What is cut off may yet vanish from the disk, and with it its word.
+            out.oldest = end.oldest;
             const uint64_t proven = end.proven.segment == segment.file.sequence
                                         ? end.proven.offset
                                         : kSegmentHeaderBytes;
@@ -235,11 +239,11 @@ port::Task<Result<Recovery>> recover(port::Disk& disk, Options options) {
     if (const Found* newest = found->newest_used) {
         auto content = co_await read_whole(disk, newest->path, newest->file.bytes);
         if (!content) co_return std::unexpected(content.error());
-        // Every record tells the oldest segment needed; the latest word counts, even of a record
-        // that will be cut off: it was true when it was written.
-        out.oldest =
-            search_evidence(content->span(), newest->file.sequence, kSegmentHeaderBytes, out.life)
-                .oldest;
+        // Every record tells the oldest segment needed; the latest word counts.
+        SegmentReader reader(content->span().subspan(kSegmentHeaderBytes),
+                             {newest->file.sequence, kSegmentHeaderBytes}, out.life);
+        while (auto record = reader.next())
+            out.oldest = std::max(out.oldest, record->header.oldest());
         auto chain = chain_of(found->files, out.oldest, options);
         if (!chain) co_return std::unexpected(chain.error());
         last_path = newest->path;
@@ -250,7 +254,7 @@ port::Task<Result<Recovery>> recover(port::Disk& disk, Options options) {
             co_return std::unexpected(std::move(*error));
     }
     for (const Found& file : found->files) {
-        if (file.used() && file.file.sequence >= out.oldest) continue;
+        if (file.used() && file.file.sequence >= out.oldest) continue;  // or left for next time
         out.spare.push_back(file.file);
         // Younger than the end and never begun, as it seems. Its records would know better.
         if (file.file.sequence < out.end.segment || file.used()) continue;

@@ -22,6 +22,7 @@ struct SegmentFile {
     uint64_t sequence = 0;  // that its name says
     uint64_t bytes = 0;     // size of the file
     uint64_t end = 0;       // of its records, for one in use
+    bool sized = false;     // its size is known to be durable
 };
 
 struct Recovery {

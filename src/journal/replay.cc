@@ -41,6 +41,7 @@ Replay::Verdict Replay::apply(const Record& record) {
             break;
     }
     if (verdict == Verdict::Applied) {
+        if (!marks && (!continues || h.fragment == Fragment::Last)) at_head_ = false;
         ++records_;
         bytes_ += record_bytes(h.body_bytes);
     }
@@ -109,6 +110,7 @@ Replay::Verdict Replay::apply_slice(const Record& record) {
         sliced_.emplace(std::move(sliced));
         return Verdict::Applied;
     }
+    if (!sliced_ && at_head_) return apply_headless(h);
     if (!sliced_) return breaks("the first slice of an entry is missing");
     const RecordHeader& first = sliced_->first;
     if (h.type != first.type || h.group != first.group || h.term != first.term ||
@@ -127,6 +129,20 @@ Replay::Verdict Replay::apply_slice(const Record& record) {
     Bytes payload = sliced_->payload.take();
     sliced_.reset();
     return place(h, std::move(payload), segment, bytes);
+}
+
+// The entry began in a segment that is no longer needed, so its content is not, either; but it was
+// the last of its group when its last slice was written.
+Replay::Verdict Replay::apply_headless(const RecordHeader& h) {
+    if (h.fragment != Fragment::Last || h.type == RecordType::Moved) return Verdict::Applied;
+    Group& group = groups_[h.group];
+    if (h.index <= group.chain.purged_through() || h.index > group.chain.last().next())
+        return breaks("an entry without its beginning does not follow");
+    if (const auto previous = group.chain.crc(h.index.prev()); previous && *previous != h.prev_crc)
+        return breaks("an entry without its beginning does not follow");
+    group.chain.append(h.index, h.entry_crc);
+    group.base = h.index.value;
+    return Verdict::Applied;
 }
 
 Replay::Verdict Replay::place(const RecordHeader& h, Bytes payload, uint64_t segment,

@@ -65,6 +65,7 @@ private:
     Verdict apply_start(const Record& record);
     Verdict apply_groups(const Record& record);
     Verdict apply_slice(const Record& record);
+    Verdict apply_headless(const RecordHeader& header);
     Verdict place(const RecordHeader& header, Bytes payload, uint64_t segment, uint64_t bytes);
     Verdict place_entry(const RecordHeader& header, Group& group, wire::Entry entry);
     Verdict place_moved(const RecordHeader& header, Group& group, wire::Entry entry);
@@ -74,6 +75,7 @@ private:
     std::map<GroupId, Group> groups_;
     Retention retention_;
     std::optional<Sliced> sliced_;
+    bool at_head_ = true;  // nothing but marks and slices of one entry so far
     std::string why_;
     uint64_t records_ = 0, bytes_ = 0;
 };

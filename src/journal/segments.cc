@@ -14,7 +14,12 @@ port::Task<Result<std::unique_ptr<port::File>>> SpareSegments::recycle(SegmentFi
                                                                        uint64_t sequence) {
     if (auto renamed = co_await disk_.rename(path(file.sequence), path(sequence)); !renamed)
         co_return std::unexpected(renamed.error());
-    co_return co_await disk_.open(path(sequence), port::OpenMode::Write);
+    auto opened = co_await disk_.open(path(sequence), port::OpenMode::Write);
+    if (!opened || file.sized) co_return opened;
+    // A header must never outlive the size that it promises.
+    if (auto sized = co_await (*opened)->preallocate(options_.segment_bytes); !sized)
+        co_return std::unexpected(sized.error());
+    co_return opened;
 }
 
 port::Task<Result<std::unique_ptr<port::File>>> SpareSegments::create(uint64_t sequence) {

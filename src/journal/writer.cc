@@ -54,7 +54,7 @@ Writer::Writer(port::Shard& shard, Options options, Registry& registry, Log log,
       progress_(shard),
       scope_(shard) {
     for (const SegmentFile& file : recovery.used)
-        sealed_[file.sequence] = file.end;
+        sealed_[file.sequence] = {file.bytes, file.end};
     for (const SegmentFile& file : recovery.spare)
         spares_.add(file);
     // The first segment in the life of a journal is needed from the start.
@@ -213,7 +213,7 @@ port::Task<> Writer::write_out() {
     // What that record said is durable now: older segments are free.
     bool freed = false;
     while (!sealed_.empty() && sealed_.begin()->first < told_oldest) {
-        spares_.add({sealed_.begin()->first, options_.segment_bytes, 0});
+        spares_.add({sealed_.begin()->first, sealed_.begin()->second.bytes, 0, true});
         sealed_.erase(sealed_.begin());
         freed = true;
     }
@@ -273,7 +273,8 @@ port::Task<bool> Writer::use_segment(uint64_t sequence) {
         if (failed_) co_return false;
     }
     waiting_for_segment_ = false;
-    if (current_.sequence != 0) sealed_[current_.sequence] = durable_.offset;
+    if (current_.sequence != 0)
+        sealed_[current_.sequence] = {options_.segment_bytes, durable_.offset};
     current_ = std::move(prepared_);
     prepared_ = {};
     prepare_sequence_ = sequence + 1;
@@ -351,7 +352,9 @@ void Writer::update_gauges() {
 Journal::Usage Writer::usage() const {
     Usage usage;
     usage.segments = sealed_.size() + (current_.sequence != 0);
-    usage.bytes = usage.segments * options_.segment_bytes;
+    if (current_.sequence != 0) usage.bytes = options_.segment_bytes;
+    for (const auto& [sequence, segment] : sealed_)
+        usage.bytes += segment.bytes;
     usage.last_sync = last_sync_;
     usage.no_space = no_space_;
     usage.over_retained = usage.bytes > options_.retained_bytes_max;

@@ -46,6 +46,10 @@ private:
         std::unique_ptr<port::File> file;
     };
 
+    struct Sealed {
+        uint64_t bytes, end;  // of the file; of its records
+    };
+
     // Staging (writer.cc).
     void stage_entry(RecordType type, GroupId group, const wire::Entry& entry, uint32_t prev_crc);
     void stage(RecordHeader header, const Bytes& body);
@@ -94,8 +98,8 @@ private:
     BatchId persisted_;
     Position durable_;
     Retention retention_;
-    uint64_t oldest_;                      // needed, as far as is durable
-    std::map<uint64_t, uint64_t> sealed_;  // sequence -> end of its records
+    uint64_t oldest_;                    // needed, as far as is durable
+    std::map<uint64_t, Sealed> sealed_;  // by sequence
     Open current_;
     uint64_t sliced_segment_ = 0, sliced_bytes_ = 0;  // of an entry whose last slice is to come
     Duration last_sync_{};

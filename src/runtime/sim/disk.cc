@@ -74,33 +74,42 @@ void DiskImage::Inode::write(uint64_t id, uint64_t offset, Bytes data) {
 }
 
 void DiskImage::Inode::sync_through(uint64_t id) {
-    if (lying) return;
-    if (unsynced.empty() || unsynced.back().id <= id) {
-        unsynced.clear();
-        base.clear();
-        durable_size = current.size();
-        return;
-    }
     size_t done = 0;
     for (; done < unsynced.size() && unsynced[done].id <= id; ++done) {
         const Write& w = unsynced[done];
         for (uint64_t at = w.offset; at < w.offset + w.data.size();) {
-            const size_t in_sector = at % kSectorBytes;
+            const uint64_t sector = at / kSectorBytes, in_sector = at % kSectorBytes;
             const size_t n =
                 std::min<uint64_t>(kSectorBytes - in_sector, w.offset + w.data.size() - at);
-            std::memcpy(base.at(at / kSectorBytes).data() + in_sector,
-                        w.data.data() + (at - w.offset), n);
+            if (forgotten.erase(sector))  // dirty again: it is written as it stands
+                current.read(sector * kSectorBytes, base.at(sector).data(), kSectorBytes);
+            else
+                std::memcpy(base.at(sector).data() + in_sector, w.data.data() + (at - w.offset), n);
             at += n;
         }
-        durable_size = std::max(durable_size, w.offset + w.data.size());
     }
     unsynced.erase(unsynced.begin(), unsynced.begin() + static_cast<ptrdiff_t>(done));
+    if (unsynced.empty())
+        std::erase_if(base, [&](const auto& s) { return !forgotten.contains(s.first); });
+    durable_size = current.size();
+}
+
+void DiskImage::Inode::forget() {
+    for (const Write& w : unsynced)
+        for (uint64_t s = w.offset / kSectorBytes; s * kSectorBytes < w.offset + w.data.size(); ++s)
+            forgotten.insert(s);
+    unsynced.clear();
 }
 
 void DiskImage::Inode::settle(Prng& prng, CrashLoss& loss) {
     const uint64_t size_before = current.size();
-    for (const auto& [number, sector] : base)
+    for (const auto& [number, sector] : base) {
+        const bool left_behind = forgotten.contains(number);
+        if (left_behind && prng.chance(0.5)) continue;
         current.write(number * kSectorBytes, sector.data(), kSectorBytes);
+        loss.writes += left_behind;
+        loss.bytes += left_behind ? kSectorBytes : 0;
+    }
     current.resize(durable_size);
     if (size_before > durable_size && prng.chance(0.5))
         current.resize(prng.between(durable_size, size_before));
@@ -123,8 +132,8 @@ void DiskImage::Inode::settle(Prng& prng, CrashLoss& loss) {
     }
     unsynced.clear();
     base.clear();
+    forgotten.clear();
     durable_size = current.size();
-    lying = false;
 }
 
 // --- the image ---------------------------------------------------------------------------------
@@ -134,7 +143,9 @@ void DiskImage::DirectoryOp::apply(Names& names) const {
         names.erase(to);
         return;
     }
-    if (kind == Kind::Rename) names.erase(from);
+    // A file has one name, even when an earlier rename of it is among what was lost.
+    if (kind == Kind::Rename)
+        std::erase_if(names, [&](const auto& n) { return n.second == inode; });
     names[to] = inode;
 }
 
@@ -246,7 +257,7 @@ uint64_t DiskImage::used_bytes() const {
 uint64_t DiskImage::unsynced_writes() const {
     uint64_t count = 0;
     for (const Inode* inode : inodes())
-        count += inode->unsynced.size();
+        count += inode->unsynced.size() + inode->forgotten.size();
     return count;
 }
 
@@ -354,7 +365,7 @@ private:
         ++disk_.counts_.syncs;
         if (fails) {
             ++disk_.counts_.sync_errors;
-            inode_->lying = true;
+            inode_->forget();
             co_return fail(Errc::Io, "simulated sync error");
         }
         inode_->sync_through(through);

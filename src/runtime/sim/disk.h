@@ -6,9 +6,10 @@
 //   - power loss (crash): each write that no completed sync covers is kept, lost, or torn at 512
 //     bytes, independently of every other, whether or not its call had returned; each directory
 //     operation (create, rename, remove) that no completed sync_directory covers is kept or lost;
-//   - a write or sync fails with EIO after any part of it reached the page cache. After a failed
-//     sync nothing written to that file becomes durable any more, though later syncs report
-//     success: who retries is lied to, as by Linux (pages are marked clean);
+//   - a write or sync fails with EIO after any part of it reached the page cache. What a failed
+//   sync
+//     should have covered is forgotten (Linux marks the pages clean): later syncs succeed without
+//     it, reads still show it, a power loss takes it. Only writing it again helps;
 //   - a read fails with EIO, or flips one bit of what is stored, for good (bit rot);
 //   - a write succeeds but lands on other sectors of this or another file (misdirected);
 //   - growing past the capacity fails with NoSpace and changes nothing;
@@ -80,7 +81,7 @@ public:
     bool truncate(const std::string& path, uint64_t bytes);
     void erase(const std::string& path);
     uint64_t used_bytes() const;
-    // Writes that a power loss now could take.
+    // Writes that a power loss now could take, and sectors that a failed sync left behind.
     uint64_t unsynced_writes() const;
 
 private:
@@ -110,11 +111,12 @@ private:
         std::map<uint64_t, Sector> base;  // durable content of sectors that unsynced writes touched
         std::vector<Write> unsynced;      // in order of issue
         uint64_t durable_size = 0;
-        bool lying = false;  // a sync failed
+        std::set<uint64_t> forgotten;  // sectors that a failed sync left behind; all in base
 
         void save_base(uint64_t offset, size_t count);
         void write(uint64_t id, uint64_t offset, Bytes data);
         void sync_through(uint64_t id);
+        void forget();
         void settle(Prng& prng, CrashLoss& loss);
     };
     using InodePtr = std::shared_ptr<Inode>;
