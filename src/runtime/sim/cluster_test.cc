@@ -206,7 +206,7 @@ struct Cluster {
 TEST(Cluster, PingsSurviveEveryFaultInOrderAndEverybodyHearsEverybodyAfterHealing) {
     FaultCounters hits;
     uint64_t bad_checksums = 0;
-    for (uint64_t seed = 0; seed < 40; ++seed) {
+    for (uint64_t seed = 0; seed < 12; ++seed) {
         Cluster cluster(seed);
         cluster.run(60);
         EXPECT_EQ(cluster.tally.disordered, 0u) << seed;
@@ -226,8 +226,12 @@ TEST(Cluster, PingsSurviveEveryFaultInOrderAndEverybodyHearsEverybodyAfterHealin
                 hits.hit(static_cast<Fault>(f));
     }
     EXPECT_GT(bad_checksums, 0u);
-    for (const auto& [name, count] : hits.report())
-        if (count == 0) std::printf("never hit: %s\n", name.c_str());
+    for (const Fault fault :
+         {Fault::PeerSawClose, Fault::PeerSawReset, Fault::PeerHalfOpen, Fault::Paused,
+          Fault::PacketStalled, Fault::PacketLost, Fault::PacketSpike, Fault::Corrupted,
+          Fault::ConnectionBroken, Fault::ConnectionGaveUp, Fault::ResetLost, Fault::WindowFull,
+          Fault::SynLost, Fault::ConnectRefused, Fault::ConnectTimedOut, Fault::CrashPowerCut})
+        EXPECT_GT(hits.count(fault), 0u) << to_string(fault);
 }
 
 TEST(Cluster, RunsAlikeForTheSameSeed) {

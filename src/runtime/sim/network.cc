@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/mutant.h"
 
 namespace asterias::sim {
 namespace {
@@ -216,6 +217,7 @@ void Network::on_packet(Stream& stream, uint64_t side_and_flight) {
         return schedule_packet(stream, side);
     }
     if (stream.ends[1 - side].silent) return stall(stream, side);
+    if (MUTANT(sim_stream_reordered)) std::swap(front.data, sender.in_flight.back().data);
     Packet packet = std::move(front);
     sender.in_flight.pop_front();
     sender.bytes_in_flight -= packet.data.size();

@@ -285,6 +285,20 @@ TEST_F(PortTest, ReplaceFileWritesAsideSyncsRenamesAndSyncsTheDirectory) {
     EXPECT_EQ((*after)->view(), "new");
 }
 
+TEST_F(PortTest, EachLifeOfEachShardGetsADiskFromTheFactoryOfItsNode) {
+    std::vector<ShardId> made;
+    const NodeIndex d = world.add_node("d", {.shards = 2, .disk = [&](port::Shard& s, Prng) {
+                                                 made.push_back(s.id());
+                                                 return std::make_unique<StepDisk>();
+                                             }});
+    Host* first = boot_host(world, d);
+    EXPECT_NE(&first->shard(0).disk(), &first->shard(1).disk());
+    world.crash(d);
+    boot_host(world, d);
+    EXPECT_EQ(made, (std::vector{ShardId(0), ShardId(1), ShardId(0), ShardId(1)}));
+    EXPECT_DEATH(shard.disk(), "this node was added with a disk");
+}
+
 TEST_F(PortTest, ReplaceFileThatFailsAnywhereSaysSoAndTheNextOneSucceeds) {
     for (size_t at = 0; at < 5; ++at) {
         StepDisk disk;

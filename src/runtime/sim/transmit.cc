@@ -3,7 +3,6 @@
 #include <array>
 
 #include "base/check.h"
-#include "base/mutant.h"
 #include "runtime/sim/network.h"
 
 namespace asterias::sim {
@@ -111,7 +110,7 @@ void Network::send(Stream& stream, int side, Packet::Kind kind, Bytes data) {
     End& end = stream.ends[side];
     Link& l = link(end.node, stream.ends[1 - side].node);
     const Instant at = std::max(transit(l, data.size() + 64), end.last_arrival);
-    if (!MUTANT(sim_stream_reordered)) end.last_arrival = at;
+    end.last_arrival = at;
     end.bytes_in_flight += data.size();
     end.in_flight.push_back({kind, l.cut, at, std::move(data)});
     schedule_packet(stream, side);
