@@ -111,6 +111,7 @@ EngineBatch Sequence::random_batch(size_t value_bytes) {
         }
     }
     if (value_bytes > 0) batch.put(random_key(), Bytes::copy(std::string(value_bytes, 'x')));
+    if (prng_.chance(0.02)) batch.del_range(Bytes::literal("fill/"), Bytes::literal("fill0"));
     batch.put(Bytes::literal(kMark), mark());
     return batch;
 }
@@ -342,11 +343,17 @@ void Sequence::stall() {
 void Sequence::fill_disk() {
     if (!subject_.start(Trouble::DiskFull)) return;
     for (int i = 0; ok() && i < kPatience; ++i) {
-        const auto refused = write(random_batch());
+        EngineBatch more = random_batch();
+        more.put(Bytes::copy("fill/" + std::to_string(i)), Bytes::copy(std::string(1000, 'f')));
+        const auto refused = write(std::move(more));
         if (!refused) {
             if (i % 64 == 0) engine_->request_flush();
             subject_.pause();
             continue;
+        }
+        if (*refused == Errc::Io) {  // it hit bookkeeping that cannot be done again later
+            saw(Seen::FailedForGood);
+            return crash();
         }
         expect(*refused == Errc::NoSpace, "a full disk answers NoSpace");
         saw(Seen::Full);
@@ -366,6 +373,10 @@ void Sequence::break_flushes() {
         poll_durable();
         if (!refused) {
             if (i % 64 == 0) engine_->request_flush();
+            subject_.pause();
+            continue;
+        }
+        if (*refused == Errc::NoSpace) {  // stalled: the flush has not failed yet
             subject_.pause();
             continue;
         }
@@ -407,7 +418,10 @@ void Sequence::act() {
     const uint64_t draw = prng_.below(1000);
     if (draw < 520) {
         const auto refused = write(random_batch());
-        if (refused) wrong("a write was refused without cause");
+        if (!refused) return;
+        expect(*refused == Errc::NoSpace, "a healthy disk may stall, and no more");
+        saw(Seen::Stalled);
+        write_until_accepted(Seen::StallEnded);
     } else if (draw < 580) {
         engine_->request_flush();
     } else if (draw < 630) {
@@ -435,9 +449,9 @@ void Sequence::act() {
         fill_disk();
     } else if (draw < 980) {
         break_flushes();
-    } else if (draw < 987) {
+    } else if (draw < 990) {
         cut_install();
-    } else if (draw < 995) {
+    } else if (draw < 996) {
         subject_.start(Trouble::SlowReads);
     } else {
         damage();

@@ -1,0 +1,288 @@
+#include "engine/rocks/engine.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "base/mutant.h"
+#include "engine/conformance/conformance.h"
+#include "engine/conformance/test_shard.h"
+#include "engine/rocks/rocks_fault_fs.h"
+#include "engine/rocks/rocks_internal.h"
+
+namespace asterias::engine {
+namespace {
+
+using port::EngineBatch;
+using port::EngineSeq;
+
+// MUTANT=name plants that bug (preset mutants); the conformance test must then fail.
+class PlantedBug : public ::testing::Environment {
+    void SetUp() override {
+#ifdef ASTERIAS_MUTANTS
+        if (const char* name = std::getenv("MUTANT")) set_mutant(name);
+#endif
+    }
+};
+const auto* const planted_bug = ::testing::AddGlobalTestEnvironment(new PlantedBug);
+
+// A database on a FaultFs, with small buffers so that little data makes much happen.
+struct FaultyDisk {
+    explicit FaultyDisk(Prng prng) : fs(std::make_shared<FaultFs>(prng)), env(make_fault_env(fs)) {}
+
+    Result<std::unique_ptr<port::Engine>> open() {
+        RocksOptions options{.directory = "/db",
+                             .write_buffer_bytes = 64 * 1024,
+                             .write_buffers_max = 2,
+                             .block_cache_bytes = 256 * 1024,
+                             .read_threads = 1};
+        return open_rocks_with(options, {.env = env.get(), .resume_interval = Duration(0)});
+    }
+    void crash(std::unique_ptr<port::Engine> engine) {
+        fs->set_mode(FaultFs::Mode::Dead);
+        engine.reset();
+        fs->crash();
+    }
+
+    std::shared_ptr<FaultFs> fs;
+    std::unique_ptr<rocksdb::Env> env;
+};
+
+class RocksSubject final : public Subject {
+public:
+    void fresh(Prng prng) override {
+        prng_ = prng;
+        disk_ = std::make_unique<FaultyDisk>(prng_.split());
+    }
+    Result<std::unique_ptr<port::Engine>> open() override { return disk_->open(); }
+    void crash(std::unique_ptr<port::Engine> engine) override { disk_->crash(std::move(engine)); }
+    bool start(Trouble trouble) override {
+        switch (trouble) {
+            case Trouble::Stall:
+                disk_->fs->hold_tables(true);
+                return true;
+            case Trouble::DiskFull:
+                disk_->fs->set_mode(FaultFs::Mode::Full);
+                return true;
+            case Trouble::Broken:
+                disk_->fs->set_mode(FaultFs::Mode::Broken);
+                return true;
+            case Trouble::CutInstall:
+                disk_->fs->die_after(prng_.between(1, 30));
+                return true;
+            case Trouble::SlowReads:
+                return false;  // a cold cache after each opening does it
+        }
+        return false;
+    }
+    void clear() override {
+        disk_->fs->hold_tables(false);
+        disk_->fs->set_mode(FaultFs::Mode::Healthy);
+    }
+    bool damage() override { return disk_->fs->flip_byte(".sst"); }
+    void pause() override { std::this_thread::sleep_for(microseconds(20)); }
+
+private:
+    Prng prng_{0};
+    std::unique_ptr<FaultyDisk> disk_;
+};
+
+Bytes b(std::string_view text) { return Bytes::copy(text); }
+
+EngineBatch put(std::string_view key, std::string_view value) {
+    EngineBatch batch;
+    batch.put(b(key), b(value));
+    return batch;
+}
+
+TEST(RocksConformance, every_random_sequence_keeps_the_contract_and_every_state_is_reached) {
+    RocksSubject subject;
+    const auto outcome = run_conformance(subject, 1, sequences_asked_for(400));
+    std::printf("%s", outcome.describe().c_str());
+    EXPECT_TRUE(outcome.failures.empty());
+    for (size_t i = 0; i < outcome.seen.size(); ++i)
+        EXPECT_GT(outcome.count(static_cast<Seen>(i)), 0) << to_string(static_cast<Seen>(i));
+}
+
+#ifdef ASTERIAS_MUTANTS
+TEST(RocksConformance, catches_every_planted_bug) {
+    for (const char* name : {"engine_durable_too_early", "engine_install_not_atomic"}) {
+        set_mutant(name);
+        RocksSubject subject;
+        const auto outcome = run_conformance(subject, 1, 300);
+        EXPECT_FALSE(outcome.failures.empty()) << name;
+        if (!outcome.failures.empty()) std::printf("%s: %s\n", name, outcome.failures[0].c_str());
+    }
+    set_mutant("");
+}
+#endif
+
+// Four shards write at once, then the node dies: whatever is left is a prefix in Seq order, at
+// least up to durable(). Seqs come from RocksDB's own order, so no two are equal.
+TEST(Rocks, a_crash_amid_concurrent_writers_leaves_a_prefix_in_seq_order) {
+    constexpr int kWriters = 4;
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+        FaultyDisk disk{Prng(seed)};
+        auto engine = disk.open();
+        ASSERT_TRUE(engine) << engine.error().describe();
+        std::vector<std::pair<EngineSeq, std::string>> written[kWriters];
+        std::atomic<bool> stop{false};
+        std::vector<std::thread> threads;
+        for (int w = 0; w < kWriters; ++w) {
+            threads.emplace_back([&, w] {
+                for (int i = 0; !stop && i < 20'000; ++i) {
+                    const std::string key = std::to_string(w) + "/" + std::to_string(i);
+                    EngineBatch batch = put(key, std::string(100, 'v'));
+                    batch.put(b(key + "+"), b("second"));
+                    if (auto seq = (*engine)->write(batch))
+                        written[w].emplace_back(*seq, key);
+                    else
+                        std::this_thread::yield();
+                }
+            });
+        }
+        EngineSeq last_durable;
+        while (last_durable < EngineSeq(2000 * (seed % 4))) {
+            const EngineSeq durable = (*engine)->durable();
+            ASSERT_GE(durable, last_durable);
+            last_durable = durable;
+            if (durable == (*engine)->written()) (*engine)->request_flush();
+            (*engine)->request_flush();
+            std::this_thread::yield();
+        }
+        const EngineSeq durable = (*engine)->durable();
+        disk.fs->set_mode(FaultFs::Mode::Dead);
+        stop = true;
+        for (auto& thread : threads)
+            thread.join();
+        disk.crash(std::move(*engine));
+
+        std::map<EngineSeq, std::string> all;
+        for (const auto& one : written) {
+            for (size_t i = 1; i < one.size(); ++i)
+                ASSERT_LT(one[i - 1].first, one[i].first);
+            all.insert(one.begin(), one.end());
+        }
+        size_t count = 0;
+        for (const auto& one : written)
+            count += one.size();
+        ASSERT_EQ(all.size(), count) << "two writes with one Seq";
+        auto reopened = disk.open();
+        ASSERT_TRUE(reopened) << reopened.error().describe();
+        auto snapshot = (*reopened)->snapshot();
+        bool gone = false;
+        for (const auto& [seq, key] : all) {
+            const bool there = snapshot->get(key)->has_value();
+            ASSERT_EQ(there, snapshot->get(key + "+")->has_value()) << "half a batch";
+            ASSERT_FALSE(gone && there) << "a hole before Seq " << seq.value;
+            gone = gone || !there;
+            if (seq <= durable) {
+                ASSERT_TRUE(there) << "durable Seq " << seq.value << " lost";
+            }
+        }
+    }
+}
+
+class RealDisk : public ::testing::Test {
+protected:
+    void SetUp() override {
+        std::string name = ::testing::TempDir() + "engine_rocks_XXXXXX";
+        ASSERT_NE(mkdtemp(name.data()), nullptr);
+        options_.directory = name;
+    }
+    void TearDown() override { std::filesystem::remove_all(options_.directory); }
+    RocksOptions options_;
+};
+
+TEST_F(RealDisk, data_survives_a_clean_close_and_an_install_is_durable_at_once) {
+    {
+        auto engine = open_rocks(options_);
+        ASSERT_TRUE(engine) << engine.error().describe();
+        ASSERT_TRUE((*engine)->write(put("k", "1")));
+        ASSERT_TRUE((*engine)->write(put("x/old", "1")));
+        ASSERT_TRUE((*engine)->install(b("x/"), b("x0"), {{b("x/new"), b("2")}}, put("m", "3")));
+        EXPECT_EQ((*engine)->durable(), (*engine)->written());
+        ASSERT_TRUE((*engine)->write(put("last", "4")));
+    }
+    auto engine = open_rocks(options_);
+    ASSERT_TRUE(engine) << engine.error().describe();
+    EXPECT_EQ((*engine)->written(), EngineSeq(0));
+    auto all = (*engine)->snapshot()->scan("", "", 100);
+    ASSERT_TRUE(all);
+    EXPECT_EQ(*all,
+              (std::vector<port::KeyValue>{
+                  {b("k"), b("1")}, {b("last"), b("4")}, {b("m"), b("3")}, {b("x/new"), b("2")}}));
+}
+
+TEST_F(RealDisk, a_second_engine_on_the_directory_is_refused) {
+    auto first = open_rocks(options_);
+    ASSERT_TRUE(first);
+    auto second = open_rocks(options_);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Errc::Conflict);
+}
+
+TEST_F(RealDisk, an_install_cut_by_a_crash_leaves_no_file_behind) {
+    {
+        ASSERT_TRUE(open_rocks(options_));
+    }
+    const std::string left = options_.directory + "/7" + std::string(kInstallSuffix);
+    std::fclose(std::fopen(left.c_str(), "w"));
+    auto engine = open_rocks(options_);
+    ASSERT_TRUE(engine);
+    EXPECT_FALSE(std::filesystem::exists(left));
+}
+
+TEST(Rocks, a_meta_that_deletes_installed_rows_wins_over_them) {
+    FaultyDisk disk{Prng(1)};
+    auto engine = disk.open();
+    ASSERT_TRUE(engine);
+    EngineBatch meta;
+    meta.put(b("x/b"), b("meta"));
+    meta.del(b("x/c"));
+    meta.put(b("y/1"), b("gone"));
+    meta.del_range(b("x/d"), b("y0"));
+    meta.put(b("x/e"), b("meta"));
+    ASSERT_TRUE((*engine)->install(b("x/"), b("x0"),
+                                   {{b("x/a"), b("1")},
+                                    {b("x/b"), b("1")},
+                                    {b("x/c"), b("1")},
+                                    {b("x/d"), b("1")},
+                                    {b("x/e"), b("1")}},
+                                   meta));
+    EXPECT_EQ(*(*engine)->snapshot()->scan("", "", 100),
+              (std::vector<port::KeyValue>{
+                  {b("x/a"), b("1")}, {b("x/b"), b("meta")}, {b("x/e"), b("meta")}}));
+}
+
+TEST(Rocks, a_read_abandoned_in_flight_resumes_nobody) {
+    FaultyDisk disk{Prng(1)};
+    TestShard shard;
+    auto engine = disk.open();
+    ASSERT_TRUE(engine);
+    ASSERT_TRUE((*engine)->write(put("k", "1")));
+    struct Starter {
+        static port::Task<> run(port::Engine& from, port::Shard& on, bool& resumed) {
+            co_await from.get(on, Bytes::literal("k"));
+            resumed = true;
+        }
+    };
+    bool resumed = false;
+    {
+        auto task = Starter::run(**engine, shard, resumed);
+        auto awaiter = std::move(task).operator co_await();
+        awaiter.await_suspend(std::noop_coroutine()).resume();
+    }
+    bool later = false;
+    engine->reset();  // joins the readers, so the answer is in the shard's queue
+    shard.post([&] { later = true; });
+    shard.run_until([&] { return later; });
+    EXPECT_FALSE(resumed);
+}
+
+}  // namespace
+}  // namespace asterias::engine
