@@ -53,7 +53,10 @@ Outcome Parser::next(const Bytes& input, size_t& at) {
         if (arguments_left_ == 0)
             step = input[at] == '*' ? read_argument_count(input, at) : read_inline(input, at);
         if (step == Step::Done && arguments_left_ > 0) step = read_arguments(input, at);
-        if (step == Step::More) return NeedMore{wanted_};
+        if (step == Step::More) {
+            release_input();
+            return NeedMore{wanted_};
+        }
         if (step == Step::Failed) {
             at = input.size();
             return ProtocolError{std::move(error_)};
@@ -64,7 +67,14 @@ Outcome Parser::next(const Bytes& input, size_t& at) {
     return NeedMore{wanted_};
 }
 
+// Otherwise a client that sends one argument per read would hold a read buffer with each (I2).
+void Parser::release_input() {
+    for (; compacted_ < request_.size(); ++compacted_)
+        request_[compacted_] = request_[compacted_].compact();
+}
+
 Outcome Parser::finish() {
+    compacted_ = 0;
     if (is_http(request_[0]) && !MUTANT(resp_http_runs)) {
         closed_ = true;
         request_.reset();
@@ -76,6 +86,7 @@ Outcome Parser::finish() {
 Parser::Step Parser::fail(std::string text) {
     closed_ = true;
     wanted_ = 0;
+    compacted_ = 0;
     request_.reset();
     error_ = "ERR Protocol error: " + std::move(text);
     return Step::Failed;

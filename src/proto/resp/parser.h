@@ -90,6 +90,7 @@ private:
                      int64_t& number);
     Step fail(std::string text);
     Outcome finish();
+    void release_input();
 
     Limits limits_;
     bool authenticated_;
@@ -99,6 +100,7 @@ private:
     size_t scanned_ = 0;          // unconsumed bytes known to hold no line end
     size_t wanted_ = 0;
     Request request_;
+    size_t compacted_ = 0;  // arguments of request_ that hold no read buffer
     std::string error_;
 };
 

@@ -126,6 +126,22 @@ TEST(RespParser, AnnouncedLengthsAllocateNothing) {
     EXPECT_EQ(budget.used(), input.size());
 }
 
+TEST(RespParser, AnUnfinishedRequestDoesNotKeepTheReadBuffersOfItsArguments) {
+    Budget budget("input", 1 << 20);
+    Parser parser;
+    const std::string head = "*9\r\n", argument = "$3\r\nabc\r\n";
+    for (int i = 0; i < 9; ++i) {
+        BytesBuilder buffer(64 * 1024, &budget);
+        if (i == 0) buffer.append(head);
+        buffer.append(argument);
+        size_t at = 0;
+        const Outcome outcome = parser.next(buffer.take(), at);
+        EXPECT_EQ(std::holds_alternative<Request>(outcome), i == 8);
+        if (i < 8) EXPECT_LT(budget.used(), 1000u);
+    }
+    EXPECT_EQ(budget.used(), 0u);
+}
+
 std::string error_of(Parser parser, const std::string& stream, size_t piece) {
     size_t consumed = 0;
     for (size_t end = 0; end < stream.size();) {
