@@ -124,10 +124,11 @@ class Tidy:
         lines = text.split("\n")
         if text and not text.endswith("\n") and not testdata:
             self.find(path, len(lines), "does not end with a newline. Add one.")
-        table = False  # between clang-format off and on: columns that would be worse broken
+        table = False  # columns that would be worse broken, marked for clang-format
         for number, line in enumerate(lines, 1):
-            if "clang-format o" in line:
-                table = "clang-format off" in line
+            marker = re.match(r"\s*// clang-format (off|on)\b", line)
+            if marker:
+                table = marker.group(1) == "off"
             if is_code and not table and len(line) > WIDTH_MAX and "://" not in line:
                 self.find(path, number, f"is {len(line)} columns wide. Break it at {WIDTH_MAX}.")
             if not testdata and path.name != "LICENSE":
@@ -236,8 +237,9 @@ class Tidy:
                 self.find("ARCHITECTURE.md", 1, f"does not say what the group {group} looks into. "
                                                 "Add a row to The house.")
             elif told[group] is not None and told[group] != allowed:
-                self.find("ARCHITECTURE.md", 1, f"says that {group} looks into {sorted(told[group])}"
-                                                f", the plan says {sorted(allowed)}.")
+                self.find("ARCHITECTURE.md", 1, f"says that {group} looks into "
+                                                f"{sorted(told[group])}, the plan says "
+                                                f"{sorted(allowed)}.")
 
     def planned_rooms(self):
         path = self.root / "tools" / "rooms_planned.txt"

@@ -63,6 +63,8 @@ class Text(Tree):
         self.assert_clean()
         self.write("src/base/t.h", "#pragma once\n// clang-format off\n// clang-format on\n" + wide)
         self.assert_one("src/base/t.h:4 is 123 columns wide")
+        self.write("src/base/t.h", '#pragma once\nauto x = "// clang-format off";\n' + wide)
+        self.assert_one("src/base/t.h:3 is 123 columns wide")
 
     def test_tab_is_found(self):
         self.write("README.md", "a\tb\n")
@@ -180,7 +182,8 @@ class House(Tree):
     def test_matrix_that_differs_from_the_plan_is_found(self):
         row = "| base | std | because |\n| core | {} | because |\n| app | everything | because |\n"
         text = "## The house\n{}\n## Code map\n`base` `core/raft`\n\n## T\n"
-        self.write("cmake/rooms.cmake", "set(MAY_base)\nset(MAY_core base core)\nset(MAY_app base)\n")
+        self.write("cmake/rooms.cmake",
+                   "set(MAY_base)\nset(MAY_core base core)\nset(MAY_app base)\n")
         self.write("ARCHITECTURE.md", text.format(row.format("base, declared sibling cores")))
         self.assert_clean()
         self.write("ARCHITECTURE.md", text.format(row.format("base")))
