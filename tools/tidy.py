@@ -124,10 +124,11 @@ class Tidy:
         lines = text.split("\n")
         if text and not text.endswith("\n") and not testdata:
             self.find(path, len(lines), "does not end with a newline. Add one.")
-        table = False  # between clang-format off and on: columns that would be worse broken
+        table = False  # columns that would be worse broken, marked for clang-format
         for number, line in enumerate(lines, 1):
-            if "clang-format o" in line:
-                table = "clang-format off" in line
+            marker = re.match(r"\s*// clang-format (off|on)\b", line)
+            if marker:
+                table = marker.group(1) == "off"
             if is_code and not table and len(line) > WIDTH_MAX and "://" not in line:
                 self.find(path, number, f"is {len(line)} columns wide. Break it at {WIDTH_MAX}.")
             if not testdata and path.name != "LICENSE":
@@ -215,6 +216,31 @@ class Tidy:
         for name in sorted(planned & set(self.rooms)):
             self.find("tools/rooms_planned.txt", 1, f"still lists {name}, which stands. Remove it.")
 
+    def check_matrix(self):
+        """The table of The house against the MAY_ lines of cmake/rooms.cmake."""
+        architecture, plan = self.root / "ARCHITECTURE.md", self.root / "cmake" / "rooms.cmake"
+        if not architecture.is_file() or not plan.is_file():
+            return
+        may = {name: set(groups.split()) for name, groups in
+               re.findall(r"^set\(MAY_(\w+)([^)]*)\)", plan.read_text(), re.M)}
+        section = re.search(r"^## The house\n(.*?)(?=^## )", architecture.read_text(),
+                            re.M | re.S)
+        told = {}
+        for groups, looks_into in re.findall(r"^\| ([\w, ]+) \| ([^|]+) \|",
+                                             section.group(1) if section else "", re.M):
+            words = set(re.findall(r"\w+", looks_into.replace("sibling cores", "core")
+                                   .replace("sibling services", "service")))
+            for group in groups.split(", "):
+                told[group] = None if "everything" in words else words & set(may)
+        for group, allowed in sorted(may.items()):
+            if group not in told:
+                self.find("ARCHITECTURE.md", 1, f"does not say what the group {group} looks into. "
+                                                "Add a row to The house.")
+            elif told[group] is not None and told[group] != allowed:
+                self.find("ARCHITECTURE.md", 1, f"says that {group} looks into "
+                                                f"{sorted(told[group])}, the plan says "
+                                                f"{sorted(allowed)}.")
+
     def planned_rooms(self):
         path = self.root / "tools" / "rooms_planned.txt"
         if not path.is_file():
@@ -279,6 +305,7 @@ class Tidy:
                 self.check_links(path, text)
         self.check_readmes()
         self.check_architecture()
+        self.check_matrix()
         self.check_map()
         self.check_adrs()
         for key in sorted(set(self.allowed) - self.used):

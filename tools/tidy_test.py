@@ -63,6 +63,8 @@ class Text(Tree):
         self.assert_clean()
         self.write("src/base/t.h", "#pragma once\n// clang-format off\n// clang-format on\n" + wide)
         self.assert_one("src/base/t.h:4 is 123 columns wide")
+        self.write("src/base/t.h", '#pragma once\nauto x = "// clang-format off";\n' + wide)
+        self.assert_one("src/base/t.h:3 is 123 columns wide")
 
     def test_tab_is_found(self):
         self.write("README.md", "a\tb\n")
@@ -176,6 +178,18 @@ class House(Tree):
         self.assert_clean()
         self.write("tools/rooms_planned.txt", "core/kv\ncore/raft\n")
         self.assert_one("still lists core/raft, which stands")
+
+    def test_matrix_that_differs_from_the_plan_is_found(self):
+        row = "| base | std | because |\n| core | {} | because |\n| app | everything | because |\n"
+        text = "## The house\n{}\n## Code map\n`base` `core/raft`\n\n## T\n"
+        self.write("cmake/rooms.cmake",
+                   "set(MAY_base)\nset(MAY_core base core)\nset(MAY_app base)\n")
+        self.write("ARCHITECTURE.md", text.format(row.format("base, declared sibling cores")))
+        self.assert_clean()
+        self.write("ARCHITECTURE.md", text.format(row.format("base")))
+        self.assert_one("says that core looks into ['base'], the plan says ['base', 'core']")
+        self.write("ARCHITECTURE.md", text.format("| base | std | |\n| app | everything | |"))
+        self.assert_one("does not say what the group core looks into")
 
     def test_long_architecture_is_found(self):
         self.write("ARCHITECTURE.md", "## Code map\n`base` `core/raft`\n\n## T\n" + "\n" * 300)
