@@ -21,7 +21,7 @@ constexpr uint32_t kEarly = kSession | kFast | kNoAuth | kAllowBusy;
 // clang-format off
 constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {Append, "append", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Appends a string to the value of a key, creating it if absent", Append},
-    {AsteriasRequest, "asterias.request", 3, kNoScript | kFast, 0, 0, 0, kConn, "Names the next command by client id and sequence number, so that sending it again is harmless", AsteriasRequest},
+    {AsteriasRequest, "asterias.request", -4, kNoScript | kFast, 0, 0, 0, kConn, "Runs a command under a client id and a sequence number: sent again, it takes effect once", AsteriasRequest},
     {Client, "client", -2, 0, 0, 0, 0, kConn, "A container for commands about this connection", Client},
     {ClientGetName, "client|getname", 2, kSession, 0, 0, 0, kConn, "Returns the name of the connection", Client},
     {ClientHelp, "client|help", 2, kAlways, 0, 0, 0, kConn, "Lists the subcommands", Client},
@@ -40,7 +40,6 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {ConfigHelp, "config|help", 2, kAlways, 0, 0, 0, kServer, "Lists the subcommands", Config},
     {ConfigResetStat, "config|resetstat", 2, kAdmin | kSession, 0, 0, 0, kServer, "Sets the counters of INFO to zero", Config},
     {ConfigSet, "config|set", -4, kAdmin | kSession, 0, 0, 0, kServer, "Sets parameters of the running node", Config},
-    {DbSize, "dbsize", 1, kReadOnly | kFast, 0, 0, 0, kServer, "Returns the number of keys in the selected database", DbSize},
     {Decr, "decr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Subtracts one from the integer at a key; an absent key counts as 0", Decr},
     {DecrBy, "decrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Subtracts a number from the integer at a key; an absent key counts as 0", DecrBy},
     {Del, "del", -2, kWrite, 1, -1, 1, kGeneric, "Deletes keys", Del},

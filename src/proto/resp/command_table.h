@@ -36,7 +36,6 @@ enum class CommandId : uint8_t {
     ConfigHelp,
     ConfigResetStat,
     ConfigSet,
-    DbSize,
     Decr,
     DecrBy,
     Del,

@@ -32,7 +32,7 @@ def requests():
     yield "foo " + " ".join("arg%d" % i for i in range(40))
     yield from ["config|get x", "client|id", "asterias.foo"]
     for name in ("get set del exists incr incrby decr decrby mget mset select config client reset ttl pttl "
-                 "expire pexpire persist type strlen append dbsize time echo GET gEt").split():
+                 "expire pexpire persist type strlen append time echo GET gEt").split():
         yield name
         yield name + " a b c d e f"
     for name in ("config get|config set|config set a|config resetstat x|config foo|CONFIG FoO a|config "
