@@ -1,5 +1,6 @@
 #include "runtime/asio/shard.h"
 
+#include <thread>
 #include <algorithm>
 #include <cerrno>
 #include <sys/eventfd.h>
@@ -61,7 +62,8 @@ port::Net& EpollShard::net() { return *net_; }
 port::Disk& EpollShard::disk() { return *disk_; }
 
 void EpollShard::submit(ShardId to, port::Callback fn) {
-    if (to == id_) return post(std::move(fn));
+    // Also from threads that are no shard's (the engine's readers): only the own thread may post.
+    if (to == id_ && std::this_thread::get_id() == loop_thread_) return post(std::move(fn));
     CHECK(to.value < common_.shards.size(), "messages go to shards of this node");
     common_.shards[to.value]->deliver(std::move(fn));
 }
@@ -129,6 +131,7 @@ Duration EpollShard::idle_time() {
 }
 
 void EpollShard::loop() {
+    loop_thread_ = std::this_thread::get_id();
     while (!stopping_) {
         const size_t ready = poller_.wait(idle_time());
         turn(ready);

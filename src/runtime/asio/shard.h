@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "base/log.h"
@@ -115,6 +116,7 @@ private:
     Poller poller_;
     Fd wake_;
     Instant now_;
+    std::thread::id loop_thread_;
     bool stopping_ = false;
     TimerHeap timers_{*this};
     std::array<std::vector<port::TurnHook*>, 2> hooks_;
