@@ -205,8 +205,6 @@ int run_demo(const DemoOptions& options) {
         std::vector<std::thread> threads;
         for (uint32_t i = 0; i < options.clients; ++i)
             threads.emplace_back([&, i] { count_words(cluster, words, i, progress); });
-        std::thread trouble(
-            [&] { make_trouble(cluster, options.kill, words.size(), progress, told); });
         // Nobody waits for ever: without an acknowledgement for a minute the demo has failed.
         std::thread watch([&] {
             while (progress.done < words.size() && !progress.give_up) {
@@ -214,9 +212,10 @@ int run_demo(const DemoOptions& options) {
                 std::this_thread::sleep_for(milliseconds(20));
             }
         });
+        // On this thread: a child ends with the thread that started it (see run_program).
+        make_trouble(cluster, options.kill, words.size(), progress, told);
         for (auto& t : threads) t.join();
         const double taken = static_cast<double>(progress.now_us()) / 1e6;
-        trouble.join();
         watch.join();
         cluster.wait_ready(seconds(20));
 

@@ -51,7 +51,8 @@ pid_t run_program(const std::vector<std::string>& arguments, const std::string& 
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
-    // The child dies with its parent: nobody has to look for stray nodes.
+    // The child dies with its parent (with the thread that forked it): nobody has to look for stray
+    // nodes.
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(1);
     ::setpgid(0, 0);  // Ctrl-C reaches the supervisor alone

@@ -127,6 +127,12 @@ port::Task<Result<void>> Node::start() {
                        options_.directory + " was made with --shards " +
                            std::to_string(identity_.shards) +
                            "; changing the number is not possible yet, start with that");
+    for (const auto& m : identity_.founding.members)
+        if (m.node == identity_.node && m.peer_address != options_.peer_address)
+            co_return fail(Errc::Conflict,
+                           "the cluster knows this node at " + m.peer_address.describe() +
+                               ", not at " + options_.peer_address.describe() +
+                               "; start it there (moving a node is not possible yet)");
     identity_.incarnation = identity_.incarnation.next();
     if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
         co_return stored;
