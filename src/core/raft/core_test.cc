@@ -411,6 +411,22 @@ TEST(RaftCore, ContradictoryAppendsAreDroppedAndCounted) {
     EXPECT_EQ(cluster.core(k2).last_index(), LogIndex(1));
 }
 
+TEST(RaftCore, ACompletionCoversAllEarlierWrites) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    Node& n = cluster.node(k1);
+    n.writes_at_once = false;
+    for (int i = 0; i < 3; ++i)
+        cluster.propose(k1, "a");
+    ASSERT_EQ(n.writes.size(), 3u);
+    n.disk.take(n.writes[0]);
+    n.disk.take(n.writes[1]);
+    cluster.feed(k1, Persisted{n.writes[1].id});
+    EXPECT_EQ(cluster.core(k1).status().durable, LogIndex(3));
+    cluster.feed(k1, Persisted{n.writes[0].id});  // once more, late
+    EXPECT_EQ(cluster.core(k1).status().durable, LogIndex(3));
+}
+
 TEST(RaftCore, ACompletionOfAnUnknownWriteSaysNothing) {
     Cluster cluster(3, 1);
     lead(cluster);
