@@ -11,10 +11,14 @@ namespace asterias::journal {
 namespace {
 
 #ifdef ASTERIAS_MUTANTS
-[[maybe_unused]] const bool kMutantSet = [] {
-    if (const char* name = std::getenv("MUTANT")) set_mutant(name);
-    return true;
-}();
+// MUTANT=name plants that bug: at least one test of this binary must then fail.
+class ChosenMutant final : public ::testing::Environment {
+    void SetUp() override {
+        if (const char* name = std::getenv("MUTANT")) set_mutant(name);
+    }
+};
+[[maybe_unused]] const auto* const kChosenMutant =
+    ::testing::AddGlobalTestEnvironment(new ChosenMutant);
 #endif
 
 uint64_t number_from(const char* name, uint64_t otherwise) {

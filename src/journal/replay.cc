@@ -84,6 +84,7 @@ Replay::Verdict Replay::apply_groups(const Record& record) {
 void Replay::purge(const RecordHeader& h) {
     Group& group = groups_[h.group];
     const uint64_t through = h.index.value;
+    if (h.index <= group.chain.purged_through()) return;
     if (h.index >= group.chain.last()) {
         group.moved.clear();
         group.tail.clear();

@@ -247,6 +247,13 @@ void DiskImage::erase(const std::string& path) {
     durable_names_.erase(path);
 }
 
+void DiskImage::put(const std::string& path, std::string_view bytes) {
+    auto inode = std::make_shared<Inode>();
+    inode->current.write(0, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+    inode->durable_size = bytes.size();
+    names_[path] = durable_names_[path] = std::move(inode);
+}
+
 uint64_t DiskImage::used_bytes() const {
     uint64_t used = 0;
     for (const Inode* inode : inodes())

@@ -80,6 +80,8 @@ public:
     bool overwrite(const std::string& path, uint64_t offset, std::string_view bytes);
     bool truncate(const std::string& path, uint64_t bytes);
     void erase(const std::string& path);
+    // Makes `path` a file with this content.
+    void put(const std::string& path, std::string_view bytes);
     uint64_t used_bytes() const;
     // Writes that a power loss now could take, and sectors that a failed sync left behind.
     uint64_t unsynced_writes() const;
