@@ -101,6 +101,12 @@ room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
                      TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
 
+find_package(benchmark QUIET)
+if(benchmark_FOUND)
+  add_executable(bench_engine EXCLUDE_FROM_ALL bench/engine_bench.cc)
+  target_link_libraries(bench_engine PRIVATE asterias_engine_mem asterias_engine_rocks
+                        benchmark::benchmark)
+endif()
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")
