@@ -81,7 +81,8 @@ struct Outcome {
     std::string describe() const;
 };
 
-// Runs sequences first_seed, first_seed + 1, …; stops at the third failure.
+// Runs sequences first_seed, first_seed + 1, …; stops at the third failure. Environment
+// CONFORMANCE_SEED replaces first_seed, to replay a failure.
 Outcome run_conformance(Subject& subject, uint64_t first_seed, uint64_t sequences);
 
 // Environment CONFORMANCE_SEQUENCES, or `otherwise`.
