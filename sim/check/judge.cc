@@ -40,6 +40,7 @@ std::vector<Window> narrowed(const Model& model, bool by_connection) {
     std::vector<Window> windows = windows_of(model);
     for (int round = 0; round < kRoundsMax; ++round) {
         bool more = narrow_by_sight(model, windows);
+        if (narrow_by_counting(model, windows)) more = true;
         if (by_connection && narrow_by_connection(model, windows)) more = true;
         if (!more) break;
     }
@@ -103,11 +104,11 @@ std::string narrowings(const Model& model, const Part& part) {
 }
 
 Finding describe(const History& history, const Promise& promise, const SearchLimits& limits) {
-    const auto violates = [&](const History& h) {
-        return quick_verdict(h, promise, limits.steps_max / 10) == Verdict::Violation;
+    const auto violates = [&](const History& h, uint64_t& effort) {
+        return quick_verdict(h, promise, limits.steps_max / 10, &effort) == Verdict::Violation;
     };
     Finding finding{Verdict::Violation, promise.name, {}, {}};
-    finding.trace = shrink(history, violates, limits.shrink_visits_max);
+    finding.trace = shrink(history, violates, limits.shrink_effort_max);
     Model model(finding.trace);
     for (const Part& part : search_parts(model, promise, limits.steps_max)) {
         if (part.result.verdict != Verdict::Violation) continue;
@@ -125,11 +126,15 @@ Finding describe(const History& history, const Promise& promise, const SearchLim
 
 }  // namespace
 
-Verdict quick_verdict(const History& history, const Promise& promise, uint64_t steps_max) {
+Verdict quick_verdict(const History& history, const Promise& promise, uint64_t steps_max,
+                      uint64_t* effort) {
     Model model(history);
     Verdict worst = Verdict::Pass;
-    for (const Part& part : search_parts(model, promise, steps_max))
+    if (effort) *effort += history.size();
+    for (const Part& part : search_parts(model, promise, steps_max)) {
         worst = std::max(worst, part.result.verdict);
+        if (effort) *effort += part.result.steps;
+    }
     return worst;
 }
 

@@ -11,7 +11,7 @@ namespace asterias::sim {
 
 struct SearchLimits {
     uint64_t steps_max = 1'000'000;          // of the search of one part; then Undecided
-    uint64_t shrink_visits_max = 2'000'000;  // operations judged while shrinking a violation
+    uint64_t shrink_effort_max = 2'000'000;  // steps and operations while shrinking a violation
 };
 
 struct Promise {
@@ -22,14 +22,15 @@ struct Promise {
 // Judges `history`, whose requests are merged.
 CheckReport judge(const History& history, const Promise& promise, const SearchLimits& limits);
 
-// The worst verdict over the parts; no words.
-Verdict quick_verdict(const History& history, const Promise& promise, uint64_t steps_max);
+// The worst verdict over the parts; no words. Adds to `effort` the operations and steps it took.
+Verdict quick_verdict(const History& history, const Promise& promise, uint64_t steps_max,
+                      uint64_t* effort = nullptr);
 
-// A short history that `violates` still calls a violation. Takes away only what leaves a legal
-// history legal: what happened after some moment, whole keys, operations that change nothing, blind
-// writes that nobody saw.
-History shrink(History history, const std::function<bool(const History&)>& violates,
-               uint64_t visits_max);
+// A short history that `violates` still calls a violation; it adds to `effort` what it spent. Takes
+// away only what leaves a legal history legal: what happened after some moment, whole keys,
+// operations that change nothing, blind writes that nobody saw.
+using Violates = std::function<bool(const History&, uint64_t& effort)>;
+History shrink(History history, const Violates& violates, uint64_t effort_max);
 
 // Groups of operations, as indices into `history`, such that operations of different groups share
 // no key.

@@ -81,6 +81,11 @@ void Model::find_producers() {
     };
     for (const Slot nil : initial_)
         ++count[nil];
+    rising_.assign(key_names_.size(), true);
+    for (const ModelOp& op : ops_)
+        for (const uint32_t key : op.keys)
+            if (!is_read(op.kind) && (op.kind != OpKind::Incr || op.amount <= 0))
+                rising_[key] = false;
     for (uint32_t i = 0; i < ops_.size(); ++i) {
         const ModelOp& op = ops_[i];
         if (op.kind == OpKind::SetNx && op.answered && op.number == 0) continue;

@@ -52,6 +52,8 @@ public:
     std::string describe(Slot slot) const;  // its value
     uint32_t key_of(Slot slot) const { return slots_[slot].key; }
     bool is_nil(Slot slot) const { return slots_[slot].nil; }
+    // As INCR reads it: nil counts as 0.
+    std::optional<int64_t> number(Slot slot) const { return slots_[slot].number; }
     State initial() const { return initial_; }
 
     // Whether `op`, taken now, answers as it did; if so `changes` (cleared first) gets what it
@@ -63,6 +65,8 @@ public:
     // returns. The initial nil is an event without an operation.
     bool unique(Slot slot) const { return slot < unique_.size() && unique_[slot]; }
     std::optional<uint32_t> producer(Slot slot) const;
+    // True if only INCRs by positive amounts write the key: its number only ever rises.
+    bool rising(uint32_t key) const { return rising_[key]; }
 
 private:
     struct SlotInfo {
@@ -84,6 +88,7 @@ private:
     State initial_;  // all nil
     std::vector<bool> unique_;
     std::vector<uint32_t> producer_;
+    std::vector<bool> rising_;  // by key
 };
 
 // `text` as INCR reads it: what a number prints as, nothing else.

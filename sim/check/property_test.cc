@@ -287,7 +287,7 @@ TEST(Property, MostSingleMutationsOfALargeHistoryAreRejected) {
         if (!mutate(prng, history)) continue;
         ++mutated;
         rejected +=
-            check_linearizable(history, {.shrink_visits_max = 0}).verdict() == Verdict::Violation;
+            check_linearizable(history, {.shrink_effort_max = 0}).verdict() == Verdict::Violation;
     }
     EXPECT_GT(rejected * 100, mutated * 90) << rejected << " of " << mutated;
     RecordProperty("mutated", static_cast<int>(mutated));

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <unordered_set>
 
+#include "base/check.h"
+
 namespace asterias::sim {
 
 namespace {
@@ -53,8 +55,13 @@ public:
 
     SearchResult run(uint64_t steps_max);
     std::string explain(const std::vector<uint32_t>& order);
+    // A violation that needs no search, as a sentence; else empty.
+    std::string clash() const;
 
 private:
+    struct Zone;
+    std::vector<Zone> zones() const;
+    std::string clash_of(const Zone& held, const Zone& other) const;
     void count_watchers(std::span<const SearchOp> ops);
     void find_plain(std::span<const SearchOp> ops);
     void make_items(std::span<const SearchOp> ops);
@@ -88,6 +95,8 @@ private:
     std::vector<bool> plain_;         // by key: only blind writes and reads
     std::vector<bool> counted_;       // by key: some INCR
     std::vector<uint32_t> watchers_;  // by slot: certain items, not done, that must see it
+    // By key that only rises: the numbers that certain items, not done, must still meet.
+    std::map<uint32_t, std::map<int64_t, uint32_t>> numbers_;
     std::vector<uint32_t> uncertain_;
     bool bounded_uncertain_ = false;  // some uncertain item has a last time
 
@@ -108,9 +117,17 @@ private:
 };
 
 void Search::watch(const ModelOp& op, int change) {
-    for (const Slot slot : op.seen)
+    const auto one = [&](Slot slot) {
         watchers_[slot] += change;
-    if (op.before != kNoSlot) watchers_[op.before] += change;
+        const uint32_t key = model_.key_of(slot);
+        if (!model_.rising(key) || !model_.number(slot)) return;
+        const auto at = numbers_[key].try_emplace(*model_.number(slot), 0).first;
+        at->second += change;
+        if (at->second == 0) numbers_[key].erase(at);
+    };
+    for (const Slot slot : op.seen)
+        one(slot);
+    if (op.before != kNoSlot) one(op.before);
 }
 
 void Search::count_watchers(std::span<const SearchOp> ops) {
@@ -260,12 +277,21 @@ bool Search::safe_first(uint32_t i) const {
     return true;
 }
 
-// Whether changes_ would overwrite a value that somebody must still see and that never returns.
+// Whether changes_ would overwrite a value that somebody must still see and that never returns, or
+// step over a number that does not come again.
 bool Search::hides(const ModelOp& op) const {
     for (const Write& change : changes_) {
         const Slot now = state_[change.key];
         const uint32_t own = op.before == now ? 1 : 0;
         if (model_.unique(now) && watchers(now) > own) return true;
+        if (!model_.rising(change.key)) continue;
+        const auto wanted = numbers_.find(change.key);
+        if (wanted == numbers_.end()) continue;
+        auto first = wanted->second.begin();
+        if (first != wanted->second.end() && first->first == model_.number(now) &&
+            first->second == own)
+            ++first;
+        if (first != wanted->second.end() && first->first < model_.number(change.slot)) return true;
     }
     return false;
 }
@@ -407,10 +433,89 @@ void Search::note_best() {
         best_.push_back(items_[step.item].input);
 }
 
+// When a value was there: written by `first_end` (the earliest end of those who wrote or saw it),
+// not gone before `last_begin` (their latest beginning).
+struct Search::Zone {
+    Slot slot = kNoSlot;
+    Duration first_end = kNever, last_begin{std::numeric_limits<int64_t>::min()};
+    const ModelOp *ended = nullptr, *began = nullptr;
+
+    void add(const Item& item) {
+        if (item.hi < first_end) first_end = item.hi, ended = item.op;
+        if (item.lo > last_begin) last_begin = item.lo, began = item.op;
+    }
+};
+
+std::vector<Search::Zone> Search::zones() const {
+    std::map<Slot, Zone> found;
+    for (const Item& item : items_) {
+        if (!item.certain) continue;
+        for (const Slot slot : item.op->seen)
+            if (model_.unique(slot)) found[slot].add(item);
+        for (const Slot slot : item.op->written) {
+            const auto producer = model_.producer(slot);
+            if (producer && &model_.ops()[*producer] == item.op) found[slot].add(item);
+        }
+    }
+    std::vector<Zone> zones;
+    for (auto& [slot, zone] : found) {
+        zone.slot = slot;
+        if (model_.is_nil(slot)) zone.first_end = Duration(std::numeric_limits<int64_t>::min());
+        zones.push_back(zone);
+    }
+    std::sort(zones.begin(), zones.end(), [&](const Zone& a, const Zone& b) {
+        return std::tuple(model_.key_of(a.slot), a.first_end, a.slot) <
+               std::tuple(model_.key_of(b.slot), b.first_end, b.slot);
+    });
+    return zones;
+}
+
+std::string Search::clash_of(const Zone& held, const Zone& other) const {
+    std::string out = model_.key_name(model_.key_of(held.slot)) + " holds " +
+                      model_.describe(held.slot) + " without a break from ";
+    out += held.first_end < Duration(0) ? "the start"
+                                        : "the end of\n    " + print(*held.ended->source);
+    out += "\n  to the beginning of\n    " + print(*held.began->source) + "\n  but " +
+           model_.describe(other.slot) + " came and was there within that time, as shown by\n    " +
+           print(*other.began->source) + "\n";
+    if (other.ended != other.began) out += "    " + print(*other.ended->source) + "\n";
+    return out;
+}
+
+std::string Search::clash() const {
+    for (const Item& item : items_)
+        if (item.certain && item.lo > item.hi)
+            return "there is no moment at which this can have taken effect:\n    " +
+                   print(*item.op->source) + "\n";
+    const std::vector<Zone> all = zones();
+    std::vector<const Zone*> held;  // zones with a length; of one key and disjoint, as checked
+    for (const Zone& zone : all) {
+        if (zone.first_end >= zone.last_begin) continue;
+        if (!held.empty() && model_.key_of(held.back()->slot) == model_.key_of(zone.slot) &&
+            zone.first_end < held.back()->last_begin)
+            return clash_of(*held.back(), zone);
+        held.push_back(&zone);
+    }
+    for (const Zone& zone : all) {
+        if (zone.first_end < zone.last_begin) continue;
+        // The last of its key that was held before somebody met this value.
+        const auto after = std::partition_point(held.begin(), held.end(), [&](const Zone* h) {
+            return std::tuple(model_.key_of(h->slot), h->first_end) <
+                   std::tuple(model_.key_of(zone.slot), zone.last_begin);
+        });
+        if (after == held.begin()) continue;
+        const Zone& before = **(after - 1);
+        if (model_.key_of(before.slot) == model_.key_of(zone.slot) &&
+            zone.first_end < before.last_begin)
+            return clash_of(before, zone);
+    }
+    return "";
+}
+
 SearchResult Search::run(uint64_t steps_max) {
     const auto result = [&](Verdict verdict) {
         note_best();
-        return SearchResult{verdict, steps_, best_};
+        return SearchResult{verdict, steps_, best_, {}};
     };
     settle();
     if (certain_left_ == 0) return result(Verdict::Pass);
@@ -484,11 +589,22 @@ std::string Search::explain(const std::vector<uint32_t>& order) {
 }  // namespace
 
 SearchResult search(Model& model, std::span<const SearchOp> ops, uint64_t steps_max) {
-    return Search(model, ops).run(steps_max);
+    Search one(model, ops);
+    std::string clash = one.clash();
+    // With a clash the search only looks for a long order to show.
+    const uint64_t enough = 1000 + 4 * ops.size();
+    SearchResult result = one.run(clash.empty() ? steps_max : std::min(steps_max, enough));
+    if (!clash.empty()) {
+        CHECK(result.verdict != Verdict::Pass, "an order that exists has no clash");
+        result.verdict = Verdict::Violation;
+        result.clash = std::move(clash);
+    }
+    return result;
 }
 
 std::string explain(Model& model, std::span<const SearchOp> ops, const SearchResult& result) {
-    return Search(model, ops).explain(result.order);
+    const std::string clash = result.clash.empty() ? "" : "Because " + result.clash;
+    return clash + Search(model, ops).explain(result.order);
 }
 
 }  // namespace asterias::sim

@@ -8,6 +8,8 @@
 //     a read that fits is taken at once; a value that has one producer is not overwritten while
 //     somebody must still see it; a write that nobody sees is taken when it harms nobody; of equal
 //     uncertain operations the oldest goes first.
+// Before it, what needs no search: an operation without a moment, and values that must be held at
+// the same time (the zones of Gibbons and Korach 1997, for values with one producer).
 #pragma once
 
 #include <span>
@@ -32,6 +34,8 @@ struct SearchResult {
     uint64_t steps = 0;
     // The longest order found (on Pass a whole one), as indices into the span given.
     std::vector<uint32_t> order;
+    // Not empty: the violation in one sentence, found without a search.
+    std::string clash;
 };
 
 // `ops` should be closed: no other operation of the history shares a key with them. Decides or,

@@ -10,12 +10,10 @@ namespace asterias::sim {
 
 namespace {
 
-using Violates = std::function<bool(const History&)>;
-
 class Shrinker {
 public:
-    Shrinker(History history, const Violates& violates, uint64_t visits_max)
-        : history_(std::move(history)), violates_(violates), visits_left_(visits_max) {}
+    Shrinker(History history, const Violates& violates, uint64_t effort_max)
+        : history_(std::move(history)), violates_(violates), effort_max_(effort_max) {}
 
     History run() {
         cut_end();
@@ -32,10 +30,10 @@ public:
     }
 
 private:
+    bool may_try() const { return effort_ < effort_max_; }
+
     bool accept(History candidate) {
-        if (candidate.size() > visits_left_) return false;
-        visits_left_ -= candidate.size();
-        if (!violates_(candidate)) return false;
+        if (!may_try() || !violates_(candidate, effort_)) return false;
         history_ = std::move(candidate);
         return true;
     }
@@ -64,9 +62,8 @@ private:
         while (low < high) {
             const size_t middle = low + (high - low) / 2;
             History cut = until(ends[middle]);
-            if (cut.size() > visits_left_) break;
-            visits_left_ -= cut.size();
-            if (violates_(cut))
+            if (!may_try()) return;
+            if (violates_(cut, effort_))
                 high = middle;
             else
                 low = middle + 1;
@@ -131,7 +128,7 @@ private:
 
     void drop_single() {
         for (size_t chunk = std::max<size_t>(removable().size() / 2, 1);; chunk /= 2) {
-            for (size_t from = 0;;) {
+            for (size_t from = 0; may_try();) {
                 const std::vector<uint32_t> may = removable();
                 if (from >= may.size()) break;
                 std::vector<bool> dropped(history_.size(), false);
@@ -147,13 +144,14 @@ private:
 
     History history_;
     const Violates& violates_;
-    uint64_t visits_left_;
+    const uint64_t effort_max_;
+    uint64_t effort_ = 0;
 };
 
 }  // namespace
 
-History shrink(History history, const Violates& violates, uint64_t visits_max) {
-    return Shrinker(std::move(history), violates, visits_max).run();
+History shrink(History history, const Violates& violates, uint64_t effort_max) {
+    return Shrinker(std::move(history), violates, effort_max).run();
 }
 
 }  // namespace asterias::sim

@@ -76,6 +76,12 @@ TEST(Explanation, NamesTheKeyTheLongestOrderAndWhatIsStuck) {
     ASSERT_TRUE(history);
     EXPECT_EQ(check_linearizable(*history).print(),
               "VIOLATION of linearizable: no order explains key x.\n"
+              "Because x holds '1' without a break from the end of\n"
+              "    c1 n1.1 0..10 set x 1 -> ok\n"
+              "  to the beginning of\n"
+              "    c2 n2.1 40..50 get x -> 1\n"
+              "  but '2' came and was there within that time, as shown by\n"
+              "    c1 n1.2 20..30 set x 2 -> ok\n"
               "The longest order that explains its replies has 1 operations:\n"
               "    c1 n1.1 0..10 set x 1 -> ok   then x='1'\n"
               "Then none of these can be next:\n"

@@ -22,6 +22,9 @@ std::vector<Window> windows_of(const Model& model);
 // place, before the reply to whoever saw it. True if something narrowed.
 bool narrow_by_sight(const Model& model, std::vector<Window>& windows);
 
+// On a key that only rises, who answered a smaller number came first. True if something narrowed.
+bool narrow_by_counting(const Model& model, std::vector<Window>& windows);
+
 // Commands of one connection take effect in the order sent: each after the earliest moment of any
 // certain one before it and before the latest moment of any certain one after it. True if something
 // narrowed.
