@@ -30,6 +30,8 @@ Sizes draw_sizes(Prng& prng) {
     s.engine_flush_begins = 1.0 / static_cast<double>(prng.between(4, 256));
     s.engine_would_block = prng.chance(0.5) ? 0.0 : prng.unit() * 0.2;
     s.command_timeout = milliseconds(prng.between(800, 3000));
+    s.sync_latency_max = microseconds(prng.chance(0.5) ? 1500 : prng.between(1500, 30'000));
+    s.faults_from_birth = prng.chance(0.2);
     return s;
 }
 

@@ -66,6 +66,7 @@ private:
 
     void begin(FaultEvent event);
     void crash(const FaultEvent& event);
+    void lie_in_wait(const Machine& machine, uint64_t boots, Duration until);
     void set_disks(const FaultEvent& event, bool begins);
     LinkProfile link_profile() const;
     DiskFaults disk_profile() const;

@@ -58,6 +58,7 @@ node::Options RaftProcess::options() const {
     o.journal_segment_bytes = sizes.segment_bytes;
     o.journal_slice_bytes = sizes.slice_bytes;
     o.journal_flush_bytes = sizes.flush_bytes;
+    o.compact_entries = sizes.compact_entries;
     return o;
 }
 

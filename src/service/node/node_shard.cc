@@ -64,7 +64,8 @@ port::Task<Result<void>> NodeShard::open() {
         }
         if (!config.self) continue;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_}, std::move(config),
+            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries},
+            std::move(config),
             std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());

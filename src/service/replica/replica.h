@@ -71,6 +71,7 @@ struct Parts {
     Surroundings& surroundings;
     Registry& registry;
     Log log;
+    uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
 };
 
 struct Status {
