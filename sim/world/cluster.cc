@@ -84,6 +84,10 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
 
 void Cluster::say(std::string_view line) {
     world_.trace(line);
+    tell(line);
+}
+
+void Cluster::tell(std::string_view line) const {
     if (story_) story_(seconds_text(now()) + " " + std::string(line));
 }
 

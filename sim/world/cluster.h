@@ -29,7 +29,8 @@ public:
     const Sizes& sizes() const { return sizes_; }
     // Into the story, and into the fingerprint of the run.
     void say(std::string_view line);
-    bool has_story() const { return static_cast<bool>(story_); }
+    // Into the story only.
+    void tell(std::string_view line) const;
     // Virtual time since the World began.
     Duration now() const { return world_.now().time_since_epoch(); }
     Prng& prng() { return prng_; }

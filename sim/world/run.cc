@@ -23,7 +23,7 @@ public:
           profile_(draw(scenario, seed)),
           cluster_(profile_, options.factory ? options.factory : RaftProcess::make, options.story) {
         seen_.now = [this] { return cluster_.now(); };
-        if (options.story) seen_.say = [this](std::string_view line) { cluster_.say(line); };
+        if (options.story) seen_.say = [this](std::string_view line) { cluster_.tell(line); };
     }
 
     RunResult go() {
