@@ -20,6 +20,12 @@ std::string seconds_text(Duration d) {
     return std::to_string(ms / 1000) + "." + digits;
 }
 
+std::string describe(const ReplicaView& r) {
+    return std::string(r.leads ? "leads" : "follows") + " in term " + to_string(r.term) +
+           ", log to " + to_string(r.last) + ", durable " + to_string(r.durable) + ", commit " +
+           to_string(r.commit) + ", applied " + to_string(r.applied);
+}
+
 // Small enough that everything rare happens within a minute.
 Sizes draw_sizes(Prng& prng) {
     Sizes s;
@@ -213,10 +219,8 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
         const ReplicaView& first = seen.replicas.front().second;
         for (const auto& [i, r] : seen.replicas)
             if (r.applied != r.last || r.applied != first.applied)
-                return name + ": " + machines_[i]->name + " applied " + to_string(r.applied) +
-                       " of " + to_string(r.last) + ", " +
-                       machines_[seen.replicas.front().first]->name + " " +
-                       to_string(first.applied);
+                return name + ": " + machines_[i]->name + " " + describe(r) + "; " +
+                       machines_[seen.replicas.front().first]->name + " " + describe(first);
     }
     return {};
 }
