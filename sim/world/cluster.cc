@@ -79,6 +79,12 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     processes_.resize(machines_.size());
     down_until_.resize(machines_.size());
     banned_.resize(machines_.size());
+    // Of the World's own lines the story takes what nodes log; the rest is one line per event.
+    if (story_)
+        world_.set_text_trace([this](std::string_view line) {
+            if (const size_t at = line.find(" log "); at != std::string_view::npos)
+                tell(line.substr(line.find(' ') + 1));
+        });
     world_.set_default_link({});
     world_.set_crash_listener(
         [this](NodeIndex node, std::string_view reason) { on_crash(node, reason); });
