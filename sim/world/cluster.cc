@@ -231,6 +231,13 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
     return {};
 }
 
+std::string Cluster::describe_nodes() const {
+    std::string out;
+    for (size_t i = 0; i < machines_.size(); ++i)
+        if (const Process* p = process(i)) out += machines_[i]->name + ":\n" + p->describe();
+    return out;
+}
+
 void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
     std::map<GroupId, std::pair<uint32_t, ContentView>> first;
     for (const uint32_t i : nodes) {
