@@ -51,6 +51,7 @@ function(room name)
   set(fuzzers ${srcs})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+  list(FILTER hdrs EXCLUDE REGEX "_test_[^/]*\\.h$")  # shared by a room's tests, not part of it
   list(FILTER srcs EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
   if(NOT srcs)
     set(srcs cmake/empty_room.cc)  # a header-only room is a static target, too: all are alike
