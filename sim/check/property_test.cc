@@ -294,6 +294,15 @@ TEST(Property, MostSingleMutationsOfALargeHistoryAreRejected) {
     RecordProperty("rejected", static_cast<int>(rejected));
 }
 
+void expect_little_effort(const Shape& shape, Prng& prng) {
+    const History history = legal(prng, shape);
+    for (const CheckReport& report : {check_linearizable(history), check_order(history)}) {
+        ASSERT_EQ(report.verdict(), Verdict::Pass) << report.print();
+        EXPECT_LT(report.steps, 20 * history.size()) << to_string(shape.kinds.back()) << " service "
+                                                     << shape.service << " keys " << shape.keys;
+    }
+}
+
 // Effort instead of time: steps stay near one per operation, whatever the machine.
 TEST(Effort, StepsStayNearTheNumberOfOperations) {
     Prng prng(4);
@@ -302,13 +311,22 @@ TEST(Effort, StepsStayNearTheNumberOfOperations) {
             Shape shape = large();
             shape.kinds = kinds;
             shape.service = service;
-            const History history = legal(prng, shape);
-            for (const CheckReport& report : {check_linearizable(history), check_order(history)}) {
-                ASSERT_EQ(report.verdict(), Verdict::Pass) << report.print();
-                EXPECT_LT(report.steps, 20 * history.size())
-                    << to_string(kinds.back()) << " service " << service;
-            }
+            expect_little_effort(shape, prng);
         }
+    }
+}
+
+TEST(Effort, HotRegistersAndCountersWithManyUnknownsStayCheapToo) {
+    Prng prng(6);
+    for (const auto& kinds : {kMixes[0], kMixes[1]}) {
+        Shape shape = large();
+        shape.kinds = kinds;
+        shape.keys = 4;
+        shape.connections = 64;
+        shape.pipeline = 8;
+        shape.unknown = 0.2;
+        shape.service = 600;
+        expect_little_effort(shape, prng);
     }
 }
 
