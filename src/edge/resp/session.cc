@@ -20,6 +20,10 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
           return limits;
       }()) {}
 
+Session::~Session() {
+    for (const Slot& s : slots_) door_.inflight_bytes_ -= s.bytes;
+}
+
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
     while (!ending_ && !ended_) {
@@ -71,6 +75,7 @@ void Session::complete(uint64_t slot, kv::Reply reply) {
     Slot& s = slots_[slot - first_slot_];
     s.reply = std::move(reply);
     s.ready = true;
+    door_.inflight_bytes_ -= std::exchange(s.bytes, 0);
     if (slot == first_slot_) write_ready();
 }
 
@@ -104,7 +109,7 @@ void Session::reply_now(Write write) {
     Chain chain;
     resp::ReplyWriter out(chain, version_);
     write(out);
-    slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten()});
+    slots_.push_back({true, Show::AsIs, version_, 0, {}, chain.flatten()});
 }
 
 void Session::reply_error(std::string_view text) {
@@ -144,10 +149,15 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
     auto translated = translate(spec, request, database_,
                                 {door_.options_.key_bytes_max, door_.options_.value_bytes_max});
     if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
+    if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
+        door_.busy_.add();
+        return reply_error(execute::kBusyMemory);
+    }
     auto& t = std::get<Translated>(translated);
     t.command.request = std::move(identity);
     const uint64_t slot = first_slot_ + slots_.size();
-    slots_.push_back({false, t.show, version_, {}, {}});
+    slots_.push_back({false, t.show, version_, request.bytes(), {}, {}});
+    door_.inflight_bytes_ += request.bytes();
     door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
                              door_.options_.command_timeout, execute::StreamId(id_)},
                             [door = &door_, id = id_, slot](execute::Outcome outcome) {
@@ -276,6 +286,8 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                 "Connections refused at maxclients.")),
       protocol_errors_(registry.counter("asterias_resp_protocol_errors_total",
                                         "Connections closed for bytes that are no RESP.")),
+      busy_(registry.counter("asterias_resp_busy_total",
+                             "Commands refused because inflight-bytes-max was reached.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
 Door::~Door() = default;
