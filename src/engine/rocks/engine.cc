@@ -315,9 +315,10 @@ Result<void> RocksEngine::install(Bytes from, Bytes to, std::vector<KeyValue> co
     return {};
 }
 
-// RocksDB 7.8 loses rows when it compacts under a snapshot of sequence number 0, which is what a
-// snapshot gets whose database holds ingested files only (found by the conformance suite). So
-// number 1 is taken before anybody can take a snapshot.
+// A snapshot of a database that holds ingested files only gets sequence number 0, as their rows do.
+// Under it a compaction of RocksDB 7.8 drops those rows: CompactionIterator starts each key with
+// current_user_key_snapshot_ = 0, meaning none, and then takes the row for one hidden by a newer
+// row of the same snapshot. So number 1 is taken before anybody can take a snapshot.
 Status leave_sequence_zero(rocksdb::DB& db) {
     if (db.GetLatestSequenceNumber() > 0) return Status::OK();
     rocksdb::WriteOptions how;
