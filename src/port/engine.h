@@ -90,6 +90,10 @@ public:
     // May go to disk, off the shard; resumes on `shard`. `key` is owned by the call.
     virtual Task<Result<std::optional<Bytes>>> get(Shard& shard, Bytes key) = 0;
 
+    // What EngineSnapshot::scan would say of this moment or a little later; off the shard, as get().
+    virtual Task<Result<std::vector<KeyValue>>> scan(Shard& shard, Bytes from, Bytes to,
+                                                     size_t limit) = 0;
+
     virtual std::unique_ptr<EngineSnapshot> snapshot() = 0;
 
     // Replaces everything in [from, to) by `content` (ascending keys inside the span) and applies

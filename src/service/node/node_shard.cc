@@ -62,8 +62,11 @@ port::Task<Result<void>> NodeShard::open() {
             if (node == identity_.node) config.self = ReplicaId(node.value);
         }
         if (!config.self) continue;
+        KeyspaceId keyspace;
+        for (const auto& k : catalogue_of(identity_.founding).keyspaces)
+            if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_}, std::move(config),
+            {shard_, engine_, *journal_, *this, registry_, log_}, keyspace, std::move(config),
             std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());

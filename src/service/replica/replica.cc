@@ -14,8 +14,9 @@ std::string labels_of(GroupId group) { return "group=\"" + to_string(group) + "\
 
 }  // namespace
 
-Replica::Replica(Parts parts, raft::Config config, Applied applied)
+Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied)
     : parts_(parts),
+      keyspace_(keyspace),
       config_(std::move(config)),
       log_(parts.log.named("replica")),
       scope_(parts.shard),
@@ -35,7 +36,8 @@ Replica::Replica(Parts parts, raft::Config config, Applied applied)
 
 Replica::~Replica() = default;
 
-port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, raft::Config config,
+port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, KeyspaceId keyspace,
+                                                           raft::Config config,
                                                            journal::RecoveredGroup recovered) {
     Applied applied{};
     const auto stored =
@@ -66,7 +68,7 @@ port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, raft::Co
                                           to_string(last));
     core.entries.assign(entries.begin() + static_cast<ptrdiff_t>(first), entries.end());
 
-    std::unique_ptr<Replica> replica(new Replica(parts, config, applied));
+    std::unique_ptr<Replica> replica(new Replica(parts, keyspace, config, applied));
     const Bytes from = kv::meta_key(config.group, "session/");
     auto windows =
         parts.engine.snapshot()->scan(from.view(), kv::after_prefix(from).view(), 100000);
@@ -104,6 +106,7 @@ void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
     compact();
+    sweep();
     if (!unwritten_.empty()) apply_committed();
     if (core_->has_output() || !queue_.empty()) wake();
 }
@@ -148,6 +151,7 @@ void Replica::drain() {
         if (out.role_change) {
             if (leading_ && out.role_change->role != raft::Role::Leader) lose_leadership();
             leading_ = out.role_change->role == raft::Role::Leader;
+            sweep_wanted_ = leading_;
             leader_seen_ = out.role_change->leader;
             term_seen_ = out.role_change->term;
             parts_.surroundings.on_leader(config_.group, leader_seen_, term_seen_);
@@ -242,6 +246,7 @@ void Replica::apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
             touched.push_back(advance.id);
     }
     for (auto& write : effects->writes) {
+        if (kv::has_expiry(write.record)) sweep_wanted_ = true;
         if (write.record.empty())
             batch.del(std::move(write.key));
         else
