@@ -199,6 +199,7 @@ void Replica::apply_committed() {
     meta.u8(kMetaFormat).u64(applied_.index.value).u64(applied_.term.value);
     meta.u64(applied_.commit_time.value).u64(applied_.matched_by_all.value);
     unwritten_.put(kv::meta_key(config_.group, kAppliedName), meta.take());
+    unwritten_.keep_last_writes();
     unwritten_entries_.assign(std::make_move_iterator(to_apply_.begin()),
                               std::make_move_iterator(to_apply_.end()));
     to_apply_.clear();
