@@ -128,6 +128,8 @@ void NodeShard::on_turn_end() {
 void NodeShard::on_persisted(journal::BatchId through) {
     for (auto& [group, replica] : replicas_)
         replica->on_persisted(through);
+    // This comes behind the turn's Work phase: what it woke must not wait for the next event.
+    if (!woken_.empty()) shard_.post([] {});
 }
 
 // ------------------------------------------------------------------------------- raft traffic
