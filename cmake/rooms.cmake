@@ -129,6 +129,10 @@ room(app             DEPS base core/kv port proto/resp runtime/asio engine/rocks
 add_executable(asterias src/app/main.cc)
 target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
 
+# Judges histories that real clients recorded: tests/kill_nodes.py.
+add_executable(check-history sim/check/main.cc)
+target_link_libraries(check-history PRIVATE asterias_sim_check)
+
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")
 get_property(link_tests GLOBAL PROPERTY ASTERIAS_LINK_TESTS)
