@@ -200,8 +200,7 @@ void Replica::apply_committed() {
     meta.u64(applied_.commit_time.value).u64(applied_.matched_by_all.value);
     unwritten_.put(kv::meta_key(config_.group, kAppliedName), meta.take());
     unwritten_.keep_last_writes();
-    unwritten_entries_.assign(std::make_move_iterator(to_apply_.begin()),
-                              std::make_move_iterator(to_apply_.end()));
+    applied_count_.add(to_apply_.size());
     to_apply_.clear();
     write_to_engine();
 }
@@ -215,18 +214,14 @@ void Replica::write_to_engine() {
         log_.error("engine: " + written.error().describe());
         return parts_.shard.fatal("the engine failed to write committed entries");
     }
-    unwritten_.clear();
     flushing_.emplace_back(*written, applied_.index);
-    applied_count_.add(unwritten_entries_.size());
-    for (const auto& entry : unwritten_entries_) {
-        if (entry.kind != wire::EntryKind::Effects || overlay_.empty()) continue;
-        const auto effects = session::decode_effects(entry.payload);
-        for (const auto& write : effects->writes) {
-            const auto it = overlay_.find(write.key);
-            if (it != overlay_.end() && it->second.index <= entry.index) overlay_.erase(it);
+    // What the engine holds now needs no overlay; a later proposal's value stays.
+    if (!overlay_.empty())
+        for (const auto& op : unwritten_.ops()) {
+            const auto it = overlay_.find(op.key);
+            if (it != overlay_.end() && it->second.index <= applied_.index) overlay_.erase(it);
         }
-    }
-    unwritten_entries_.clear();
+    unwritten_.clear();
     core_->step({parts_.shard.clock().now(), raft::Applied{applied_.index}});
 }
 

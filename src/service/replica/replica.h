@@ -188,7 +188,6 @@ private:
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
     port::EngineBatch unwritten_;  // applied in memory; the engine stalled
-    std::vector<wire::Entry> unwritten_entries_;
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
