@@ -42,6 +42,7 @@ port::Task<Result<void>> NodeShard::open() {
     options.cluster = identity_.founding.cluster;
     options.node = identity_.node;
     options.segment_bytes = options_.journal_segment_bytes;
+    options.slice_bytes_max = options_.journal_slice_bytes;
     auto opened = co_await journal::open(shard_, options, registry_, log_);
     if (!opened) co_return std::unexpected(opened.error());
     journal_ = std::move(opened->journal);
