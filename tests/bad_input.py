@@ -4,6 +4,7 @@ each is answered in the protocol's own form or closed, nothing behind it runs, a
 on serving."""
 import concurrent.futures
 import contextlib
+import os
 import random
 import resource
 import socket
@@ -47,6 +48,16 @@ def said_to(address, data, finish=False):
         except OSError:
             pass  # closed before all of it was sent: then its answer is lost, too
         return read_to_end(link)
+
+
+def poll_for(link, text):
+    """Reads until this text was in it."""
+    seen = b""
+    while text not in seen:
+        data = link.recv(65536)
+        if not data:
+            raise Failure(f"closed after {seen!r}")
+        seen += data
 
 
 def memory(node):
@@ -314,6 +325,12 @@ def peer_strangers(cluster):
             said_to(node.peer, _frames.hello(0, number) + _frames.frame(kind, 0, b"\2\1"))
             expect(counter(node, "asterias_rpc_bad_frames_total") > before,
                    f"a frame of type {kind} by a stranger that says it is node {number}")
+    # Asking is allowed: that is how a node joins.
+    name = b"nonsense"
+    call = _frames.frame(_frames.CALL, 0, bytes([len(name)]) + name + b"\0")
+    with connect(node.peer) as link:
+        link.sendall(_frames.hello(0, 0) + call)
+        poll_for(link, b"no call named 'nonsense'")
 
 
 def peer_bodies(cluster):
@@ -336,10 +353,10 @@ def peer_storm(cluster):
     for _ in range(1000):
         connect(node.peer).close()
     with contextlib.ExitStack() as open_links:
-        for _ in range(500):
-            open_links.enter_context(connect(node.peer))
         other = cluster.followers()[0]
         other.kill()
+        for _ in range(500):  # more than there are places, so the places of the dead are taken, too
+            open_links.enter_context(connect(node.peer))
         other.start()
         poll(lambda: cluster.answers(other), 30, f"{other}, started again, serves")
         cluster.expect_serving(30)
@@ -366,10 +383,7 @@ def resp_storm(cluster):
 def descriptors(cluster):
     """a node that has no more descriptors for clients goes on, and takes new ones when some leave"""
     node = cluster.followers()[0]
-    used = sum(1 for _ in range(1))
-    with contextlib.suppress(FileNotFoundError):
-        import os
-        used = len(os.listdir(f"/proc/{node.process.pid}/fd"))
+    used = len(os.listdir(f"/proc/{node.process.pid}/fd"))
     resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (used + 50, used + 50))
     with contextlib.ExitStack() as open_links:
         for _ in range(100):

@@ -76,6 +76,7 @@ public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
         : door_(door), id_(id), connection_(std::move(connection)) {}
     void start() { connection_->start(*this); }
+    bool busy() const { return busy_; }
 
     port::Consumed on_data(const Bytes& available) override {
         size_t at = 0;
@@ -95,8 +96,13 @@ public:
         return {at, 0};
     }
     void on_end_of_stream() override {
-        if (!busy_) return end();
-        close_after_ = true;
+        if (busy_) {
+            close_after_ = true;
+            return;
+        }
+        // Answers may still be on their way out.
+        connection_->close_after_flush();
+        end();
     }
     void on_closed(const Error&) override { end(); }
 
@@ -176,7 +182,14 @@ Result<void> Door::listen() {
 port::Address Door::address() const { return listener_->address(); }
 
 void Door::accept(std::unique_ptr<port::Connection> connection) {
-    if (sessions_.size() >= options_.connections_max) return;
+    // Full: whoever came first and waits for nothing gives way, so that connections which never send
+    // a request cannot keep the next reader of /metrics out.
+    if (sessions_.size() >= options_.connections_max) {
+        const auto idle = std::find_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& s) { return !s.second->busy(); });
+        if (idle == sessions_.end()) return;
+        sessions_.erase(idle);
+    }
     const uint64_t id = next_session_++;
     auto session = std::make_unique<Session>(*this, id, std::move(connection));
     sessions_.emplace(id, std::move(session)).first->second->start();

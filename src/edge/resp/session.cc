@@ -1,5 +1,7 @@
 #include "edge/resp/session.h"
 
+#include <algorithm>
+
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
@@ -8,6 +10,18 @@
 namespace asterias::edge_resp {
 
 using resp::CommandId;
+
+namespace {
+// In flight on a connection of which no reply is known yet.
+constexpr size_t kFirstInFlight = 64;
+
+size_t bytes_of(const kv::Reply& reply) {
+    size_t bytes = reply.text.size();
+    for (const auto& item : reply.items)
+        bytes += bytes_of(item);
+    return bytes;
+}
+}  // namespace
 
 Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
     : door_(door),
@@ -19,7 +33,8 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
           // One command must fit into one frame between nodes (rpc::kFrameBytesMax).
           limits.request_bytes_max = door.options_.value_bytes_max * 2;
           return limits;
-      }()) {}
+      }()),
+      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
 
 Session::~Session() {
     for (const Slot& s : slots_) door_.inflight_bytes_ -= s.bytes;
@@ -28,7 +43,7 @@ Session::~Session() {
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
     while (!ending_ && !ended_) {
-        if (slots_.size() >= door_.options_.pipeline_max) {
+        if (full()) {
             // The rest stays unread until replies are out; reading goes on in write_ready().
             regulate();
             return {at, 0};
@@ -63,17 +78,22 @@ void Session::end() {
     door_.shard_.post([door = &door_, id = id_] { door->remove(id); });
 }
 
-// Back-pressure: who does not read its replies is not read from.
+// Back-pressure: who does not read its replies is not read from. The replies under way count as if
+// each were as large as the largest of late, because nobody knows their size yet.
+bool Session::full() const {
+    return slots_.size() >= door_.options_.pipeline_max ||
+           connection_->unsent() + slots_.size() * reply_bytes_ > door_.options_.unsent_bytes_max;
+}
+
 void Session::regulate() {
-    const bool full = slots_.size() >= door_.options_.pipeline_max ||
-                      connection_->unsent() > door_.options_.unsent_bytes_max;
-    if (full == paused_ || ended_) return;
-    paused_ = full;
-    connection_->pause_reading(full);
+    if (full() == paused_ || ended_) return;
+    paused_ = !paused_;
+    connection_->pause_reading(paused_);
 }
 
 void Session::complete(uint64_t slot, kv::Reply reply) {
     Slot& s = slots_[slot - first_slot_];
+    reply_bytes_ = std::max(bytes_of(reply), reply_bytes_ - reply_bytes_ / 8);
     s.reply = std::move(reply);
     s.ready = true;
     door_.inflight_bytes_ -= std::exchange(s.bytes, 0);

@@ -50,6 +50,7 @@ private:
     template <typename Write>
     void reply_now(Write write);
     void write_ready();
+    bool full() const;
     void regulate();
     void end();
 
@@ -62,6 +63,7 @@ private:
     std::string name_;
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
+    size_t reply_bytes_;       // of the largest reply of late; fades with each smaller one
     bool ending_ = false;      // no more requests; close once every reply is out
     bool ended_ = false;
     bool paused_ = false;

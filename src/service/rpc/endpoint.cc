@@ -12,6 +12,8 @@ enum HelloField : uint32_t {
     kLane = 4,
     kExpected = 5
 };
+// Before its Hello nobody may announce more than a Hello can take.
+constexpr size_t kHelloBytesMax = 4096;
 }  // namespace
 
 // One connection in either direction, from its handshake to its end.
@@ -45,7 +47,12 @@ public:
                 die(frame.error());
                 break;
             }
-            if (auto* more = std::get_if<NeedMore>(&*frame)) return {at, more->wanted};
+            if (auto* more = std::get_if<NeedMore>(&*frame)) {
+                if (ready_ || more->wanted <= kHelloBytesMax) return {at, more->wanted};
+                owner_.bad_frames_.add();
+                die({Errc::Corrupt, "a connection begins with Hello"});
+                break;
+            }
             at += used;
             on_frame(std::move(std::get<Frame>(*frame)));
         }
@@ -81,6 +88,10 @@ private:
             return die({Errc::Conflict, "frame of another cluster"});
         }
         if (!ready_) return on_hello(frame);
+        if (stranger && peer_.node) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "a member's frames name the cluster"});
+        }
         if (peer_.node.value == 0 && frame.header.type != FrameType::Call) {
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a peer that is no member may only call"});
@@ -118,6 +129,11 @@ private:
             }
         }
         if (!fields.ok()) return die({Errc::Corrupt, "Hello body"});
+        if (frame.header.cluster.value == 0 && peer_.node) {
+            owner_.bad_frames_.add();
+            peer_.node = {};
+            return die({Errc::Conflict, "a member names its cluster"});
+        }
         if (outgoing_ && peer_.node != expected_)
             return die({Errc::Conflict, "node " + to_string(peer_.node) + " answers where node " +
                                             to_string(expected_) + " was expected"});
@@ -170,13 +186,25 @@ Result<void> Endpoint::listen(const port::Address& address) {
 port::Address Endpoint::listen_address() const { return listener_->address(); }
 
 void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
-    if (links_.size() >= options_.peers_max * kLanes * 2) {
+    make_room_for_stranger();
+    if (links_.size() >= options_.peers_max * kLanes * 2 + options_.strangers_max) {
         log_.warn("refusing a connection: rpc peers_max reached");
         return;
     }
     const LinkId id(next_link_++);
     auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
     links_.emplace(id, std::move(link)).first->second->start();
+}
+
+void Endpoint::make_room_for_stranger() {
+    size_t strangers = 0;
+    Link* oldest = nullptr;
+    for (auto& [id, link] : links_) {
+        if (link->outgoing_ || link->dead_ || (link->ready_ && link->peer_.node)) continue;
+        if (strangers++ == 0) oldest = link.get();
+    }
+    if (strangers > 0 && strangers >= options_.strangers_max)
+        oldest->die({Errc::Limit, "newer connections take the place of silent ones"});
 }
 
 void Endpoint::add_peer(NodeId node, port::Address address) {
