@@ -124,12 +124,22 @@ room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS
 room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
+room(sim/world       DEPS base core/kv core/raft port proto/resp runtime/sim engine/mem service/execute
+                     service/rpc service/replica service/node edge/resp sim/check sim/scenario
+                     SOURCE_DIR sim/world)
+room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim)
 room(app             DEPS base core/kv port proto/resp runtime/asio engine/rocks service/execute
                      service/router service/rpc service/replica service/node edge/resp edge/http
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)
 target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
+add_executable(asterias-sim sim/main.cc)
+target_link_libraries(asterias-sim PRIVATE asterias_sim CLI11::CLI11)
+
+# Judges histories that real clients recorded: tests/kill_nodes.py.
+add_executable(check-history sim/check/main.cc)
+target_link_libraries(check-history PRIVATE asterias_sim_check)
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")

@@ -24,7 +24,7 @@ inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);
 
 template <typename Visitor>
-void visit_params(World& w, Visitor& v) {
+void visit_params(WorldSpec& w, Visitor& v) {
     v.count("nodes", w.nodes, 1, 64);
     v.count("shards", w.shards, 1, 64);
     v.fixed("duration", w.duration, kShortest, kLongest);
@@ -111,6 +111,14 @@ void visit_params(NetFault& f, Visitor& v) {
     v.length("delay", f.delay, Duration(0), kLongest);
     v.chance("clog", f.clog, 0.5);
     v.length("clog_for", f.clog_for, Duration(0), kLongest);
+}
+
+template <typename Visitor>
+void visit_params(FrameFault& f, Visitor& v) {
+    v.chance("drop", f.drop, 0.5);
+    v.chance("duplicate", f.duplicate, 0.5);
+    v.chance("late", f.late, 0.5);
+    v.length("late_for", f.late_for, Duration(0), kLongest);
 }
 
 }  // namespace asterias::sim

@@ -71,7 +71,7 @@ Profile draw(const Scenario& scenario, uint64_t seed) {
     draw_params(profile.world, stream(seed, 0), FaultLevel::Normal);
     for (size_t i = 0; i < profile.workloads.size(); ++i)
         draw_params(profile.workloads[i], stream(seed, kWorkloads + i), FaultLevel::Normal);
-    for (const Fault& fault : scenario.faults) {
+    for (const FaultSpec& fault : scenario.faults) {
         Prng prng = stream(seed, kFaults + fault.index());
         DrawnFault drawn{fault, draw_level(scenario.swarm, prng)};
         std::visit([&](auto& f) { draw_params(f, prng.split(), drawn.level); }, drawn.fault);

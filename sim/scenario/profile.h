@@ -10,7 +10,7 @@ namespace asterias::sim {
 enum class FaultLevel : uint8_t { Off, Normal, Extreme };
 
 struct DrawnFault {
-    Fault fault;
+    FaultSpec fault;
     FaultLevel level = FaultLevel::Normal;
 
     bool operator==(const DrawnFault&) const = default;
@@ -18,7 +18,7 @@ struct DrawnFault {
 
 struct Profile {
     uint64_t seed = 0;
-    World world;  // nodes and shards are single numbers
+    WorldSpec world;  // nodes and shards are single numbers
     std::vector<Workload> workloads;
     std::vector<DrawnFault> faults;  // in the order of the scenario, those that are off too
 

@@ -13,8 +13,8 @@ namespace asterias::sim {
 
 namespace {
 
-constexpr std::array<std::string_view, std::variant_size_v<Fault>> kFaultNames = {
-    "partition", "crash", "pause", "disk", "slow", "full", "clock", "net"};
+constexpr std::array<std::string_view, std::variant_size_v<FaultSpec>> kFaultNames = {
+    "partition", "crash", "pause", "disk", "slow", "full", "clock", "net", "frames"};
 constexpr std::array<std::string_view, 4> kWorkloadKinds = {"kv", "counter", "pairs", "order"};
 
 struct Unit {
@@ -229,10 +229,10 @@ Result<void> take_params(const std::string& what, const std::vector<std::string>
 }
 
 template <size_t I = 0>
-Fault default_fault(size_t kind) {
-    if constexpr (I + 1 < std::variant_size_v<Fault>)
+FaultSpec default_fault(size_t kind) {
+    if constexpr (I + 1 < std::variant_size_v<FaultSpec>)
         if (kind != I) return default_fault<I + 1>(kind);
-    return Fault(std::in_place_index<I>);
+    return FaultSpec(std::in_place_index<I>);
 }
 
 class Parser {
@@ -285,8 +285,8 @@ private:
                               ? kFaultNames.end()
                               : std::find(kFaultNames.begin(), kFaultNames.end(), words[1]);
         if (name == kFaultNames.end()) return bad("fault needs one of " + joined(kFaultNames));
-        Fault spec = default_fault(static_cast<size_t>(name - kFaultNames.begin()));
-        for (const Fault& other : scenario.faults)
+        FaultSpec spec = default_fault(static_cast<size_t>(name - kFaultNames.begin()));
+        for (const FaultSpec& other : scenario.faults)
             if (other.index() == spec.index()) return bad("a second fault " + words[1] + " line");
         TRY(std::visit([&](auto& f) { return take_params("fault " + words[1], words, 2, f); },
                        spec));
@@ -351,9 +351,9 @@ std::string params_text(Spec spec) {
 
 }  // namespace
 
-std::string_view fault_name(const Fault& fault) { return kFaultNames[fault.index()]; }
+std::string_view fault_name(const FaultSpec& fault) { return kFaultNames[fault.index()]; }
 
-std::string print(const Fault& fault) {
+std::string print(const FaultSpec& fault) {
     return "fault " + std::string(fault_name(fault)) +
            std::visit([](const auto& f) { return params_text(f); }, fault);
 }
@@ -362,7 +362,7 @@ std::string print(const Scenario& scenario) {
     std::string out = "world" + params_text(scenario.world) + "\n";
     for (const Workload& workload : scenario.workloads)
         out += "workload " + workload.kind + params_text(workload) + "\n";
-    for (const Fault& fault : scenario.faults)
+    for (const FaultSpec& fault : scenario.faults)
         out += print(fault) + "\n";
     if (scenario.swarm) out += "swarm" + params_text(*scenario.swarm) + "\n";
     out += "check";

@@ -39,7 +39,7 @@ using Chances = Range<double>;  // probabilities
 
 // "Per seed": one value is drawn for the whole run. "Per event": drawn anew each time.
 
-struct World {
+struct WorldSpec {
     Counts nodes{3, 3};               // per seed
     Counts shards{1, 1};              // event loops of each node; per seed
     Duration duration = seconds(60);  // of the safety phase, in which faults happen
@@ -48,7 +48,7 @@ struct World {
     std::string core = "all";  // who heals: all, or a majority drawn by seed while the rest stays
                                // down
 
-    bool operator==(const World&) const = default;
+    bool operator==(const WorldSpec&) const = default;
 };
 
 struct Workload {
@@ -134,10 +134,19 @@ struct NetFault {
     bool operator==(const NetFault&) const = default;
 };
 
-using Fault = std::variant<PartitionFault, CrashFault, PauseFault, DiskFault, SlowDiskFault,
-                           FullDiskFault, ClockFault, NetFault>;
+// Per message of the consensus between nodes: what no stream does, but what Raft must bear.
+struct FrameFault {
+    Chances drop{0, 0};
+    Chances duplicate{0, 0};
+    Chances late{0, 0};  // that it is overtaken by others
+    Times late_for{milliseconds(1), milliseconds(500)};
+    bool operator==(const FrameFault&) const = default;
+};
+
+using FaultSpec = std::variant<PartitionFault, CrashFault, PauseFault, DiskFault, SlowDiskFault,
+                               FullDiskFault, ClockFault, NetFault, FrameFault>;
 // The word after `fault`.
-std::string_view fault_name(const Fault& fault);
+std::string_view fault_name(const FaultSpec& fault);
 
 // Each fault is off, as written, or extreme (intervals shorter, lengths longer, chances higher), by
 // seed.
@@ -147,9 +156,9 @@ struct Swarm {
 };
 
 struct Scenario {
-    World world;
+    WorldSpec world;
     std::vector<Workload> workloads;
-    std::vector<Fault> faults;  // each kind at most once
+    std::vector<FaultSpec> faults;  // each kind at most once
     std::optional<Swarm> swarm;
     std::vector<std::string> checks;  // of check_names()
     std::vector<Requirement> required;
@@ -161,6 +170,6 @@ struct Scenario {
 Result<Scenario> parse_scenario(std::string_view name, std::string_view text);
 // Every parameter, defaults too; parse_scenario(print(s)) == s.
 std::string print(const Scenario& scenario);
-std::string print(const Fault& fault);  // one line
+std::string print(const FaultSpec& fault);  // one line
 
 }  // namespace asterias::sim

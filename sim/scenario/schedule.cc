@@ -110,6 +110,7 @@ public:
     }
     void make(const DiskFault&, Prng) {}  // at every moment, not at set times
     void make(const NetFault&, Prng) {}
+    void make(const FrameFault&, Prng) {}
 
 private:
     // One event after another, each begun `every` after the end of the one before.
@@ -194,7 +195,7 @@ Schedule make_schedule(const Profile& profile, Prng prng) {
     const uint64_t alive = profile.world.core == "all" ? profile.nodes() : profile.nodes() / 2 + 1;
     schedule.core = pick(profile.nodes(), alive, core);
     // A stream for every kind, on or off, so that one fault does not shift the others.
-    std::array<uint64_t, std::variant_size_v<Fault>> seeds;
+    std::array<uint64_t, std::variant_size_v<FaultSpec>> seeds;
     for (uint64_t& seed : seeds)
         seed = prng.next();
     Maker maker(profile, schedule);

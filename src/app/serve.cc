@@ -1,8 +1,7 @@
 // asterias init, asterias serve: one node on the real runtime.
+#include <cstdio>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "app/commands.h"
 #include "app/log_sink.h"
@@ -32,7 +31,8 @@ public:
     Server(const ServeOptions& options, runtime::Runtime& runtime, Registry& registry, Log log)
         : options_(options), runtime_(runtime), registry_(registry), log_(log) {
         std::vector<port::Shard*> shards;
-        for (size_t i = 0; i < runtime.shard_count(); ++i) shards.push_back(&runtime.shard(ShardId(i)));
+        for (size_t i = 0; i < runtime.shard_count(); ++i)
+            shards.push_back(&runtime.shard(ShardId(i)));
         node::Options node_options;
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
@@ -90,7 +90,8 @@ private:
         about.replication = [&member] {
             std::string out;
             for (const auto& [group, leader] : member.status().leaders)
-                out += "asterias_group_" + to_string(group) + "_leader:" + to_string(leader) + "\r\n";
+                out +=
+                    "asterias_group_" + to_string(group) + "_leader:" + to_string(leader) + "\r\n";
             return out;
         };
         doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
@@ -168,10 +169,11 @@ int run_init(const InitOptions& options) {
 
 int run_serve(const ServeOptions& options) {
     if (!is_loopback(options.host) && !options.insecure) {
-        std::fprintf(stderr,
-                     "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
-                     "passwords. To serve without them say --insecure.\n",
-                     options.host.c_str());
+        std::fprintf(
+            stderr,
+            "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
+            "passwords. To serve without them say --insecure.\n",
+            options.host.c_str());
         return kUsage;
     }
     if (!options.join.empty())
@@ -199,8 +201,8 @@ int run_serve(const ServeOptions& options) {
         if (shard.id() == ShardId(0)) server.start(shard);
     });
     const int result = server.result();
-    // Everything durable is on disk; what is left are tasks that wait for events of a loop that no longer
-    // runs. Their Scopes are right to object, so the process ends here.
+    // Everything durable is on disk; what is left are tasks that wait for events of a loop that no
+    // longer runs. Their Scopes are right to object, so the process ends here.
     std::fflush(nullptr);
     _exit(result);
 }

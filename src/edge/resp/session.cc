@@ -16,7 +16,8 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
       parser_([&] {
           resp::Limits limits;
           limits.bulk_bytes_max = static_cast<int64_t>(door.options_.value_bytes_max);
-          limits.request_bytes_max = door.options_.value_bytes_max * 4;
+          // One command must fit into one frame between nodes (rpc::kFrameBytesMax).
+          limits.request_bytes_max = door.options_.value_bytes_max * 2;
           return limits;
       }()) {}
 

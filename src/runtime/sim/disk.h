@@ -147,8 +147,14 @@ class SimDisk final : public port::Disk {
 public:
     // `image` and `shard` outlive this and its files; `faults` may be changed by its owner
     // meanwhile and outlives this, too.
-    SimDisk(DiskImage& image, port::Shard& shard, const DiskFaults& faults, Prng prng)
-        : image_(image), shard_(shard), faults_(faults), prng_(prng) {}
+    // `sum`, if given, gets the counts added when this ends and outlives it.
+    struct Counts;
+    SimDisk(DiskImage& image, port::Shard& shard, const DiskFaults& faults, Prng prng,
+            Counts* sum = nullptr)
+        : image_(image), shard_(shard), faults_(faults), prng_(prng), sum_(sum) {}
+    ~SimDisk() override {
+        if (sum_) sum_->add(counts_);
+    }
 
     port::Task<Result<std::unique_ptr<port::File>>> open(std::string path,
                                                          port::OpenMode mode) override;
@@ -165,6 +171,13 @@ public:
         uint64_t writes = 0, syncs = 0, reads = 0;
         uint64_t write_errors = 0, sync_errors = 0, read_errors = 0;
         uint64_t rotten = 0, misdirected = 0, no_space = 0, stalls = 0;
+
+        void add(const Counts& o) {
+            writes += o.writes, syncs += o.syncs, reads += o.reads;
+            write_errors += o.write_errors, sync_errors += o.sync_errors;
+            read_errors += o.read_errors, rotten += o.rotten, misdirected += o.misdirected;
+            no_space += o.no_space, stalls += o.stalls;
+        }
     };
     const Counts& counts() const { return counts_; }
 
@@ -179,6 +192,7 @@ private:
     const DiskFaults& faults_;
     Prng prng_;
     Counts counts_;
+    Counts* const sum_;
 };
 
 }  // namespace asterias::sim

@@ -42,6 +42,7 @@ port::Task<Result<void>> NodeShard::open() {
     options.cluster = identity_.founding.cluster;
     options.node = identity_.node;
     options.segment_bytes = options_.journal_segment_bytes;
+    options.slice_bytes_max = options_.journal_slice_bytes;
     auto opened = co_await journal::open(shard_, options, registry_, log_);
     if (!opened) co_return std::unexpected(opened.error());
     journal_ = std::move(opened->journal);
@@ -62,8 +63,11 @@ port::Task<Result<void>> NodeShard::open() {
             if (node == identity_.node) config.self = ReplicaId(node.value);
         }
         if (!config.self) continue;
+        KeyspaceId keyspace;
+        for (const auto& k : catalogue_of(identity_.founding).keyspaces)
+            if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_}, std::move(config),
+            {shard_, engine_, *journal_, *this, registry_, log_}, keyspace, std::move(config),
             std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());
@@ -125,6 +129,8 @@ void NodeShard::on_turn_end() {
 void NodeShard::on_persisted(journal::BatchId through) {
     for (auto& [group, replica] : replicas_)
         replica->on_persisted(through);
+    // This comes behind the turn's Work phase: what it woke must not wait for the next event.
+    if (!woken_.empty()) shard_.post([] {});
 }
 
 // ------------------------------------------------------------------------------- raft traffic

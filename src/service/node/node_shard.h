@@ -29,6 +29,7 @@ struct Options {
     Duration election_timeout_max = milliseconds(900);
     Duration heartbeat_interval = milliseconds(100);
     uint64_t journal_segment_bytes = 64 * 1024 * 1024;
+    uint64_t journal_slice_bytes = 1024 * 1024;  // at most half a segment
     uint64_t journal_flush_bytes = 256 * 1024 * 1024;  // beyond it the engine is asked to flush
     router::Options router;
     rpc::Options rpc;

@@ -97,6 +97,8 @@ bool Replica::admit(Incoming& request) {
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
     }
+    // A gateway with another catalogue than ours must not write past a keyspace's fence.
+    if (request.command.keyspace != keyspace_) return refuse_for_good();
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;

@@ -85,7 +85,9 @@ struct Status {
 class Replica {
 public:
     // Reads its state from the engine. `recovered` is what the journal had of this group.
-    static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, raft::Config config,
+    // `keyspace`: whose data the group holds; 0: none (the system group).
+    static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, KeyspaceId keyspace,
+                                                             raft::Config config,
                                                              journal::RecoveredGroup recovered);
     ~Replica();
 
@@ -139,7 +141,7 @@ private:
         LogIndex depends_on;
     };
 
-    Replica(Parts parts, raft::Config config, Applied applied);
+    Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
 
     // evaluate.cc
     void evaluate_queue();
@@ -153,6 +155,10 @@ private:
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();
     void refuse(const Incoming& request);
+
+    // expire.cc
+    void sweep();
+    port::Task<> sweep_step(Bytes from);
 
     // replica.cc
     void drain();
@@ -168,6 +174,7 @@ private:
     Answer done(kv::Reply reply, LogIndex index) const;
 
     Parts parts_;
+    const KeyspaceId keyspace_;
     raft::Config config_;
     std::unique_ptr<raft::Core> core_;
     Log log_;
@@ -181,7 +188,6 @@ private:
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
     port::EngineBatch unwritten_;  // applied in memory; the engine stalled
-    std::vector<wire::Entry> unwritten_entries_;
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
@@ -202,6 +208,11 @@ private:
     size_t fetching_ = 0;
     uint64_t fetch_generation_ = 0;
     uint64_t next_read_ = 1;
+    bool sweep_wanted_ = false;  // there may be records with a deadline
+    bool sweep_found_ = false;   // this pass met one
+    bool sweeping_ = false;
+    Instant next_sweep_;
+    Bytes sweep_from_;  // empty: at the beginning
     HybridTime last_label_;
     bool leading_ = false;
     NodeId leader_seen_;

@@ -257,6 +257,31 @@ TEST(Replica, AClientsOwnRequestTakesEffectOnceThroughAnyGateway) {  // ASTERIAS
     EXPECT_EQ(b.read("n").text.view(), "1");
 }
 
+TEST(Replica, WhatExpiresIsSweptAlsoByALeaderThatLostTheLeadershipBefore) {
+    Bench b(3);
+    b.elect();
+    b.depose();
+    b.peers_vote = true;
+    b.elect();
+    auto brief = set("k", "v");
+    brief.flags = kv::flag::kExpire | kv::flag::kRelative;
+    brief.number = 50;
+    b.submit(1, 1, brief);
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(seconds(2));
+    const auto key = kv::data_key(kKeyspace, 0, "k");
+    EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
+}
+
+TEST(Replica, ACommandOfAnotherKeyspaceIsRefused) {
+    Bench b(3);
+    b.elect();
+    auto foreign = set("k", "v");
+    foreign.keyspace = KeyspaceId(5);
+    b.submit(1, 1, foreign);
+    EXPECT_EQ(b.await(1).kind, Kind::Refused);
+}
+
 // ------------------------------------------------------------------------------- faults below
 
 TEST(Replica, AnEngineThatStallsHoldsBackCommandsAndLosesNothing) {

@@ -99,7 +99,7 @@ public:
         journal->set_observer(*this);
         shard->add_turn_hook(port::TurnPhase::Work, *this);
         auto replica_made = sim::run(
-            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, config_,
+            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, kKeyspace, config_,
                                   std::move((*opened)->recovered.groups[kGroup])));
         ASSERT_TRUE(replica_made && *replica_made);
         replica = std::move(**replica_made);
