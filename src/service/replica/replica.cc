@@ -295,7 +295,8 @@ void Replica::compact() {
     const LogIndex through = MUTANT(replica_purge_early)
                                  ? applied_.index
                                  : std::min(durable_applied_, applied_.matched_by_all);
-    if (through.value < compacted_.value + 1000) return;  // in steps: each costs a journal record
+    // In steps: each costs a journal record.
+    if (through.value < compacted_.value + parts_.compact_entries) return;
     compacted_ = through;
     core_->step({parts_.shard.clock().now(), raft::Compact{through}});
     // The entry at the log's start stays in the journal: its term is asked for at the next start.

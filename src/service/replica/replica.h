@@ -71,6 +71,7 @@ struct Parts {
     Surroundings& surroundings;
     Registry& registry;
     Log log;
+    uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
 };
 
 struct Status {
@@ -149,8 +150,8 @@ private:
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
     bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
-    bool admit(Incoming& request);
-    bool known_already(Incoming& request);
+    bool admit(Incoming& request, std::vector<PendingWrite>& writes);
+    bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch(std::vector<Bytes> keys);
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();

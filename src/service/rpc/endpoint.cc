@@ -1,5 +1,6 @@
 #include "service/rpc/endpoint.h"
 
+#include "base/mutant.h"
 #include "wire/fields.h"
 
 namespace asterias::rpc {
@@ -23,8 +24,17 @@ public:
         : owner_(owner), outgoing_(outgoing), connection_(std::move(connection)) {
         peer_.link = id;
     }
+    ~Link() override { owner_.shard_.timers().cancel(handshake_); }
 
-    void start() { connection_->start(*this); }
+    void start() {
+        connection_->start(*this);
+        // Whoever waits for a Hello sends nothing, so that no transport would ever tell it that the
+        // other side is gone.
+        if (MUTANT(rpc_handshake_without_end)) return;
+        handshake_ = owner_.shard_.timers().after(owner_.options_.connect_timeout, [this] {
+            if (!ready_) die({Errc::Timeout, "no Hello in time"});
+        });
+    }
     void say_hello(NodeId expected, Lane lane) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
@@ -77,6 +87,7 @@ public:
     NodeId expected_;
     bool ready_ = false;
     bool dead_ = false;
+    port::TimerId handshake_;
 
 private:
     void on_frame(Frame frame) {
@@ -141,6 +152,7 @@ private:
             return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
+        owner_.shard_.timers().cancel(handshake_);
         owner_.link_up(*this);
     }
 };

@@ -67,7 +67,7 @@ public:
 };
 
 struct Options {
-    Duration connect_timeout = milliseconds(1000);
+    Duration connect_timeout = milliseconds(1000);  // and for the Hello, each
     Duration reconnect_min = milliseconds(20);
     Duration reconnect_max = milliseconds(500);
     size_t unsent_bytes_max = 64 * 1024 * 1024;  // per connection; above it frames are refused
