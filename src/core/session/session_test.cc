@@ -48,6 +48,7 @@ TEST(Session, AStoredWindowComesBackAsItWas) {
 
 TEST(Effects, RoundTripAndEveryTruncationIsRefused) {
     Effects e{HybridTime(7),
+              LogIndex(5),
               {advance(kId, 3, {3, 4})},
               {{Bytes::literal("k"), Bytes::literal("v")}, {Bytes::literal("gone"), {}}}};
     const Bytes bytes = encode(e);
