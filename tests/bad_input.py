@@ -338,7 +338,7 @@ def peer_bodies(cluster):
     node = cluster.nodes[0]
     ours = int(node.status()["cluster"])
     prng = random.Random(SEED)
-    for kind in (_frames.RAFT, _frames.FORWARD_REPLY, _frames.CALL, _frames.CALL_REPLY, 1):
+    for kind in (1, _frames.RAFT, _frames.FORWARD, _frames.FORWARD_REPLY, _frames.CALL, 6):
         for _ in range(20):
             data = _frames.hello(ours, 77)
             for _ in range(20):

@@ -1,5 +1,7 @@
 // The command line: which commands there are and what they take. What they do is in the other
 // files.
+#include <cstdio>
+
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
@@ -12,7 +14,7 @@ int main(int argc, char** argv) {
     using namespace asterias::app;
     CLI::App app{"Asterias: many machines, one computer."};
     app.set_version_flag("--version", version());
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);  // none is told apart from an unknown one below
     app.footer(
         "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed.\n"
         "Begin with: asterias dev --nodes 3");
@@ -110,6 +112,10 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         const int code = app.exit(e);
         return code == 0 ? kDone : kUsage;
+    }
+    if (app.get_subcommands().empty()) {
+        std::fputs(("A subcommand is required.\n\n" + app.help()).c_str(), stderr);
+        return kUsage;
     }
     if (init_command->parsed()) return run_init(init);
     if (serve_command->parsed()) return run_serve(serve);

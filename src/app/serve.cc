@@ -1,5 +1,6 @@
 // asterias init, asterias serve: one node on the real runtime.
 #include <cstdio>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,14 +64,15 @@ public:
 private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
-        if (!started) co_return fail(started.error());
+        if (!started) co_return fail(started.error(), "--peer-port");
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
         pages.healthy = [this] { return node_->started(); };
         http_ = std::make_unique<edge_http::Door>(
             shard, std::move(pages), edge_http::Options{{options_.host, options_.http_port}}, log_);
-        if (auto listening = http_->listen(); !listening) co_return fail(listening.error());
+        if (auto listening = http_->listen(); !listening)
+            co_return fail(listening.error(), "--http-port");
         for (size_t i = 0; i < doors_.size(); ++i) {
             if (i == 0)
                 open_door(0);
@@ -96,7 +98,8 @@ private:
         };
         doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
                                                       std::move(about), options, registry_, log_);
-        if (auto listening = doors_[i]->listen(); !listening) fail(listening.error());
+        if (auto listening = doors_[i]->listen(); !listening)
+            fail(listening.error(), "--resp-port");
     }
 
     port::Task<> stop_task() {
@@ -113,8 +116,11 @@ private:
         runtime_.stop();
     }
 
-    void fail(const Error& error) {
-        std::fprintf(stderr, "asterias serve: %s\n", error.describe().c_str());
+    // `port_flag` is what moves the port, if that is what was in the way.
+    void fail(const Error& error, const char* port_flag) {
+        const bool port = error.context.starts_with("listen on ");
+        std::fprintf(stderr, "asterias serve: %s%s%s\n", error.describe().c_str(),
+                     port ? "\nThe port is set with " : "", port ? port_flag : "");
         result_ = kFailed;
         runtime_.stop();
     }
@@ -168,6 +174,13 @@ int run_init(const InitOptions& options) {
 }
 
 int run_serve(const ServeOptions& options) {
+    // Before the first thread is made: one that does not block them would take these signals, which
+    // the runtime reads, as an order to die.
+    sigset_t stops;
+    sigemptyset(&stops);
+    for (int s : {SIGINT, SIGTERM})
+        sigaddset(&stops, s);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     if (!is_loopback(options.host) && !options.insecure) {
         std::fprintf(
             stderr,

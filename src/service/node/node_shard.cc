@@ -63,6 +63,10 @@ port::Task<Result<void>> NodeShard::open() {
             if (node == identity_.node) config.self = ReplicaId(node.value);
         }
         if (!config.self) continue;
+        // Alone there is nobody to hear from first.
+        if (config.membership.voters.size() == 1)
+            config.election_timeout_min = config.election_timeout_max =
+                options_.heartbeat_interval + milliseconds(1);
         KeyspaceId keyspace;
         for (const auto& k : catalogue_of(identity_.founding).keyspaces)
             if (k.group == group) keyspace = k.id;
