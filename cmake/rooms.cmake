@@ -113,13 +113,15 @@ room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Thr
                      TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
 
 room(service/execute DEPS base core/kv)
-room(service/rpc     DEPS base wire port)
-room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute)
-room(service/router  DEPS base core/kv core/raft port service/execute service/replica)
+room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
+room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute
+                     TEST_DEPS runtime/sim engine/mem)
+room(service/router  DEPS base core/kv core/raft port service/execute service/replica
+                     TEST_DEPS runtime/sim)
 room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
-                     service/replica service/router)
-room(edge/resp       DEPS base core/kv port proto/resp service/execute)
-room(edge/http       DEPS base port)
+                     service/replica service/router TEST_DEPS runtime/sim engine/mem)
+room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS runtime/sim)
+room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
 room(sim/world       DEPS base core/kv core/raft port proto/resp runtime/sim engine/mem service/execute

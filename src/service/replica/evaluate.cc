@@ -61,7 +61,7 @@ void Replica::lose_leadership() {
 
 // Was this number of the session evaluated before? Then it is answered here from the table, or
 // joins the proposal that is still on its way.
-bool Replica::known_already(Incoming& request) {
+bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& this_turn) {
     const auto found = sessions_.find(request.session, request.sequence);
     if (const auto* known = std::get_if<session::Done>(&found)) {
         parts_.surroundings.answer(config_.group, request.origin,
@@ -73,16 +73,20 @@ bool Replica::known_already(Incoming& request) {
                                    {Answer::Kind::Refused, {}, {}, {}, {}});
         return true;
     }
-    for (auto& p : proposed_)
-        for (auto& w : p.writes)
+    auto joins = [&request](std::vector<PendingWrite>& writes) {
+        for (auto& w : writes)
             if (w.session == request.session && w.sequence == request.sequence) {
                 w.origin = request.origin;  // the earlier asker's connection is gone
                 return true;
             }
-    return false;
+        return false;
+    };
+    for (auto& p : proposed_)
+        if (joins(p.writes)) return true;
+    return joins(this_turn);
 }
 
-bool Replica::admit(Incoming& request) {
+bool Replica::admit(Incoming& request, std::vector<PendingWrite>& this_turn) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
     auto refuse_for_good = [&] {
@@ -92,7 +96,7 @@ bool Replica::admit(Incoming& request) {
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
-        if (known_already(request)) return false;
+        if (known_already(request, this_turn)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
@@ -174,7 +178,7 @@ void Replica::evaluate_queue() {
     while (!queue_.empty() && bytes < kEntryBytesMax) {
         Incoming& head = queue_.front();
         const size_t before = effects.writes.size();
-        if (admit(head) && !evaluate_one(head, effects, writes, reads, index)) break;
+        if (admit(head, writes) && !evaluate_one(head, effects, writes, reads, index)) break;
         for (size_t i = before; i < effects.writes.size(); ++i)
             bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
         fetched_.clear();

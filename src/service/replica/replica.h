@@ -149,8 +149,9 @@ private:
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
     bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
-    bool admit(Incoming& request);
-    bool known_already(Incoming& request);
+    // `this_turn`: evaluated in this turn and not yet proposed.
+    bool admit(Incoming& request, std::vector<PendingWrite>& this_turn);
+    bool known_already(Incoming& request, std::vector<PendingWrite>& this_turn);
     void fetch(std::vector<Bytes> keys);
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();
