@@ -184,7 +184,15 @@ void Replica::evaluate_queue() {
         fetched_.clear();
         queue_.pop_front();
     }
-    if (stopped_) return;
+    if (stopped_) {
+        // Evaluated in this turn and not proposed: nobody else would answer these (rule 39).
+        const Answer lost{Answer::Kind::Lost, {}, core_->term(), {}, {}};
+        for (const auto& w : writes)
+            parts_.surroundings.answer(config_.group, w.origin, lost);
+        for (const auto& r : reads)
+            parts_.surroundings.answer(config_.group, r.origin, lost);
+        return;
+    }
     if (!queue_.empty() && fetching_ == 0) wake();
 
     if (!reads.empty()) {
