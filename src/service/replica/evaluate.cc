@@ -47,6 +47,7 @@ void Replica::lose_leadership() {
     for (auto& [id, g] : gateways_) {
         g.refused_epoch = std::max(g.refused_epoch, g.epoch);
         g.highest = 0;
+        g.last_write = {};
     }
     proposed_.clear();
     proposed_bytes_ = 0;
@@ -235,6 +236,7 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
+    depends_on = std::max(depends_on, gateways_[request.session].last_write);
     auto answer_as_read = [&](kv::Reply reply) {
         reads.push_back({request.origin, depends_on, std::move(reply)});
         return true;
@@ -283,7 +285,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         effects.writes.push_back(std::move(write));
     }
     if (request.sequence) {
-        gateways_[request.session].highest = request.sequence;
+        Gateway& g = gateways_[request.session];
+        g.highest = request.sequence;
+        g.last_write = index;
         session::Advance* advance = nullptr;
         for (auto& a : effects.sessions)
             if (a.id == request.session) advance = &a;
