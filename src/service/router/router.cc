@@ -106,8 +106,11 @@ void Router::send_waiting(Group& g) {
     }
     const replica::ForwardHead head{g.id, shard_.id(), g.epoch, low_water(g)};
     if (!batch_.empty() && !outlet_.forward(g.target, head, batch_)) return send_again(g, {});
-    for (const auto& c : batch_)
-        g.flights[c.ticket - g.first_ticket].sent = true;
+    for (const auto& c : batch_) {
+        Flight& f = g.flights[c.ticket - g.first_ticket];
+        f.copied = f.sent;
+        f.sent = true;
+    }
     g.unsent = g.flights.size();
 }
 
@@ -174,6 +177,11 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
         case Answer::Kind::Refused:
             // A read that an earlier epoch refused may be on its way again.
             if (answered.epoch != g.epoch) return;
+            // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
+            if (f.write && f.copied) {
+                unknown_.add();
+                return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
+            }
             unavailable_.add();
             return resolve(g, index, {kv::Reply::error(execute::kTryAgain), {}});
         case Answer::Kind::NotLeader:

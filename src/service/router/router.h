@@ -6,7 +6,8 @@
 // epoch; (R2) a write keeps its session number for life, so however often it is sent it takes
 // effect once; (R3) a read is sent again only if its connection has sent no later write meanwhile
 // (it could see it): else it answers TRYAGAIN; (R4) what expires was either never sent
-// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN). Threading: one shard.
+// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN); a refusal says that nothing was done
+// only if it speaks for the only copy ever sent. Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -76,7 +77,8 @@ private:
         kv::Command command;
         execute::Completion done;
         bool write = false;
-        bool sent = false;  // at least once, in any epoch
+        bool sent = false;    // at least once, in any epoch
+        bool copied = false;  // more than once
         bool resolved = false;
     };
     struct Group {
