@@ -10,6 +10,10 @@ namespace asterias::router {
 using execute::Outcome;
 using replica::Answer;
 
+namespace {
+constexpr size_t kHopsMax = 2;  // from hint to hint without a pause
+}
+
 const Keyspace& Catalogue::of(std::string_view key) const {
     const size_t colon = key.find(':');
     if (colon != std::string_view::npos)
@@ -119,8 +123,10 @@ void Router::send_again(Group& g, NodeId hint) {
     ++g.epoch;
     const NodeId refused_by = g.target;
     g.target = hint;
-    // A leader is only worth asking at once if it is not the one that just refused.
-    if (!hint || hint == refused_by) {
+    // A leader is only worth asking at once if it is not the one that just refused, and not for
+    // ever: two that name each other would be asked at the pace of the network.
+    if (!hint || hint == refused_by || ++g.hops > kHopsMax) {
+        g.hops = 0;
         g.suspended = true;
         g.retry_at = shard_.clock().now() + options_.retry_interval;
     } else {
@@ -172,6 +178,7 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
     Answer& a = answered.answer;
     switch (a.kind) {
         case Answer::Kind::Done:
+            g.hops = 0;
             // Also of an earlier epoch: a confirmed value stays right, a write happens once.
             return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
         case Answer::Kind::Refused:

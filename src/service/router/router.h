@@ -88,6 +88,7 @@ private:
         bool suspended = false;  // wait for retry_at, or for news of a leader
         Instant retry_at;
         size_t next_member = 0;
+        size_t hops = 0;         // hints followed since the last pause or answer
         uint64_t epoch = 1;
         uint64_t next_sequence = 1;
         uint64_t first_ticket = 1;  // of flights.front(); tickets are contiguous
