@@ -98,8 +98,11 @@ void Router::send_waiting(Group& g) {
     if (!g.target) {
         // No news of a leader: ask the members in turn; who does not lead says who does.
         g.target = g.members[g.next_member++ % g.members.size()];
+        if (g.target == g.silent) g.target = g.members[g.next_member++ % g.members.size()];
+        g.silent = {};
     }
     const Instant now = shard_.clock().now();
+    if (g.unsent == 0) g.heard = now;
     batch_.clear();
     for (size_t i = g.unsent; i < g.flights.size(); ++i) {
         const Flight& f = g.flights[i];
@@ -174,6 +177,7 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
         return;
     const size_t index = answered.ticket - g.first_ticket;
     Flight& f = g.flights[index];
+    if (from == g.target) g.heard = shard_.clock().now();
     if (f.resolved) return;
     Answer& a = answered.answer;
     switch (a.kind) {
@@ -231,6 +235,11 @@ void Router::tick() {
                     {kv::Reply::error(unknown ? execute::kUnknown : execute::kClusterDown), {}});
             const size_t popped = before - g.flights.size();
             i = i >= popped ? i - popped : static_cast<size_t>(-1);
+        }
+        // A machine that lost its power says no word, and no local replica may be there to notice.
+        if (!g.suspended && g.unsent > 0 && now - g.heard > options_.silence_max) {
+            g.silent = g.target;
+            send_again(g, {});
         }
     }
 }

@@ -26,6 +26,7 @@ namespace asterias::router {
 struct Options {
     size_t inflight_max = 20000;  // per group (router-inflight-max)
     Duration retry_interval = milliseconds(20);
+    Duration silence_max = seconds(2);  // commands out and no answer at all: ask another member
 };
 
 // One command on its way out; the command is the router's and holds until forward() returns.
@@ -88,6 +89,8 @@ private:
         bool suspended = false;  // wait for retry_at, or for news of a leader
         Instant retry_at;
         size_t next_member = 0;
+        Instant heard;           // from target, or when this epoch's first command left
+        NodeId silent;           // not to be asked next
         size_t hops = 0;         // hints followed since the last pause or answer
         uint64_t epoch = 1;
         uint64_t next_sequence = 1;
