@@ -152,7 +152,16 @@ void Router::send_again(Group& g, NodeId hint) {
         if (!f.resolved) resent_.add();
     }
     g.unsent = 0;
+    drop_resolved(g);
     wake();
+}
+
+void Router::drop_resolved(Group& g) {
+    while (!g.flights.empty() && g.flights.front().resolved) {
+        g.flights.pop_front();
+        ++g.first_ticket;
+        if (g.unsent > 0) --g.unsent;
+    }
 }
 
 void Router::resolve(Group& g, size_t index, Outcome outcome) {
@@ -161,11 +170,7 @@ void Router::resolve(Group& g, size_t index, Outcome outcome) {
     f.command = {};
     auto done = std::move(f.done);
     // Keep resolved writes behind an unanswered read: (R3) asks for them.
-    while (!g.flights.empty() && g.flights.front().resolved) {
-        g.flights.pop_front();
-        ++g.first_ticket;
-        if (g.unsent > 0) --g.unsent;
-    }
+    drop_resolved(g);
     done(std::move(outcome));
 }
 

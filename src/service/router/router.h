@@ -101,6 +101,7 @@ private:
 
     void send_again(Group& group, NodeId hint);
     void resolve(Group& group, size_t index, execute::Outcome outcome);
+    void drop_resolved(Group& group);
     void fail_later(execute::Completion done, std::string_view error);
     void send_waiting(Group& group);
     void wake();
