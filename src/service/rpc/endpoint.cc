@@ -211,7 +211,6 @@ void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
     const LinkId id(next_link_++);
     auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
     links_.emplace(id, std::move(link)).first->second->start();
-    expect_hello(id);
 }
 
 void Endpoint::make_room_for_stranger() {
@@ -251,7 +250,6 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
                     .first->second.get();
             link->start();
             link->say_hello(node, lane);
-            expect_hello(id);
             slot.link = nullptr;
             co_await slot.ended.wait();
             if (scope_.stop_requested()) co_return;
@@ -263,16 +261,6 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
         co_await port::sleep(shard_, backoff / 2 + jitter);
         backoff = std::min(backoff * 2, options_.reconnect_max);
     }
-}
-
-// A peer that accepts and says nothing: paused, or its machine lost its power in between.
-void Endpoint::expect_hello(LinkId id) {
-    shard_.timers().after(options_.connect_timeout, [this, alive = std::weak_ptr(alive_), id] {
-        if (alive.expired()) return;
-        const auto it = links_.find(id);
-        if (it != links_.end() && !it->second->ready_)
-            it->second->die({Errc::Timeout, "no Hello in time"});
-    });
 }
 
 void Endpoint::link_up(Link& link) {

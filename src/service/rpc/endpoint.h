@@ -107,7 +107,6 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     void make_room_for_stranger();
     void deliver(Link& link, Frame frame);
-    void expect_hello(LinkId id);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
     bool write(Link& link, FrameType type, Bytes frame);
