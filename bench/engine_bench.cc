@@ -89,7 +89,7 @@ void rocks_put(benchmark::State& state) {
     auto engine = engine::open_rocks({.directory = disk.directory});
     put_all(state, **engine, state.range(0) != 0);
 }
-BENCHMARK(rocks_put)->Arg(0)->Arg(1)->UseRealTime();
+BENCHMARK(rocks_put)->Arg(0)->Arg(1)->UseRealTime()->MeasureProcessCPUTime();
 
 void rocks_get_memtable(benchmark::State& state) {
     Disk disk;

@@ -51,6 +51,7 @@ function(room name)
   set(fuzzers ${srcs})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+  list(FILTER hdrs EXCLUDE REGEX "_test_[^/]*\\.h$")  # shared by a room's tests, not part of it
   list(FILTER srcs EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
   if(NOT srcs)
     set(srcs cmake/empty_room.cc)  # a header-only room is a static target, too: all are alike
@@ -112,13 +113,15 @@ room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Thr
                      TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
 
 room(service/execute DEPS base core/kv)
-room(service/rpc     DEPS base wire port)
-room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute)
-room(service/router  DEPS base core/kv core/raft port service/execute service/replica)
+room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
+room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute
+                     TEST_DEPS runtime/sim engine/mem)
+room(service/router  DEPS base core/kv core/raft port service/execute service/replica
+                     TEST_DEPS runtime/sim)
 room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
-                     service/replica service/router)
-room(edge/resp       DEPS base core/kv port proto/resp service/execute)
-room(edge/http       DEPS base port)
+                     service/replica service/router TEST_DEPS runtime/sim engine/mem)
+room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS runtime/sim)
+room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
 room(sim/world       DEPS base core/kv core/raft port proto/resp runtime/sim engine/mem service/execute
@@ -133,6 +136,10 @@ add_executable(asterias src/app/main.cc)
 target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
 add_executable(asterias-sim sim/main.cc)
 target_link_libraries(asterias-sim PRIVATE asterias_sim CLI11::CLI11)
+
+# Judges histories that real clients recorded: tests/kill_nodes.py.
+add_executable(check-history sim/check/main.cc)
+target_link_libraries(check-history PRIVATE asterias_sim_check)
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")

@@ -97,7 +97,10 @@ void serve_epoll(std::atomic<uint16_t>& announced) {
     ::close(listener);
 }
 
-// Turns over Asio: handlers run until none is ready, then each connection sends once.
+// Turns over Asio: handlers run until none is ready, then each connection sends once. Two ways to
+// read: into a buffer that each connection owns while it waits, or by waiting for readiness and
+// receiving into one shared buffer, as the port does (an idle connection then holds none).
+template <bool kSharedBuffer>
 class AsioServer {
 public:
     explicit AsioServer(std::atomic<uint16_t>& announced)
@@ -136,6 +139,20 @@ private:
             });
     }
     void read(Conn& conn) {
+        if constexpr (kSharedBuffer) {
+            conn.socket.async_wait(
+                conn.socket.wait_read, [this, &conn](boost::system::error_code e) {
+                    const ssize_t got =
+                        e ? -1 : ::recv(conn.socket.native_handle(), conn.buffer.data(), 4096, 0);
+                    if (got <= 0) {
+                        --open_;
+                        return;
+                    }
+                    conn.got = static_cast<size_t>(got);
+                    dirty_.push_back(&conn);
+                });
+            return;
+        }
         conn.socket.async_read_some(boost::asio::buffer(conn.buffer),
                                     [this, &conn](boost::system::error_code e, size_t got) {
                                         if (e) {
@@ -152,7 +169,10 @@ private:
     std::vector<Conn*> dirty_;
     size_t open_ = 0, seen_ = 0;
 };
-void serve_asio(std::atomic<uint16_t>& announced) { AsioServer(announced).run(); }
+template <bool kSharedBuffer>
+void serve_asio(std::atomic<uint16_t>& announced) {
+    AsioServer<kSharedBuffer>(announced).run();
+}
 
 struct StderrSink final : LogSink {
     void write(LogLevel, std::string_view room, std::string text) override {
@@ -268,9 +288,11 @@ int main(int argc, char** argv) {
     const size_t connections = argc > 1 ? static_cast<size_t>(std::atoi(argv[1])) : 64;
     const double duration = argc > 2 ? std::atof(argv[2]) : 1;
     const int rounds = argc > 3 ? std::atoi(argv[3]) : 5;
-    const std::array<std::pair<const char*, Server>, 3> servers{
-        {{"bare epoll", serve_epoll}, {"Boost Asio", serve_asio}, {"port", serve_port}}};
-    std::array<std::vector<Figures>, 3> figures;
+    const std::array<std::pair<const char*, Server>, 4> servers{{{"bare epoll", serve_epoll},
+                                                                 {"Asio, read", serve_asio<false>},
+                                                                 {"Asio, wait", serve_asio<true>},
+                                                                 {"port", serve_port}}};
+    std::array<std::vector<Figures>, 4> figures;
     for (int round = 0; round < rounds; ++round)  // alternating, so that a busy moment hits all
         for (size_t i = 0; i < servers.size(); ++i)
             figures[i].push_back(measure(servers[i].second, connections, duration));

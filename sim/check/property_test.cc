@@ -230,11 +230,11 @@ TEST(Property, LegalExecutionsAreAlwaysAccepted) {
     }
 }
 
-// With values that name their writer the narrowed windows make the order check nearly complete
-// between keys; on one key joined set (one part) it must be exact.
+// Within one part the order check is exact; between parts it may miss a breach, but not many of
+// those that only order forbids and that values with one writer can show.
 TEST(Property, SmallHistoriesAgreeWithTryingEveryOrder) {
     Prng prng(2);
-    size_t mutated = 0, illegal = 0, order_illegal = 0, order_missed = 0;
+    size_t mutated = 0, illegal = 0, order_illegal = 0, between = 0, missed = 0;
     for (int round = 0; round < 20000; ++round) {
         Shape shape = random_shape(prng, prng.between(3, 7));
         shape.keys = 2;
@@ -249,21 +249,24 @@ TEST(Property, SmallHistoriesAgreeWithTryingEveryOrder) {
         const bool ordered = BruteForce(history, true).explainable();
         order_illegal += !ordered;
         const Verdict order = check_order(history).verdict();
-        if (ordered) {
-            ASSERT_EQ(order, Verdict::Pass) << print(history);
-        } else if (order == Verdict::Pass) {
-            ASSERT_GT(parts_of(history).size(), 1u) << print(history);
-            ++order_missed;
+        const bool one_part = parts_of(history).size() == 1;
+        if (ordered || one_part) {
+            ASSERT_EQ(order, ordered ? Verdict::Pass : Verdict::Violation) << print(history);
+        } else if (linearizable && shape.unique_values) {
+            ++between;
+            missed += order == Verdict::Pass;
         }
     }
     // One altered reply is usually one that no order explains, or the checkers see little.
     EXPECT_GT(mutated, 10000u);
     EXPECT_GT(illegal * 10, mutated * 5);
-    EXPECT_LT(order_missed * 50, order_illegal);
+    EXPECT_GT(between, 50u);
+    EXPECT_LT(missed * 10, between);
     RecordProperty("mutated", static_cast<int>(mutated));
     RecordProperty("not_linearizable", static_cast<int>(illegal));
     RecordProperty("not_in_order", static_cast<int>(order_illegal));
-    RecordProperty("order_missed_between_keys", static_cast<int>(order_missed));
+    RecordProperty("only_order_between_parts", static_cast<int>(between));
+    RecordProperty("of_these_missed", static_cast<int>(missed));
 }
 
 Shape large() {
@@ -294,6 +297,15 @@ TEST(Property, MostSingleMutationsOfALargeHistoryAreRejected) {
     RecordProperty("rejected", static_cast<int>(rejected));
 }
 
+void expect_little_effort(const Shape& shape, Prng& prng) {
+    const History history = legal(prng, shape);
+    for (const CheckReport& report : {check_linearizable(history), check_order(history)}) {
+        ASSERT_EQ(report.verdict(), Verdict::Pass) << report.print();
+        EXPECT_LT(report.steps, 20 * history.size()) << to_string(shape.kinds.back()) << " service "
+                                                     << shape.service << " keys " << shape.keys;
+    }
+}
+
 // Effort instead of time: steps stay near one per operation, whatever the machine.
 TEST(Effort, StepsStayNearTheNumberOfOperations) {
     Prng prng(4);
@@ -302,13 +314,22 @@ TEST(Effort, StepsStayNearTheNumberOfOperations) {
             Shape shape = large();
             shape.kinds = kinds;
             shape.service = service;
-            const History history = legal(prng, shape);
-            for (const CheckReport& report : {check_linearizable(history), check_order(history)}) {
-                ASSERT_EQ(report.verdict(), Verdict::Pass) << report.print();
-                EXPECT_LT(report.steps, 20 * history.size())
-                    << to_string(kinds.back()) << " service " << service;
-            }
+            expect_little_effort(shape, prng);
         }
+    }
+}
+
+TEST(Effort, HotRegistersAndCountersWithManyUnknownsStayCheapToo) {
+    Prng prng(6);
+    for (const auto& kinds : {kMixes[0], kMixes[1]}) {
+        Shape shape = large();
+        shape.kinds = kinds;
+        shape.keys = 4;
+        shape.connections = 64;
+        shape.pipeline = 8;
+        shape.unknown = 0.2;
+        shape.service = 600;
+        expect_little_effort(shape, prng);
     }
 }
 

@@ -1,14 +1,13 @@
 #include "app/client.h"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 namespace asterias::app {
 
@@ -53,7 +52,8 @@ Result<std::string> Socket::read() {
         const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
         if (n >= 0) return std::string(buffer, static_cast<size_t>(n));
         if (errno == EINTR) continue;
-        if (errno == EAGAIN || errno == EWOULDBLOCK) return fail(Errc::Timeout, "no answer in time");
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return fail(Errc::Timeout, "no answer in time");
         return fail(Errc::Unavailable, std::string("recv: ") + std::strerror(errno));
     }
 }
@@ -66,7 +66,8 @@ Result<RespClient> RespClient::connect(const port::Address& address, Duration ti
 
 Result<resp::Value> RespClient::call(const std::vector<std::string>& arguments) {
     std::string request = "*" + std::to_string(arguments.size()) + "\r\n";
-    for (const auto& a : arguments) request += "$" + std::to_string(a.size()) + "\r\n" + a + "\r\n";
+    for (const auto& a : arguments)
+        request += "$" + std::to_string(a.size()) + "\r\n" + a + "\r\n";
     if (auto written = socket_.write(request); !written) return std::unexpected(written.error());
     for (;;) {
         size_t at = 0;

@@ -34,8 +34,8 @@ struct ServeOptions {
     uint32_t shards = 1;
     std::string log_level = "info";
     bool log_json = false;
-    std::string name;           // stands in log lines
-    uint32_t memtable_mib = 32; // engine write buffer
+    std::string name;            // stands in log lines
+    uint32_t memtable_mib = 32;  // engine write buffer
     bool insecure = false;
 };
 int run_serve(const ServeOptions& options);

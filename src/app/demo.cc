@@ -1,6 +1,6 @@
-// asterias demo: many clients count the words of a text with INCR through all nodes while a node, or
-// all of them, are killed with kill -9 and started again; the counts are then compared with a count by
-// one thread. Each increment is an ASTERIAS.REQUEST, so that asking again is exact.
+// asterias demo: many clients count the words of a text with INCR through all nodes while a node,
+// or all of them, are killed with kill -9 and started again; the counts are then compared with a
+// count by one thread. Each increment is an ASTERIAS.REQUEST, so that asking again is exact.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -146,18 +146,22 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
     wait_for(total * 2 / 5);
     std::vector<size_t> victims;
     if (kind == "all") {
-        for (size_t i = 0; i < cluster.size(); ++i) victims.push_back(i);
+        for (size_t i = 0; i < cluster.size(); ++i)
+            victims.push_back(i);
     } else {
-        const size_t leader = cluster.leader();
+        const size_t leader = cluster.leader("demo");
         victims.push_back(leader < cluster.size() ? leader : 0);
     }
-    for (size_t v : victims) cluster.kill_hard(v);
+    for (size_t v : victims)
+        cluster.kill_hard(v);
     told = kind == "all" ? "all nodes" : "node " + std::to_string(victims[0] + 1) + ", the leader,";
     std::printf("  kill -9    %s at %zu of %zu words\n", told.c_str(), progress.done.load(), total);
     std::fflush(stdout);
-    // One of several: let the others carry on for a while. All, or the only one: nothing else can go on.
+    // One of several: let the others carry on for a while. All, or the only one: nothing else can
+    // go on.
     if (victims.size() < cluster.size()) wait_for(total * 7 / 10);
-    for (size_t v : victims) cluster.spawn(v);
+    for (size_t v : victims)
+        cluster.spawn(v);
     std::printf("  started    again at %zu of %zu words\n", progress.done.load(), total);
     std::fflush(stdout);
 }
@@ -177,7 +181,8 @@ int run_demo(const DemoOptions& options) {
         return kUsage;
     }
     Counts expected;
-    for (const auto& w : words) ++expected[w];
+    for (const auto& w : words)
+        ++expected[w];
 
     std::string data = options.data;
     if (data.empty()) {
@@ -214,7 +219,8 @@ int run_demo(const DemoOptions& options) {
         });
         // On this thread: a child ends with the thread that started it (see run_program).
         make_trouble(cluster, options.kill, words.size(), progress, told);
-        for (auto& t : threads) t.join();
+        for (auto& t : threads)
+            t.join();
         const double taken = static_cast<double>(progress.now_us()) / 1e6;
         watch.join();
         cluster.wait_ready(seconds(20));
@@ -222,23 +228,27 @@ int run_demo(const DemoOptions& options) {
         auto counts = read_counts(cluster, expected);
         size_t wrong = 0;
         if (counts)
-            for (const auto& [word, n] : expected) wrong += (*counts)[word] != n;
+            for (const auto& [word, n] : expected)
+                wrong += (*counts)[word] != n;
         const bool exact = counts && wrong == 0 && !progress.give_up;
-        std::printf("  checked    %zu counts against a count by one thread: %s\n", expected.size(),
-                    exact ? "all equal"
-                          : (counts ? std::to_string(wrong) + " differ" : counts.error().context).c_str());
-        std::printf("  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them "
-                    "UNKNOWN %zu\n",
-                    static_cast<double>(words.size()) / taken, taken,
-                    static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
-                    progress.unknown.load());
+        std::printf(
+            "  checked    %zu counts against a count by one thread: %s\n", expected.size(),
+            exact ? "all equal"
+                  : (counts ? std::to_string(wrong) + " differ" : counts.error().context).c_str());
+        std::printf(
+            "  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them "
+            "UNKNOWN %zu\n",
+            static_cast<double>(words.size()) / taken, taken,
+            static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
+            progress.unknown.load());
         std::printf("  verdict    %s\n", exact ? "exact: nothing lost, nothing twice" : "WRONG");
         if (options.json)
-            std::printf("{\"exact\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,\"gap_ms\":%.1f,"
-                        "\"retries\":%zu,\"unknown\":%zu}\n",
-                        exact ? "true" : "false", words.size(), wrong, taken,
-                        static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
-                        progress.unknown.load());
+            std::printf(
+                "{\"exact\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,\"gap_ms\":%.1f,"
+                "\"retries\":%zu,\"unknown\":%zu}\n",
+                exact ? "true" : "false", words.size(), wrong, taken,
+                static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
+                progress.unknown.load());
         result = exact ? kDone : kCheckFailed;
     }
     if (options.data.empty() && result == kDone) {

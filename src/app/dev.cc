@@ -1,9 +1,8 @@
 // asterias dev: a cluster on this machine without configuration, and the card that says what it is.
 // asterias status: what a node says of itself.
-#include <signal.h>
-
 #include <chrono>
 #include <cstdio>
+#include <signal.h>
 
 #include "app/client.h"
 #include "app/commands.h"
@@ -28,12 +27,15 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
     std::printf("  Status     asterias status --node %s\n", cluster.http(0).describe().c_str());
     std::printf("\n  Data       %s\n", options.data.c_str());
     if (cluster.size() > 2)
-        std::printf("  Promise    linearizable; an acknowledged write is on disk on a majority (%zu of %zu)\n",
-                    cluster.size() / 2 + 1, cluster.size());
+        std::printf(
+            "  Promise    linearizable; an acknowledged write is on disk on a majority (%zu of "
+            "%zu)\n",
+            cluster.size() / 2 + 1, cluster.size());
     else
         std::printf("  Promise    linearizable; an acknowledged write is on disk on every node\n");
     std::printf("  Security   loopback only, no password, no TLS (not in this version)\n");
-    std::printf("\n  Next       asterias demo          # counts words while its leader is killed\n");
+    std::printf(
+        "\n  Next       asterias demo          # counts words while its leader is killed\n");
     std::printf("             Ctrl-C stops the nodes; the data stays.\n\n");
     std::fflush(stdout);
 }
@@ -56,8 +58,8 @@ int run_dev(const DevOptions& options) {
         std::string nodes;
         for (size_t i = 0; i < cluster.size(); ++i)
             nodes += std::string(i ? "," : "") + "{\"redis\":\"" + cluster.resp(i).describe() +
-                     "\",\"http\":\"" + cluster.http(i).describe() + "\",\"pid\":" +
-                     std::to_string(cluster.pid(i)) + "}";
+                     "\",\"http\":\"" + cluster.http(i).describe() +
+                     "\",\"pid\":" + std::to_string(cluster.pid(i)) + "}";
         std::printf("{\"ready_seconds\":%.3f,\"data\":\"%s\",\"nodes\":[%s]}\n", taken,
                     options.data.c_str(), nodes.c_str());
         std::fflush(stdout);
@@ -66,17 +68,16 @@ int run_dev(const DevOptions& options) {
     }
     sigset_t ends;
     sigemptyset(&ends);
-    for (int s : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&ends, s);
+    for (int s : {SIGINT, SIGTERM, SIGCHLD})
+        sigaddset(&ends, s);
     sigprocmask(SIG_BLOCK, &ends, nullptr);
     for (;;) {
         const timespec wait{1, 0};
         const int got = sigtimedwait(&ends, nullptr, &wait);
         if (got == SIGINT || got == SIGTERM) break;
-        const std::string ended = cluster.ended_child();
-        if (ended.empty()) continue;
-        std::fprintf(stderr, "asterias dev: %s\n", ended.c_str());
-        cluster.stop();
-        return kFailed;
+        for (std::string ended; !(ended = cluster.ended_child()).empty();)
+            std::fprintf(stderr, "asterias dev: %s\n", ended.c_str());
+        if (cluster.running_count() == 0) return kFailed;
     }
     cluster.stop();
     return kDone;
@@ -90,7 +91,8 @@ int run_status(const StatusOptions& options) {
     }
     auto json = http_get(*address, "/status", seconds(5));
     if (!json) {
-        std::fprintf(stderr, "asterias status: %s\nIs a node's --http-port there? Name it with --node.\n",
+        std::fprintf(stderr,
+                     "asterias status: %s\nIs a node's --http-port there? Name it with --node.\n",
                      json.error().context.c_str());
         return kUnreachable;
     }
@@ -106,9 +108,9 @@ int run_status(const StatusOptions& options) {
     for (size_t at = json->find("{\"group\":", groups); at != std::string::npos;
          at = json->find("{\"group\":", at + 1))
         std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", json_field(*json, "group", at).c_str(),
-                    json_field(*json, "keyspace", at).c_str(), json_field(*json, "role", at).c_str(),
-                    json_field(*json, "leader", at).c_str(), json_field(*json, "term", at).c_str(),
-                    json_field(*json, "commit", at).c_str(),
+                    json_field(*json, "keyspace", at).c_str(),
+                    json_field(*json, "role", at).c_str(), json_field(*json, "leader", at).c_str(),
+                    json_field(*json, "term", at).c_str(), json_field(*json, "commit", at).c_str(),
                     json_field(*json, "applied", at).c_str());
     return kDone;
 }

@@ -1,20 +1,19 @@
 #include "app/local_cluster.h"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-#include <filesystem>
 #include <thread>
+#include <unistd.h>
 
 #include "app/client.h"
 
@@ -41,7 +40,8 @@ bool port_free(uint16_t port) {
 uint16_t free_run(uint32_t count, uint16_t from) {
     for (uint32_t base = from; base < 60000; base += count) {
         bool all = true;
-        for (uint32_t i = 0; i < count && all; ++i) all = port_free(static_cast<uint16_t>(base + i));
+        for (uint32_t i = 0; i < count && all; ++i)
+            all = port_free(static_cast<uint16_t>(base + i));
         if (all) return static_cast<uint16_t>(base);
     }
     return 0;
@@ -62,7 +62,8 @@ pid_t run_program(const std::vector<std::string>& arguments, const std::string& 
         ::dup2(log, 2);
     }
     std::vector<char*> argv;
-    for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    for (const auto& a : arguments)
+        argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
     ::execv(argv[0], argv.data());
     ::_exit(127);
@@ -147,20 +148,38 @@ Result<void> LocalCluster::start(Duration timeout) {
     return {};
 }
 
-Result<void> LocalCluster::spawn(size_t node) {
-    std::vector<std::string> arguments = {
-        own_executable(), "serve",       "--data",      directory(node),
-        "--resp-port",    std::to_string(resp(node).port),
-        "--http-port",    std::to_string(http(node).port),
-        "--peer-port",    std::to_string(peer(node).port),
-        "--shards",       std::to_string(options_.shards),
-        "--log-level",    options_.log_level,
-        "--name",         "n" + std::to_string(node + 1)};
+std::vector<std::string> LocalCluster::arguments(size_t node) const {
+    std::vector<std::string> all = {own_executable(), "serve",
+                                    "--data",         directory(node),
+                                    "--resp-port",    std::to_string(resp(node).port),
+                                    "--http-port",    std::to_string(http(node).port),
+                                    "--peer-port",    std::to_string(peer(node).port),
+                                    "--shards",       std::to_string(options_.shards),
+                                    "--log-level",    options_.log_level,
+                                    "--name",         "n" + std::to_string(node + 1)};
     if (node > 0) {
-        arguments.push_back("--join");
-        arguments.push_back(peer(0).describe());
+        all.push_back("--join");
+        all.push_back(peer(0).describe());
     }
-    pids_[node] = run_program(arguments, directory(node) + "/log");
+    return all;
+}
+
+std::string LocalCluster::command_line(size_t node) const {
+    std::string line;
+    for (const auto& a : arguments(node))
+        line += (line.empty() ? "" : " ") + a;
+    return line;
+}
+
+size_t LocalCluster::running_count() const {
+    size_t n = 0;
+    for (pid_t pid : pids_)
+        n += pid > 0;
+    return n;
+}
+
+Result<void> LocalCluster::spawn(size_t node) {
+    pids_[node] = run_program(arguments(node), directory(node) + "/log");
     if (pids_[node] < 0) return fail(Errc::Limit, "cannot start a process");
     return {};
 }
@@ -193,7 +212,7 @@ std::string LocalCluster::ended_child() {
         return "node " + std::to_string(i + 1) + " ended " +
                (WIFEXITED(status) ? "with exit code " + std::to_string(WEXITSTATUS(status))
                                   : "by signal " + std::to_string(WTERMSIG(status))) +
-               "; its log is " + directory(i) + "/log";
+               "; its log is " + directory(i) + "/log\n  start it again:  " + command_line(i);
     }
     return "";
 }
@@ -219,12 +238,12 @@ bool LocalCluster::wait_ready(Duration timeout) {
     return true;
 }
 
-size_t LocalCluster::leader() const {
+size_t LocalCluster::leader(const std::string& keyspace) const {
     for (size_t i = 0; i < pids_.size(); ++i) {
         if (!running(i)) continue;
         auto status = http_get(http(i), "/status", seconds(1));
         if (!status) continue;
-        const size_t at = status->find("\"keyspace\":\"default\"");
+        const size_t at = status->find("\"keyspace\":\"" + keyspace + "\"");
         if (at == std::string::npos) continue;
         const std::string node = json_field(*status, "leader", at);
         if (node.empty() || node == "0") continue;

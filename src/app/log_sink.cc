@@ -9,10 +9,14 @@ namespace {
 
 spdlog::level::level_enum level_of(LogLevel level) {
     switch (level) {
-        case LogLevel::Debug: return spdlog::level::debug;
-        case LogLevel::Info: return spdlog::level::info;
-        case LogLevel::Warn: return spdlog::level::warn;
-        case LogLevel::Error: return spdlog::level::err;
+        case LogLevel::Debug:
+            return spdlog::level::debug;
+        case LogLevel::Info:
+            return spdlog::level::info;
+        case LogLevel::Warn:
+            return spdlog::level::warn;
+        case LogLevel::Error:
+            return spdlog::level::err;
     }
     return spdlog::level::err;
 }
@@ -49,7 +53,8 @@ public:
             logger_->log(level_of(level), R"("node":"{}","room":"{}","text":"{}")", prefix_, room,
                          escaped(text));
         else
-            logger_->log(level_of(level), "{}{}{}: {}", prefix_, prefix_.empty() ? "" : " ", room, text);
+            logger_->log(level_of(level), "{}{}{}: {}", prefix_, prefix_.empty() ? "" : " ", room,
+                         text);
         if (const size_t lost = pool_->overrun_counter(); lost != lost_.exchange(lost))
             logger_->log(spdlog::level::warn, "log: {} lines were dropped so far", lost);
     }

@@ -1,8 +1,8 @@
 // asterias init, asterias serve: one node on the real runtime.
+#include <cstdio>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "app/commands.h"
 #include "app/log_sink.h"
@@ -32,7 +32,8 @@ public:
     Server(const ServeOptions& options, runtime::Runtime& runtime, Registry& registry, Log log)
         : options_(options), runtime_(runtime), registry_(registry), log_(log) {
         std::vector<port::Shard*> shards;
-        for (size_t i = 0; i < runtime.shard_count(); ++i) shards.push_back(&runtime.shard(ShardId(i)));
+        for (size_t i = 0; i < runtime.shard_count(); ++i)
+            shards.push_back(&runtime.shard(ShardId(i)));
         node::Options node_options;
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
@@ -63,14 +64,15 @@ public:
 private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
-        if (!started) co_return fail(started.error());
+        if (!started) co_return fail(started.error(), "--peer-port");
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
         pages.healthy = [this] { return node_->started(); };
         http_ = std::make_unique<edge_http::Door>(
             shard, std::move(pages), edge_http::Options{{options_.host, options_.http_port}}, log_);
-        if (auto listening = http_->listen(); !listening) co_return fail(listening.error());
+        if (auto listening = http_->listen(); !listening)
+            co_return fail(listening.error(), "--http-port");
         for (size_t i = 0; i < doors_.size(); ++i) {
             if (i == 0)
                 open_door(0);
@@ -90,12 +92,14 @@ private:
         about.replication = [&member] {
             std::string out;
             for (const auto& [group, leader] : member.status().leaders)
-                out += "asterias_group_" + to_string(group) + "_leader:" + to_string(leader) + "\r\n";
+                out +=
+                    "asterias_group_" + to_string(group) + "_leader:" + to_string(leader) + "\r\n";
             return out;
         };
         doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
                                                       std::move(about), options, registry_, log_);
-        if (auto listening = doors_[i]->listen(); !listening) fail(listening.error());
+        if (auto listening = doors_[i]->listen(); !listening)
+            fail(listening.error(), "--resp-port");
     }
 
     port::Task<> stop_task() {
@@ -112,8 +116,11 @@ private:
         runtime_.stop();
     }
 
-    void fail(const Error& error) {
-        std::fprintf(stderr, "asterias serve: %s\n", error.describe().c_str());
+    // `port_flag` is what moves the port, if that is what was in the way.
+    void fail(const Error& error, const char* port_flag) {
+        const bool port = error.context.starts_with("listen on ");
+        std::fprintf(stderr, "asterias serve: %s%s%s\n", error.describe().c_str(),
+                     port ? "\nThe port is set with " : "", port ? port_flag : "");
         result_ = kFailed;
         runtime_.stop();
     }
@@ -167,11 +174,19 @@ int run_init(const InitOptions& options) {
 }
 
 int run_serve(const ServeOptions& options) {
+    // Before the first thread is made: one that does not block them would take these signals, which
+    // the runtime reads, as an order to die.
+    sigset_t stops;
+    sigemptyset(&stops);
+    for (int s : {SIGINT, SIGTERM})
+        sigaddset(&stops, s);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     if (!is_loopback(options.host) && !options.insecure) {
-        std::fprintf(stderr,
-                     "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
-                     "passwords. To serve without them say --insecure.\n",
-                     options.host.c_str());
+        std::fprintf(
+            stderr,
+            "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
+            "passwords. To serve without them say --insecure.\n",
+            options.host.c_str());
         return kUsage;
     }
     if (!options.join.empty())
@@ -199,8 +214,8 @@ int run_serve(const ServeOptions& options) {
         if (shard.id() == ShardId(0)) server.start(shard);
     });
     const int result = server.result();
-    // Everything durable is on disk; what is left are tasks that wait for events of a loop that no longer
-    // runs. Their Scopes are right to object, so the process ends here.
+    // Everything durable is on disk; what is left are tasks that wait for events of a loop that no
+    // longer runs. Their Scopes are right to object, so the process ends here.
     std::fflush(nullptr);
     _exit(result);
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "base/prng.h"
 #include "journal/journal.h"
 #include "journal/record.h"

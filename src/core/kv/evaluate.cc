@@ -207,6 +207,19 @@ std::vector<Bytes> keys_read(const Command& command) {
     return keys;
 }
 
+Command exists_by_key(const Bytes& engine_key) {
+    CHECK(engine_key.size() >= kDataPrefixBytes, "a data key has its whole prefix");
+    uint64_t number = 0;
+    for (size_t i = 1; i < kDataPrefixBytes; ++i)
+        number = number << 8 | engine_key[i];
+    Command c;
+    c.op = Op::Exists;
+    c.keyspace = KeyspaceId(number >> 16);
+    c.database = static_cast<uint16_t>(number);
+    c.keys.push_back(engine_key.suffix(kDataPrefixBytes));
+    return c;
+}
+
 Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
                     const std::vector<const Record*>& records, const Context& context) {
     CHECK(keys.size() == records.size(), "one record, or its absence, per key read");

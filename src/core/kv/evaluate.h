@@ -32,8 +32,11 @@ struct Evaluation {
 // The engine keys whose present record evaluate() will ask for, in the order it asks.
 std::vector<Bytes> keys_read(const Command& command);
 
-// `lookup(i)` is the record of keys_read()[i], or nullptr when absent. Records that are past their
-// deadline count as absent, and their deletion is among the writes.
+// EXISTS of the user key that an engine data key stands for; data_key() made it.
+Command exists_by_key(const Bytes& engine_key);
+
+// `records[i]` is the record of keys[i] = keys_read()[i], or nullptr when absent. Records that are
+// past their deadline count as absent, and their deletion is among the writes.
 Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
                     const std::vector<const Record*>& records, const Context& context);
 

@@ -22,6 +22,8 @@ Bytes make_key(Space space, uint64_t number, int number_bytes, std::string_view 
 }
 }  // namespace
 
+Bytes data_prefix(KeyspaceId keyspace) { return make_key(Space::Data, keyspace.value, 4, ""); }
+
 Bytes data_key(KeyspaceId keyspace, uint16_t database, std::string_view user_key) {
     return make_key(Space::Data, keyspace.value << 16 | database, 6, user_key);
 }
@@ -47,6 +49,10 @@ Bytes encode(const Record& record) {
     if (record.expiry_ms) out.u64(static_cast<uint64_t>(record.expiry_ms));
     out.raw(record.value.view());
     return out.take();
+}
+
+bool has_expiry(const Bytes& bytes) {
+    return bytes.size() > 2 && bytes[0] == kFormat && (bytes[1] & kHasExpiry);
 }
 
 Result<Record> decode_record(const Bytes& bytes) {

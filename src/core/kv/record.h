@@ -30,6 +30,9 @@ struct Record {
     bool operator==(const Record&) const = default;
 };
 
+inline constexpr size_t kDataPrefixBytes = 7;  // before the user key
+// What all data keys of a keyspace begin with.
+Bytes data_prefix(KeyspaceId keyspace);
 Bytes data_key(KeyspaceId keyspace, uint16_t database, std::string_view user_key);
 Bytes request_key(KeyspaceId keyspace, std::string_view client);
 // Key of a group's state; `name` tells its parts apart ("applied", "session/…").
@@ -38,6 +41,8 @@ Bytes meta_key(GroupId group, std::string_view name);
 Bytes after_prefix(const Bytes& prefix);
 
 Bytes encode(const Record& record);
+// Does an encoded record carry a deadline? False for bytes that are none.
+bool has_expiry(const Bytes& bytes);
 // The value is a slice of `bytes`.
 Result<Record> decode_record(const Bytes& bytes);
 

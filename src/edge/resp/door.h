@@ -1,9 +1,8 @@
-// edge/resp/door.h: the Redis door of one shard: listens, speaks RESP2 and RESP3, turns requests into
-// commands for the strategy behind it and writes the replies back in the order of the requests.
-// Contract: a connection's commands are executed in the order sent, many at a time (pipelining); its
-// replies keep that order. A connection that does not read its replies is not read from beyond
-// Options::pipeline_max and Options::unsent_bytes_max.
-// Threading: one shard.
+// edge/resp/door.h: the Redis door of one shard: listens, speaks RESP2 and RESP3, turns requests
+// into commands for the strategy behind it and writes the replies back in the order of the
+// requests. Contract: a connection's commands are executed in the order sent, many at a time
+// (pipelining); its replies keep that order. A connection that does not read its replies is not
+// read from beyond Options::pipeline_max and Options::unsent_bytes_max. Threading: one shard.
 #pragma once
 
 #include <functional>
@@ -25,6 +24,7 @@ struct Options {
     size_t connections_max = 10000;                 // maxclients, per shard
     size_t pipeline_max = 10000;                    // unanswered commands of one connection
     size_t unsent_bytes_max = 8 * 1024 * 1024;      // unsent replies of one connection
+    size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
     size_t key_bytes_max = 64 * 1024;               // key-bytes-max
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
@@ -68,7 +68,8 @@ private:
     std::unique_ptr<port::Listener> listener_;
     std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
     uint64_t next_session_ = 1;
-    Counter &commands_, &accepted_, &refused_, &protocol_errors_;
+    size_t inflight_bytes_ = 0;
+    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
     Gauge& connected_;
 };
 

@@ -15,6 +15,7 @@ class Session : public port::ConnectionHandler {
 public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
 
+    ~Session() override;
     void start() { connection_->start(*this); }
     // A reply of the strategy for slot `slot`; writes out whatever is now in turn.
     void complete(uint64_t slot, kv::Reply reply);
@@ -30,6 +31,7 @@ private:
         bool ready = false;
         Show show = Show::AsIs;
         resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
+        size_t bytes = 0;  // of its command, charged to the door until the answer is there
         kv::Reply reply;
         Bytes raw;  // already in RESP; used when not empty
     };
@@ -42,12 +44,15 @@ private:
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
     void hello(const resp::Request& request);
-    void client(const resp::CommandSpec& spec, const resp::Request& request, resp::ReplyWriter& out);
-    void config(const resp::CommandSpec& spec, const resp::Request& request, resp::ReplyWriter& out);
+    void client(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
+    void config(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
     void reply_error(std::string_view text);
     template <typename Write>
     void reply_now(Write write);
     void write_ready();
+    bool full() const;
     void regulate();
     void end();
 
@@ -60,6 +65,7 @@ private:
     std::string name_;
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
+    size_t reply_bytes_;       // of the largest reply of late; fades with each smaller one
     bool ending_ = false;      // no more requests; close once every reply is out
     bool ended_ = false;
     bool paused_ = false;

@@ -136,6 +136,17 @@ TEST_P(DiskBothWays, DeviceErrorsComeBackAsErrors) {
     world.run([&](Shard& shard) { return device_errors(shard, directory.path() + "/f"); });
 }
 
+Task<void> unsyncable(Shard& shard) {
+    // fdatasync(2) fails on what cannot be synced; a write to it succeeds.
+    auto file = co_await shard.disk().open("/dev/null", OpenMode::Write);
+    EXPECT_TRUE(co_await (*file)->write(0, pieces({"x"}), Durability::Volatile));
+    EXPECT_EQ((co_await (*file)->write(0, pieces({"x"}), Durability::Synced)).error().code,
+              Errc::Io);
+    EXPECT_EQ((co_await (*file)->sync()).error().code, Errc::Io);
+}
+
+TEST_P(DiskBothWays, AFailedSyncIsNeverASuccess) { world.run(unsyncable); }
+
 TEST(Disk, ALockIsHeldOnceAndFreedWithItsOwner) {
     TempDirectory directory;
     World world;

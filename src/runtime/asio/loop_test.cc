@@ -182,6 +182,7 @@ TEST(Submit, KeepsTheOrderPerPairBetweenThreeShards) {
 }
 
 TEST(Submit, WakesASleepingShard) {
+    choose_mutant();
     constexpr int kRounds = 2'000;
     Registry registry;
     MemorySink sink;

@@ -31,8 +31,11 @@ public:
         : shard_(shard), fd_(std::move(fd)), handler_(std::move(handler)) {}
     ~SignalSource() {
         if (token_) shard_.poller().remove(token_, fd_.get());
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     }
     Result<void> start() {
+        const sigset_t set = stop_signals();
+        ::pthread_sigmask(SIG_BLOCK, &set, &before_);
         token_ = TRY(shard_.poller().add(fd_.get(), EPOLLIN, *this));
         return {};
     }
@@ -47,6 +50,7 @@ private:
     Fd fd_;
     Token token_ = 0;
     std::move_only_function<void(int)> handler_;
+    sigset_t before_{};
 };
 
 // Looks at every shard a few times per second, from a thread of its own.

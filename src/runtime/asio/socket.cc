@@ -190,7 +190,7 @@ bool Socket::received(ssize_t n, size_t room) {
         full_receive_ = static_cast<size_t>(n) == room;
         // A short receive emptied the queue; whatever comes later is a new event. Only an end of
         // file that was announced together with the data has no event of its own.
-        readable_ = full_receive_ || hangup_;
+        readable_ = full_receive_ || (hangup_ && !MUTANT(asio_end_of_stream_missed));
         if (readable_) call_again();
         return true;
     }

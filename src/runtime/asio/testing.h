@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mutant.h"
 #include "port/scope.h"
 #include "port/shard.h"
 #include "runtime/asio/runtime.h"
@@ -34,10 +35,19 @@ private:
     std::string text_;
 };
 
+// In the mutant build: switches the planted bug on that $ASTERIAS_MUTANT names.
+inline void choose_mutant() {
+#ifdef ASTERIAS_MUTANTS
+    if (const char* name = std::getenv("ASTERIAS_MUTANT")) set_mutant(name);
+#endif
+}
+
 class World {
 public:
     explicit World(RuntimeOptions options = {})
-        : runtime_(std::move(*Runtime::create(options, registry, Log(sink, "test")))) {}
+        : runtime_(std::move(*Runtime::create(options, registry, Log(sink, "test")))) {
+        choose_mutant();
+    }
 
     using Body = std::function<port::Task<void>(port::Shard&)>;
     // Runs `body` as the only root task, on shard 0. A lambda may capture: it lives for the whole

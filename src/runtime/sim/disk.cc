@@ -207,6 +207,7 @@ std::optional<Bytes> DiskImage::content(const std::string& path) const {
     auto found = names_.find(path);
     if (found == names_.end()) return std::nullopt;
     const Content& content = found->second->current;
+    if (content.size() == 0) return Bytes();
     BytesBuilder out(content.size());
     content.read(0, out.extend(content.size()), content.size());
     return out.take();
@@ -335,7 +336,7 @@ public:
             co_return fail(Errc::Io, "simulated read error");
         }
         const uint64_t size = inode_->current.size();
-        if (offset >= size) co_return Bytes();
+        if (offset >= size || count == 0) co_return Bytes();
         count = std::min<uint64_t>(count, size - offset);
         if (count > 0 && disk_.prng_.chance(disk_.faults_.bit_rot)) rot(offset, count);
         BytesBuilder out(count);

@@ -59,6 +59,10 @@ inline constexpr std::string_view kTryAgain =
     "TRYAGAIN nothing was done: the command was overtaken while its leader changed; send it again";
 inline constexpr std::string_view kBusy =
     "TRYAGAIN nothing was done: too many commands in flight (router-inflight-max); send it again";
+inline constexpr std::string_view kBusyMemory =
+    "TRYAGAIN nothing was done: commands in flight hold too much memory (inflight-bytes-max); send "
+    "it "
+    "again";
 // It may have happened, or may still:
 inline constexpr std::string_view kUnknown =
     "UNKNOWN the write may or may not take effect: its leader was lost and the deadline passed "

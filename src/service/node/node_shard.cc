@@ -63,8 +63,15 @@ port::Task<Result<void>> NodeShard::open() {
             if (node == identity_.node) config.self = ReplicaId(node.value);
         }
         if (!config.self) continue;
+        // Alone there is nobody to hear from first.
+        if (config.membership.voters.size() == 1)
+            config.election_timeout_min = config.election_timeout_max =
+                options_.heartbeat_interval + milliseconds(1);
+        KeyspaceId keyspace;
+        for (const auto& k : catalogue_of(identity_.founding).keyspaces)
+            if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries},
+            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries}, keyspace,
             std::move(config),
             std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
@@ -127,6 +134,8 @@ void NodeShard::on_turn_end() {
 void NodeShard::on_persisted(journal::BatchId through) {
     for (auto& [group, replica] : replicas_)
         replica->on_persisted(through);
+    // This comes behind the turn's Work phase: what it woke must not wait for the next event.
+    if (!woken_.empty()) shard_.post([] {});
 }
 
 // ------------------------------------------------------------------------------- raft traffic

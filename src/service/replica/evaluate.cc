@@ -47,6 +47,7 @@ void Replica::lose_leadership() {
     for (auto& [id, g] : gateways_) {
         g.refused_epoch = std::max(g.refused_epoch, g.epoch);
         g.highest = 0;
+        g.last_write = {};
     }
     proposed_.clear();
     proposed_bytes_ = 0;
@@ -106,6 +107,8 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
     }
+    // A gateway with another catalogue than ours must not write past a keyspace's fence.
+    if (request.command.keyspace != keyspace_) return refuse_for_good();
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
@@ -187,7 +190,15 @@ void Replica::evaluate_queue() {
         fetched_.clear();
         queue_.pop_front();
     }
-    if (stopped_) return;
+    if (stopped_) {
+        // Evaluated in this turn and not proposed: nobody else would answer these (rule 39).
+        const Answer lost{Answer::Kind::Lost, {}, core_->term(), {}, {}};
+        for (const auto& w : writes)
+            parts_.surroundings.answer(config_.group, w.origin, lost);
+        for (const auto& r : reads)
+            parts_.surroundings.answer(config_.group, r.origin, lost);
+        return;
+    }
     if (!queue_.empty() && fetching_ == 0) wake();
 
     if (!reads.empty()) {
@@ -230,6 +241,7 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
+    depends_on = std::max(depends_on, gateways_[request.session].last_write);
     auto answer_as_read = [&](kv::Reply reply) {
         reads.push_back({request.origin, depends_on, std::move(reply)});
         return true;
@@ -278,7 +290,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         effects.writes.push_back(std::move(write));
     }
     if (request.sequence) {
-        gateways_[request.session].highest = request.sequence;
+        Gateway& g = gateways_[request.session];
+        g.highest = request.sequence;
+        g.last_write = index;
         session::Advance* advance = nullptr;
         for (auto& a : effects.sessions)
             if (a.id == request.session) advance = &a;

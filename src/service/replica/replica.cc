@@ -14,8 +14,9 @@ std::string labels_of(GroupId group) { return "group=\"" + to_string(group) + "\
 
 }  // namespace
 
-Replica::Replica(Parts parts, raft::Config config, Applied applied)
+Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied)
     : parts_(parts),
+      keyspace_(keyspace),
       config_(std::move(config)),
       log_(parts.log.named("replica")),
       scope_(parts.shard),
@@ -35,7 +36,8 @@ Replica::Replica(Parts parts, raft::Config config, Applied applied)
 
 Replica::~Replica() = default;
 
-port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, raft::Config config,
+port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, KeyspaceId keyspace,
+                                                           raft::Config config,
                                                            journal::RecoveredGroup recovered) {
     Applied applied{};
     const auto stored =
@@ -66,7 +68,7 @@ port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, raft::Co
                                           to_string(last));
     core.entries.assign(entries.begin() + static_cast<ptrdiff_t>(first), entries.end());
 
-    std::unique_ptr<Replica> replica(new Replica(parts, config, applied));
+    std::unique_ptr<Replica> replica(new Replica(parts, keyspace, config, applied));
     const Bytes from = kv::meta_key(config.group, "session/");
     auto windows =
         parts.engine.snapshot()->scan(from.view(), kv::after_prefix(from).view(), 100000);
@@ -104,6 +106,7 @@ void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
     compact();
+    sweep();
     if (!unwritten_.empty()) apply_committed();
     if (core_->has_output() || !queue_.empty()) wake();
 }
@@ -132,7 +135,6 @@ void Replica::run() {
     drain();
     evaluate_queue();
     drain();
-    if (!queue_.empty() && fetching_ == 0 && core_->ready_to_lead() && unwritten_.empty()) wake();
 }
 
 void Replica::drain() {
@@ -146,8 +148,12 @@ void Replica::drain() {
             persisting_.emplace_back(parts_.journal.current_batch(), out.persist_id);
         }
         if (out.role_change) {
-            if (leading_ && out.role_change->role != raft::Role::Leader) lose_leadership();
+            // Also when it was lost and won again since the last output.
+            if (leading_ && (out.role_change->role != raft::Role::Leader ||
+                             out.role_change->term != term_seen_))
+                lose_leadership();
             leading_ = out.role_change->role == raft::Role::Leader;
+            sweep_wanted_ = leading_;
             leader_seen_ = out.role_change->leader;
             term_seen_ = out.role_change->term;
             parts_.surroundings.on_leader(config_.group, leader_seen_, term_seen_);
@@ -195,8 +201,8 @@ void Replica::apply_committed() {
     meta.u8(kMetaFormat).u64(applied_.index.value).u64(applied_.term.value);
     meta.u64(applied_.commit_time.value).u64(applied_.matched_by_all.value);
     unwritten_.put(kv::meta_key(config_.group, kAppliedName), meta.take());
-    unwritten_entries_.assign(std::make_move_iterator(to_apply_.begin()),
-                              std::make_move_iterator(to_apply_.end()));
+    unwritten_.keep_last_writes();
+    applied_count_.add(to_apply_.size());
     to_apply_.clear();
     write_to_engine();
 }
@@ -210,18 +216,14 @@ void Replica::write_to_engine() {
         log_.error("engine: " + written.error().describe());
         return parts_.shard.fatal("the engine failed to write committed entries");
     }
-    unwritten_.clear();
     flushing_.emplace_back(*written, applied_.index);
-    applied_count_.add(unwritten_entries_.size());
-    for (const auto& entry : unwritten_entries_) {
-        if (entry.kind != wire::EntryKind::Effects || overlay_.empty()) continue;
-        const auto effects = session::decode_effects(entry.payload);
-        for (const auto& write : effects->writes) {
-            const auto it = overlay_.find(write.key);
-            if (it != overlay_.end() && it->second.index <= entry.index) overlay_.erase(it);
+    // What the engine holds now needs no overlay; a later proposal's value stays.
+    if (!overlay_.empty())
+        for (const auto& op : unwritten_.ops()) {
+            const auto it = overlay_.find(op.key);
+            if (it != overlay_.end() && it->second.index <= applied_.index) overlay_.erase(it);
         }
-    }
-    unwritten_entries_.clear();
+    unwritten_.clear();
     core_->step({parts_.shard.clock().now(), raft::Applied{applied_.index}});
 }
 
@@ -242,6 +244,7 @@ void Replica::apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
             touched.push_back(advance.id);
     }
     for (auto& write : effects->writes) {
+        if (kv::has_expiry(write.record)) sweep_wanted_ = true;
         if (write.record.empty())
             batch.del(std::move(write.key));
         else

@@ -7,9 +7,11 @@
 // everything of the turn as one Effects entry, journals, sends, applies, answers.
 //
 // What an answer means. A write is answered when its entry is committed. A read's value is taken at
-// its place in the queue; it is answered when every write it saw is committed and a heartbeat round
-// begun after it came confirms that this replica led: then nobody else can have committed anything
-// that it missed (rule 22, ARCHITECTURE.md, Life of a read).
+// its place in the queue; it is answered when every write that it saw, and every earlier write of
+// its session, is committed and a heartbeat round begun after it came confirms that this replica
+// led: then nobody else can have committed anything that it missed (rule 22, ARCHITECTURE.md, Life
+// of a read). A write of its session that was lost and made again behind it would turn the order of
+// its connection around.
 //
 // Order and exactly once. Requests of a session come in order within an epoch. Once one is refused
 // as NotLeader all later ones of that epoch are; a number below the highest evaluated one that the
@@ -86,7 +88,9 @@ struct Status {
 class Replica {
 public:
     // Reads its state from the engine. `recovered` is what the journal had of this group.
-    static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, raft::Config config,
+    // `keyspace`: whose data the group holds; 0: none (the system group).
+    static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, KeyspaceId keyspace,
+                                                             raft::Config config,
                                                              journal::RecoveredGroup recovered);
     ~Replica();
 
@@ -114,6 +118,7 @@ private:
         uint64_t epoch = 0;
         uint64_t refused_epoch = 0;
         uint64_t highest = 0;
+        LogIndex last_write;  // index of its newest proposal
     };
     struct Overlaid {
         LogIndex index;
@@ -141,7 +146,7 @@ private:
         LogIndex depends_on;
     };
 
-    Replica(Parts parts, raft::Config config, Applied applied);
+    Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
 
     // evaluate.cc
     void evaluate_queue();
@@ -155,6 +160,10 @@ private:
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();
     void refuse(const Incoming& request);
+
+    // expire.cc
+    void sweep();
+    port::Task<> sweep_step(Bytes from);
 
     // replica.cc
     void drain();
@@ -170,6 +179,7 @@ private:
     Answer done(kv::Reply reply, LogIndex index) const;
 
     Parts parts_;
+    const KeyspaceId keyspace_;
     raft::Config config_;
     std::unique_ptr<raft::Core> core_;
     Log log_;
@@ -183,7 +193,6 @@ private:
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
     port::EngineBatch unwritten_;  // applied in memory; the engine stalled
-    std::vector<wire::Entry> unwritten_entries_;
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
@@ -204,6 +213,11 @@ private:
     size_t fetching_ = 0;
     uint64_t fetch_generation_ = 0;
     uint64_t next_read_ = 1;
+    bool sweep_wanted_ = false;  // there may be records with a deadline
+    bool sweep_found_ = false;   // this pass met one
+    bool sweeping_ = false;
+    Instant next_sweep_;
+    Bytes sweep_from_;  // empty: at the beginning
     HybridTime last_label_;
     bool leading_ = false;
     NodeId leader_seen_;

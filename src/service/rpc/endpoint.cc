@@ -13,6 +13,8 @@ enum HelloField : uint32_t {
     kLane = 4,
     kExpected = 5
 };
+// Hello and Calls are short: who is not known to be a member is not lent more memory.
+constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
 }  // namespace
 
 // One connection in either direction, from its handshake to its end.
@@ -55,7 +57,12 @@ public:
                 die(frame.error());
                 break;
             }
-            if (auto* more = std::get_if<NeedMore>(&*frame)) return {at, more->wanted};
+            if (auto* more = std::get_if<NeedMore>(&*frame)) {
+                if (peer_.node || more->wanted <= kStrangerFrameBytesMax) return {at, more->wanted};
+                owner_.bad_frames_.add();
+                die({Errc::Limit, "a long frame of a peer that is no member"});
+                break;
+            }
             at += used;
             on_frame(std::move(std::get<Frame>(*frame)));
         }
@@ -67,7 +74,9 @@ public:
     void die(Error why) {
         if (std::exchange(dead_, true)) return;
         // Not inside a callback of the connection: the owner destroys this link.
-        owner_.shard_.post([&owner = owner_, id = peer_.link, why = std::move(why)] {
+        owner_.shard_.post([&owner = owner_, alive = std::weak_ptr(owner_.alive_), id = peer_.link,
+                            why = std::move(why)] {
+            if (alive.expired()) return;
             const auto it = owner.links_.find(id);
             if (it != owner.links_.end()) owner.link_down(*it->second, why);
         });
@@ -92,6 +101,10 @@ private:
             return die({Errc::Conflict, "frame of another cluster"});
         }
         if (!ready_) return on_hello(frame);
+        if (stranger && peer_.node) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "a member's frame without its cluster"});
+        }
         if (peer_.node.value == 0 && frame.header.type != FrameType::Call) {
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a peer that is no member may only call"});
@@ -103,6 +116,7 @@ private:
         if (frame.header.type != FrameType::Hello)
             return die({Errc::Corrupt, "a connection begins with Hello"});
         NodeId meant;
+        Lane lane = Lane::Normal;
         wire::Fields fields(frame.body);
         while (fields.next()) {
             switch (fields.id()) {
@@ -116,9 +130,9 @@ private:
                     peer_.shard = ShardId(fields.number());
                     break;
                 case kLane: {
-                    const uint64_t lane = fields.number();
-                    if (lane >= kLanes) fields.set_failed();
-                    peer_.lane = static_cast<Lane>(lane);
+                    const uint64_t number = fields.number();
+                    if (number >= kLanes) fields.set_failed();
+                    lane = static_cast<Lane>(number);
                     break;
                 }
                 case kExpected:
@@ -129,6 +143,13 @@ private:
             }
         }
         if (!fields.ok()) return die({Errc::Corrupt, "Hello body"});
+        if (peer_.node && frame.header.cluster.value == 0) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "a member's name without its cluster"});
+        }
+        if (outgoing_ && lane != peer_.lane)
+            return die({Errc::Conflict, "the peer answers for another lane"});
+        peer_.lane = lane;
         if (outgoing_ && peer_.node != expected_)
             return die({Errc::Conflict, "node " + to_string(peer_.node) + " answers where node " +
                                             to_string(expected_) + " was expected"});
@@ -182,13 +203,25 @@ Result<void> Endpoint::listen(const port::Address& address) {
 port::Address Endpoint::listen_address() const { return listener_->address(); }
 
 void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
-    if (links_.size() >= options_.peers_max * kLanes * 2) {
+    make_room_for_stranger();
+    if (links_.size() >= options_.peers_max * kLanes * 2 + options_.strangers_max) {
         log_.warn("refusing a connection: rpc peers_max reached");
         return;
     }
     const LinkId id(next_link_++);
     auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
     links_.emplace(id, std::move(link)).first->second->start();
+}
+
+void Endpoint::make_room_for_stranger() {
+    size_t strangers = 0;
+    Link* oldest = nullptr;
+    for (auto& [id, link] : links_) {
+        if (link->outgoing_ || link->dead_ || (link->ready_ && link->peer_.node)) continue;
+        if (strangers++ == 0) oldest = link.get();
+    }
+    if (strangers > 0 && strangers >= options_.strangers_max)
+        oldest->die({Errc::Limit, "newer connections take the place of silent ones"});
 }
 
 void Endpoint::add_peer(NodeId node, port::Address address) {
@@ -272,7 +305,9 @@ void Endpoint::deliver(Link& link, Frame frame) {
             break;
         case Verdict::Kind::Delay:
             shard_.timers().after(v.delay,
-                                  [this, peer = link.peer_, f = std::move(frame)]() mutable {
+                                  [this, alive = std::weak_ptr(alive_), peer = link.peer_,
+                                   f = std::move(frame)]() mutable {
+                                      if (alive.expired()) return;
                                       receiver_.on_frame(peer, std::move(f));
                                   });
             return;
