@@ -58,6 +58,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_append_aba", "core/raft: rule07 script, nemesis"},
     {"raft_no_prevote_lease", "core/raft: rule09 script"},
     {"raft_accept_other_life", "core/raft: RaftRule47"},
+    {"replica_same_round_refused", "service/replica; the router now says UNKNOWN"},
+    {"replica_answered_forgotten", "service/replica; the router now says UNKNOWN"},
     {"engine_install_not_atomic", "engine/conformance (nothing installs yet)"},
 };
 

@@ -141,6 +141,21 @@ TEST(Replica, ARequestSentTwiceInOneTurnIsNeverRefusedOnceItIsEvaluated) {
     EXPECT_EQ(b.read("n").text.view(), "1");
 }
 
+// The peers' disks are faster than this one: committed and answered, not yet applied here. Mutant
+// replica_answered_forgotten.
+TEST(Replica, ARequestSentAgainBetweenCommitAndApplyIsAnsweredLikeTheFirst) {
+    Bench b(3);
+    b.elect();
+    b.slow_disk(seconds(1));
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    const auto raft = b.replica->status().raft;
+    ASSERT_LT(raft.applied, raft.commit) << "or this shows nothing";
+    b.submit(2, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(2).kind, Kind::Done) << "Refused says: never evaluated";
+    EXPECT_EQ(b.answer_to(2).reply, kv::Reply::number(1));
+}
+
 TEST(Replica, ANewLeaderKnowsWhatAnEarlierTermEvaluated) {
     Bench b(3);
     b.elect();

@@ -121,6 +121,9 @@ public:
         engine_image.crash(prng);
     }
 
+    // From now on each sync takes so long.
+    void slow_disk(Duration sync) { faults_.sync_latency = {sync, sync}; }
+
     // What is ready, else the next timer.
     void turn() {
         shard->step();
