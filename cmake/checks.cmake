@@ -40,6 +40,10 @@ function(sim_test name)
 endfunction()
 
 if(NOT ASTERIAS_FUZZ)
+  # Neither a socket library nor RocksDB: what runs there is simulated.
+  add_test(NAME sim_links COMMAND sh -c
+           "! ldd $<TARGET_FILE:asterias-sim> | grep -E 'rocksdb|ssl|crypto|boost'")
+  set_tests_properties(sim_links PROPERTIES LABELS sim)
   sim_test(swarm --seeds 20)
   sim_test(repeats --seeds 3 --from 100 --twice)
   foreach(scenario basic crash disk partition shards3 hunt)
