@@ -29,7 +29,8 @@ public:
     const Sizes& sizes() const { return sizes_; }
     // Into the story, and into the fingerprint of the run.
     void say(std::string_view line);
-    bool has_story() const { return static_cast<bool>(story_); }
+    // Into the story only.
+    void tell(std::string_view line) const;
     // Virtual time since the World began.
     Duration now() const { return world_.now().time_since_epoch(); }
     Prng& prng() { return prng_; }
@@ -66,6 +67,7 @@ private:
 
     void begin(FaultEvent event);
     void crash(const FaultEvent& event);
+    void lie_in_wait(const Machine& machine, uint64_t boots, Duration until);
     void set_disks(const FaultEvent& event, bool begins);
     LinkProfile link_profile() const;
     DiskFaults disk_profile() const;

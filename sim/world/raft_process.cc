@@ -58,6 +58,7 @@ node::Options RaftProcess::options() const {
     o.journal_segment_bytes = sizes.segment_bytes;
     o.journal_slice_bytes = sizes.slice_bytes;
     o.journal_flush_bytes = sizes.flush_bytes;
+    o.compact_entries = sizes.compact_entries;
     return o;
 }
 
@@ -113,7 +114,8 @@ std::vector<ReplicaView> RaftProcess::replicas() const {
     for (size_t i = 0; i < doors_.size(); ++i)
         for (const auto& s : node_->member(ShardId(i)).status().groups)
             views.push_back({s.group, s.raft.role == raft::Role::Leader, s.raft.term,
-                             s.raft.applied, s.raft.commit, s.raft.last, s.stopped, s.stopped_why});
+                             s.raft.applied, s.raft.commit, s.raft.last, s.raft.durable, s.stopped,
+                             s.stopped_why});
     return views;
 }
 

@@ -29,7 +29,9 @@ Found Table::find(const SessionId& id, uint64_t sequence) const {
 
 uint64_t Table::highest(const SessionId& id) const {
     const auto it = windows_.find({id.node, id.shard});
-    if (it == windows_.end() || it->second.incarnation != id.incarnation) return 0;
+    if (it == windows_.end() || it->second.incarnation < id.incarnation) return 0;
+    // Its window is gone: whatever of it comes late must not be taken for new.
+    if (it->second.incarnation > id.incarnation) return UINT64_MAX;
     return it->second.highest;
 }
 

@@ -48,7 +48,8 @@ using Found = std::variant<Fresh, Done, Stale>;
 class Table {
 public:
     Found find(const SessionId& id, uint64_t sequence) const;
-    // The highest number ever recorded or passed over for this session; 0: none.
+    // The highest number ever recorded or passed over for this session; 0: none. All of them when a
+    // later start of the same gateway is known.
     uint64_t highest(const SessionId& id) const;
 
     // Called for each Advance of an entry as it is applied. A newer incarnation of a node's shard

@@ -34,6 +34,8 @@ TEST(Session, ARestartedGatewayDropsItsEarlierWindowAndTheEarlierStartStaysRefus
     ASSERT_TRUE(table.apply(advance(next, 1, {1})));
     EXPECT_TRUE(std::holds_alternative<Stale>(table.find(kId, 7)));
     EXPECT_FALSE(table.apply(advance(kId, 1, {8})));
+    EXPECT_EQ(table.highest(kId), UINT64_MAX) << "nothing of it is new any more";
+    EXPECT_EQ(table.highest(next), 1u);
     EXPECT_EQ(std::get<Done>(table.find(next, 1)).reply, kv::Reply::number(1));
 }
 
@@ -48,7 +50,7 @@ TEST(Session, AStoredWindowComesBackAsItWas) {
 
 TEST(Effects, RoundTripAndEveryTruncationIsRefused) {
     Effects e{HybridTime(7),
-              LogIndex(5),
+              LogIndex(2),
               {advance(kId, 3, {3, 4})},
               {{Bytes::literal("k"), Bytes::literal("v")}, {Bytes::literal("gone"), {}}}};
     const Bytes bytes = encode(e);

@@ -44,8 +44,10 @@ private:
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
     void hello(const resp::Request& request);
-    void client(const resp::CommandSpec& spec, const resp::Request& request, resp::ReplyWriter& out);
-    void config(const resp::CommandSpec& spec, const resp::Request& request, resp::ReplyWriter& out);
+    void client(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
+    void config(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
     void reply_error(std::string_view text);
     template <typename Write>
     void reply_now(Write write);

@@ -71,7 +71,8 @@ port::Task<Result<void>> NodeShard::open() {
         for (const auto& k : catalogue_of(identity_.founding).keyspaces)
             if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_}, keyspace, std::move(config),
+            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries}, keyspace,
+            std::move(config),
             std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());

@@ -29,8 +29,9 @@ struct Options {
     Duration election_timeout_max = milliseconds(900);
     Duration heartbeat_interval = milliseconds(100);
     uint64_t journal_segment_bytes = 64 * 1024 * 1024;
-    uint64_t journal_slice_bytes = 1024 * 1024;  // at most half a segment
+    uint64_t journal_slice_bytes = 1024 * 1024;        // at most half a segment
     uint64_t journal_flush_bytes = 256 * 1024 * 1024;  // beyond it the engine is asked to flush
+    uint64_t compact_entries = 1000;                   // of a group's log, at least, at a time
     router::Options router;
     rpc::Options rpc;
 };

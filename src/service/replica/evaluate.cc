@@ -47,6 +47,7 @@ void Replica::lose_leadership() {
     for (auto& [id, g] : gateways_) {
         g.refused_epoch = std::max(g.refused_epoch, g.epoch);
         g.highest = 0;
+        g.last_write = {};
     }
     proposed_.clear();
     proposed_bytes_ = 0;
@@ -60,8 +61,9 @@ void Replica::lose_leadership() {
 }
 
 // Was this number of the session evaluated before? Then it is answered here from the table, or
-// joins the proposal that is still on its way.
-bool Replica::known_already(Incoming& request) {
+// joins the proposal that is still on its way, or the one that this very round is making (`writes`:
+// after a stall the first and the second delivery arrive together).
+bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes) {
     const auto found = sessions_.find(request.session, request.sequence);
     if (const auto* known = std::get_if<session::Done>(&found)) {
         parts_.surroundings.answer(config_.group, request.origin,
@@ -73,16 +75,20 @@ bool Replica::known_already(Incoming& request) {
                                    {Answer::Kind::Refused, {}, {}, {}, {}});
         return true;
     }
-    for (auto& p : proposed_)
-        for (auto& w : p.writes)
+    const auto joins = [&request](std::vector<PendingWrite>& pending) {
+        for (auto& w : pending)
             if (w.session == request.session && w.sequence == request.sequence) {
                 w.origin = request.origin;  // the earlier asker's connection is gone
                 return true;
             }
-    return false;
+        return false;
+    };
+    for (auto& p : proposed_)
+        if (joins(p.writes)) return true;
+    return !MUTANT(replica_same_round_refused) && joins(writes);
 }
 
-bool Replica::admit(Incoming& request) {
+bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
     auto refuse_for_good = [&] {
@@ -92,7 +98,7 @@ bool Replica::admit(Incoming& request) {
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
-        if (known_already(request)) return false;
+        if (known_already(request, writes)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
@@ -174,13 +180,21 @@ void Replica::evaluate_queue() {
     while (!queue_.empty() && bytes < kEntryBytesMax) {
         Incoming& head = queue_.front();
         const size_t before = effects.writes.size();
-        if (admit(head) && !evaluate_one(head, effects, writes, reads, index)) break;
+        if (admit(head, writes) && !evaluate_one(head, effects, writes, reads, index)) break;
         for (size_t i = before; i < effects.writes.size(); ++i)
             bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
         fetched_.clear();
         queue_.pop_front();
     }
-    if (stopped_) return;
+    if (stopped_) {
+        // Evaluated in this turn and not proposed: nobody else would answer these (rule 39).
+        const Answer lost{Answer::Kind::Lost, {}, core_->term(), {}, {}};
+        for (const auto& w : writes)
+            parts_.surroundings.answer(config_.group, w.origin, lost);
+        for (const auto& r : reads)
+            parts_.surroundings.answer(config_.group, r.origin, lost);
+        return;
+    }
     if (!queue_.empty() && fetching_ == 0) wake();
 
     if (!reads.empty()) {
@@ -223,6 +237,7 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
+    depends_on = std::max(depends_on, gateways_[request.session].last_write);
     auto answer_as_read = [&](kv::Reply reply) {
         reads.push_back({request.origin, depends_on, std::move(reply)});
         return true;
@@ -271,7 +286,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         effects.writes.push_back(std::move(write));
     }
     if (request.sequence) {
-        gateways_[request.session].highest = request.sequence;
+        Gateway& g = gateways_[request.session];
+        g.highest = request.sequence;
+        g.last_write = index;
         session::Advance* advance = nullptr;
         for (auto& a : effects.sessions)
             if (a.id == request.session) advance = &a;

@@ -37,7 +37,8 @@ port::Task<> Replica::sweep_step(Bytes from) {
         const auto record = kv::decode_record(value);
         if (!record || record->expiry_ms > now_ms) continue;
         Incoming ask;
-        ask.origin = {parts_.shard.id(), kNobody, 0, 1};
+        // A term is an epoch: what one leadership refused is over with it.
+        ask.origin = {parts_.shard.id(), kNobody, 0, core_->term().value};
         ask.deadline = parts_.shard.clock().now() + kAskTimeout;
         ask.command = kv::exists_by_key(key);
         submit(std::move(ask));

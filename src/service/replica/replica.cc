@@ -135,7 +135,6 @@ void Replica::run() {
     drain();
     evaluate_queue();
     drain();
-    if (!queue_.empty() && fetching_ == 0 && core_->ready_to_lead() && unwritten_.empty()) wake();
 }
 
 void Replica::drain() {
@@ -149,7 +148,10 @@ void Replica::drain() {
             persisting_.emplace_back(parts_.journal.current_batch(), out.persist_id);
         }
         if (out.role_change) {
-            if (leading_ && out.role_change->role != raft::Role::Leader) lose_leadership();
+            // Also when it was lost and won again since the last output.
+            if (leading_ && (out.role_change->role != raft::Role::Leader ||
+                             out.role_change->term != term_seen_))
+                lose_leadership();
             leading_ = out.role_change->role == raft::Role::Leader;
             sweep_wanted_ = leading_;
             leader_seen_ = out.role_change->leader;
@@ -295,7 +297,8 @@ void Replica::compact() {
     const LogIndex through = MUTANT(replica_purge_early)
                                  ? applied_.index
                                  : std::min(durable_applied_, applied_.matched_by_all);
-    if (through.value < compacted_.value + 1000) return;  // in steps: each costs a journal record
+    // In steps: each costs a journal record.
+    if (through.value < compacted_.value + parts_.compact_entries) return;
     compacted_ = through;
     core_->step({parts_.shard.clock().now(), raft::Compact{through}});
     // The entry at the log's start stays in the journal: its term is asked for at the next start.

@@ -7,9 +7,11 @@
 // everything of the turn as one Effects entry, journals, sends, applies, answers.
 //
 // What an answer means. A write is answered when its entry is committed. A read's value is taken at
-// its place in the queue; it is answered when every write it saw is committed and a heartbeat round
-// begun after it came confirms that this replica led: then nobody else can have committed anything
-// that it missed (rule 22, ARCHITECTURE.md, Life of a read).
+// its place in the queue; it is answered when every write that it saw, and every earlier write of
+// its session, is committed and a heartbeat round begun after it came confirms that this replica
+// led: then nobody else can have committed anything that it missed (rule 22, ARCHITECTURE.md, Life
+// of a read). A write of its session that was lost and made again behind it would turn the order of
+// its connection around.
 //
 // Order and exactly once. Requests of a session come in order within an epoch. Once one is refused
 // as NotLeader all later ones of that epoch are; a number below the highest evaluated one that the
@@ -71,6 +73,7 @@ struct Parts {
     Surroundings& surroundings;
     Registry& registry;
     Log log;
+    uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
 };
 
 struct Status {
@@ -115,6 +118,7 @@ private:
         uint64_t epoch = 0;
         uint64_t refused_epoch = 0;
         uint64_t highest = 0;
+        LogIndex last_write;  // index of its newest proposal
     };
     struct Overlaid {
         LogIndex index;
@@ -149,8 +153,8 @@ private:
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
     bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
-    bool admit(Incoming& request);
-    bool known_already(Incoming& request);
+    bool admit(Incoming& request, std::vector<PendingWrite>& writes);
+    bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch(std::vector<Bytes> keys);
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();

@@ -10,6 +10,10 @@ namespace asterias::router {
 using execute::Outcome;
 using replica::Answer;
 
+namespace {
+constexpr size_t kHopsMax = 2;  // from hint to hint without a pause
+}
+
 const Keyspace& Catalogue::of(std::string_view key) const {
     const size_t colon = key.find(':');
     if (colon != std::string_view::npos)
@@ -94,8 +98,11 @@ void Router::send_waiting(Group& g) {
     if (!g.target) {
         // No news of a leader: ask the members in turn; who does not lead says who does.
         g.target = g.members[g.next_member++ % g.members.size()];
+        if (g.target == g.silent) g.target = g.members[g.next_member++ % g.members.size()];
+        g.silent = {};
     }
     const Instant now = shard_.clock().now();
+    if (g.unsent == 0) g.heard = now;
     batch_.clear();
     for (size_t i = g.unsent; i < g.flights.size(); ++i) {
         const Flight& f = g.flights[i];
@@ -106,8 +113,11 @@ void Router::send_waiting(Group& g) {
     }
     const replica::ForwardHead head{g.id, shard_.id(), g.epoch, low_water(g)};
     if (!batch_.empty() && !outlet_.forward(g.target, head, batch_)) return send_again(g, {});
-    for (const auto& c : batch_)
-        g.flights[c.ticket - g.first_ticket].sent = true;
+    for (const auto& c : batch_) {
+        Flight& f = g.flights[c.ticket - g.first_ticket];
+        f.copied = f.sent;
+        f.sent = true;
+    }
     g.unsent = g.flights.size();
 }
 
@@ -116,8 +126,10 @@ void Router::send_again(Group& g, NodeId hint) {
     ++g.epoch;
     const NodeId refused_by = g.target;
     g.target = hint;
-    // A leader is only worth asking at once if it is not the one that just refused.
-    if (!hint || hint == refused_by) {
+    // A leader is only worth asking at once if it is not the one that just refused, and not for
+    // ever: two that name each other would be asked at the pace of the network.
+    if (!hint || hint == refused_by || ++g.hops > kHopsMax) {
+        g.hops = 0;
         g.suspended = true;
         g.retry_at = shard_.clock().now() + options_.retry_interval;
     } else {
@@ -140,7 +152,16 @@ void Router::send_again(Group& g, NodeId hint) {
         if (!f.resolved) resent_.add();
     }
     g.unsent = 0;
+    drop_resolved(g);
     wake();
+}
+
+void Router::drop_resolved(Group& g) {
+    while (!g.flights.empty() && g.flights.front().resolved) {
+        g.flights.pop_front();
+        ++g.first_ticket;
+        if (g.unsent > 0) --g.unsent;
+    }
 }
 
 void Router::resolve(Group& g, size_t index, Outcome outcome) {
@@ -149,11 +170,7 @@ void Router::resolve(Group& g, size_t index, Outcome outcome) {
     f.command = {};
     auto done = std::move(f.done);
     // Keep resolved writes behind an unanswered read: (R3) asks for them.
-    while (!g.flights.empty() && g.flights.front().resolved) {
-        g.flights.pop_front();
-        ++g.first_ticket;
-        if (g.unsent > 0) --g.unsent;
-    }
+    drop_resolved(g);
     done(std::move(outcome));
 }
 
@@ -165,15 +182,22 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
         return;
     const size_t index = answered.ticket - g.first_ticket;
     Flight& f = g.flights[index];
+    if (from == g.target) g.heard = shard_.clock().now();
     if (f.resolved) return;
     Answer& a = answered.answer;
     switch (a.kind) {
         case Answer::Kind::Done:
+            g.hops = 0;
             // Also of an earlier epoch: a confirmed value stays right, a write happens once.
             return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
         case Answer::Kind::Refused:
             // A read that an earlier epoch refused may be on its way again.
             if (answered.epoch != g.epoch) return;
+            // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
+            if (f.write && f.copied) {
+                unknown_.add();
+                return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
+            }
             unavailable_.add();
             return resolve(g, index, {kv::Reply::error(execute::kTryAgain), {}});
         case Answer::Kind::NotLeader:
@@ -216,6 +240,11 @@ void Router::tick() {
                     {kv::Reply::error(unknown ? execute::kUnknown : execute::kClusterDown), {}});
             const size_t popped = before - g.flights.size();
             i = i >= popped ? i - popped : static_cast<size_t>(-1);
+        }
+        // A machine that lost its power says no word, and no local replica may be there to notice.
+        if (!g.suspended && g.unsent > 0 && now - g.heard > options_.silence_max) {
+            g.silent = g.target;
+            send_again(g, {});
         }
     }
 }

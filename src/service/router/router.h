@@ -6,7 +6,8 @@
 // epoch; (R2) a write keeps its session number for life, so however often it is sent it takes
 // effect once; (R3) a read is sent again only if its connection has sent no later write meanwhile
 // (it could see it): else it answers TRYAGAIN; (R4) what expires was either never sent
-// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN). Threading: one shard.
+// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN); a refusal says that nothing was done
+// only if it speaks for the only copy ever sent. Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -25,6 +26,7 @@ namespace asterias::router {
 struct Options {
     size_t inflight_max = 20000;  // per group (router-inflight-max)
     Duration retry_interval = milliseconds(20);
+    Duration silence_max = seconds(2);  // commands out and no answer at all: ask another member
 };
 
 // One command on its way out; the command is the router's and holds until forward() returns.
@@ -76,7 +78,8 @@ private:
         kv::Command command;
         execute::Completion done;
         bool write = false;
-        bool sent = false;  // at least once, in any epoch
+        bool sent = false;    // at least once, in any epoch
+        bool copied = false;  // more than once
         bool resolved = false;
     };
     struct Group {
@@ -86,6 +89,9 @@ private:
         bool suspended = false;  // wait for retry_at, or for news of a leader
         Instant retry_at;
         size_t next_member = 0;
+        Instant heard;           // from target, or when this epoch's first command left
+        NodeId silent;           // not to be asked next
+        size_t hops = 0;         // hints followed since the last pause or answer
         uint64_t epoch = 1;
         uint64_t next_sequence = 1;
         uint64_t first_ticket = 1;  // of flights.front(); tickets are contiguous
@@ -95,6 +101,7 @@ private:
 
     void send_again(Group& group, NodeId hint);
     void resolve(Group& group, size_t index, execute::Outcome outcome);
+    void drop_resolved(Group& group);
     void fail_later(execute::Completion done, std::string_view error);
     void send_waiting(Group& group);
     void wake();

@@ -1,5 +1,6 @@
 #include "service/rpc/endpoint.h"
 
+#include "base/mutant.h"
 #include "wire/fields.h"
 
 namespace asterias::rpc {
@@ -12,8 +13,8 @@ enum HelloField : uint32_t {
     kLane = 4,
     kExpected = 5
 };
-// Before its Hello nobody may announce more than a Hello can take.
-constexpr size_t kHelloBytesMax = 4096;
+// Hello and Calls are short: who is not known to be a member is not lent more memory.
+constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
 }  // namespace
 
 // One connection in either direction, from its handshake to its end.
@@ -23,8 +24,17 @@ public:
         : owner_(owner), outgoing_(outgoing), connection_(std::move(connection)) {
         peer_.link = id;
     }
+    ~Link() override { owner_.shard_.timers().cancel(handshake_); }
 
-    void start() { connection_->start(*this); }
+    void start() {
+        connection_->start(*this);
+        // Whoever waits for a Hello sends nothing, so that no transport would ever tell it that the
+        // other side is gone.
+        if (MUTANT(rpc_handshake_without_end)) return;
+        handshake_ = owner_.shard_.timers().after(owner_.options_.connect_timeout, [this] {
+            if (!ready_) die({Errc::Timeout, "no Hello in time"});
+        });
+    }
     void say_hello(NodeId expected, Lane lane) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
@@ -48,9 +58,9 @@ public:
                 break;
             }
             if (auto* more = std::get_if<NeedMore>(&*frame)) {
-                if (ready_ || more->wanted <= kHelloBytesMax) return {at, more->wanted};
+                if (peer_.node || more->wanted <= kStrangerFrameBytesMax) return {at, more->wanted};
                 owner_.bad_frames_.add();
-                die({Errc::Corrupt, "a connection begins with Hello"});
+                die({Errc::Limit, "a long frame of a peer that is no member"});
                 break;
             }
             at += used;
@@ -64,7 +74,9 @@ public:
     void die(Error why) {
         if (std::exchange(dead_, true)) return;
         // Not inside a callback of the connection: the owner destroys this link.
-        owner_.shard_.post([&owner = owner_, id = peer_.link, why = std::move(why)] {
+        owner_.shard_.post([&owner = owner_, alive = std::weak_ptr(owner_.alive_), id = peer_.link,
+                            why = std::move(why)] {
+            if (alive.expired()) return;
             const auto it = owner.links_.find(id);
             if (it != owner.links_.end()) owner.link_down(*it->second, why);
         });
@@ -77,6 +89,7 @@ public:
     NodeId expected_;
     bool ready_ = false;
     bool dead_ = false;
+    port::TimerId handshake_;
 
 private:
     void on_frame(Frame frame) {
@@ -90,7 +103,7 @@ private:
         if (!ready_) return on_hello(frame);
         if (stranger && peer_.node) {
             owner_.bad_frames_.add();
-            return die({Errc::Conflict, "a member's frames name the cluster"});
+            return die({Errc::Conflict, "a member's frame without its cluster"});
         }
         if (peer_.node.value == 0 && frame.header.type != FrameType::Call) {
             owner_.bad_frames_.add();
@@ -103,6 +116,7 @@ private:
         if (frame.header.type != FrameType::Hello)
             return die({Errc::Corrupt, "a connection begins with Hello"});
         NodeId meant;
+        Lane lane = Lane::Normal;
         wire::Fields fields(frame.body);
         while (fields.next()) {
             switch (fields.id()) {
@@ -116,9 +130,9 @@ private:
                     peer_.shard = ShardId(fields.number());
                     break;
                 case kLane: {
-                    const uint64_t lane = fields.number();
-                    if (lane >= kLanes) fields.set_failed();
-                    peer_.lane = static_cast<Lane>(lane);
+                    const uint64_t number = fields.number();
+                    if (number >= kLanes) fields.set_failed();
+                    lane = static_cast<Lane>(number);
                     break;
                 }
                 case kExpected:
@@ -129,11 +143,13 @@ private:
             }
         }
         if (!fields.ok()) return die({Errc::Corrupt, "Hello body"});
-        if (frame.header.cluster.value == 0 && peer_.node) {
+        if (peer_.node && frame.header.cluster.value == 0) {
             owner_.bad_frames_.add();
-            peer_.node = {};
-            return die({Errc::Conflict, "a member names its cluster"});
+            return die({Errc::Conflict, "a member's name without its cluster"});
         }
+        if (outgoing_ && lane != peer_.lane)
+            return die({Errc::Conflict, "the peer answers for another lane"});
+        peer_.lane = lane;
         if (outgoing_ && peer_.node != expected_)
             return die({Errc::Conflict, "node " + to_string(peer_.node) + " answers where node " +
                                             to_string(expected_) + " was expected"});
@@ -141,6 +157,7 @@ private:
             return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
+        owner_.shard_.timers().cancel(handshake_);
         owner_.link_up(*this);
     }
 };
@@ -194,6 +211,7 @@ void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
     const LinkId id(next_link_++);
     auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
     links_.emplace(id, std::move(link)).first->second->start();
+    expect_hello(id);
 }
 
 void Endpoint::make_room_for_stranger() {
@@ -233,6 +251,7 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
                     .first->second.get();
             link->start();
             link->say_hello(node, lane);
+            expect_hello(id);
             slot.link = nullptr;
             co_await slot.ended.wait();
             if (scope_.stop_requested()) co_return;
@@ -244,6 +263,16 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
         co_await port::sleep(shard_, backoff / 2 + jitter);
         backoff = std::min(backoff * 2, options_.reconnect_max);
     }
+}
+
+// A peer that accepts and says nothing: paused, or its machine lost its power in between.
+void Endpoint::expect_hello(LinkId id) {
+    shard_.timers().after(options_.connect_timeout, [this, alive = std::weak_ptr(alive_), id] {
+        if (alive.expired()) return;
+        const auto it = links_.find(id);
+        if (it != links_.end() && !it->second->ready_)
+            it->second->die({Errc::Timeout, "no Hello in time"});
+    });
 }
 
 void Endpoint::link_up(Link& link) {
@@ -288,7 +317,9 @@ void Endpoint::deliver(Link& link, Frame frame) {
             break;
         case Verdict::Kind::Delay:
             shard_.timers().after(v.delay,
-                                  [this, peer = link.peer_, f = std::move(frame)]() mutable {
+                                  [this, alive = std::weak_ptr(alive_), peer = link.peer_,
+                                   f = std::move(frame)]() mutable {
+                                      if (alive.expired()) return;
                                       receiver_.on_frame(peer, std::move(f));
                                   });
             return;

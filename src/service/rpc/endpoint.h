@@ -67,7 +67,7 @@ public:
 };
 
 struct Options {
-    Duration connect_timeout = milliseconds(1000);
+    Duration connect_timeout = milliseconds(1000);  // and then as much for the peer's Hello
     Duration reconnect_min = milliseconds(20);
     Duration reconnect_max = milliseconds(500);
     size_t unsent_bytes_max = 64 * 1024 * 1024;  // per connection; above it frames are refused
@@ -107,6 +107,7 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     void make_room_for_stranger();
     void deliver(Link& link, Frame frame);
+    void expect_hello(LinkId id);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
     bool write(Link& link, FrameType type, Bytes frame);
@@ -124,6 +125,8 @@ private:
     std::map<LinkId, std::unique_ptr<Link>> links_;
     std::vector<Interceptor*> interceptors_;
     uint64_t next_link_ = 1;
+    // Callbacks on their way hold it weakly: none runs once this is gone.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>();
     Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_;
 };
 
