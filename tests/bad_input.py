@@ -4,7 +4,6 @@ each is answered in the protocol's own form or closed, nothing behind it runs, a
 on serving."""
 import concurrent.futures
 import contextlib
-import os
 import random
 import resource
 import socket
@@ -381,16 +380,26 @@ def resp_storm(cluster):
 
 
 def descriptors(cluster):
-    """a node that has no more descriptors for clients goes on, and takes new ones when some leave"""
-    node = cluster.followers()[0]
-    used = len(os.listdir(f"/proc/{node.process.pid}/fd"))
-    resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (used + 50, used + 50))
+    """more clients than a node has descriptors for are refused; its journal and its peers have theirs"""
+    node, other = cluster.followers()
+    node.kill()
+    node.prefix = ["prlimit", "--nofile=256:256"]
+    node.start()
+    poll(lambda: cluster.answers(node), 30, f"{node} serves with 256 descriptors")
     with contextlib.ExitStack() as open_links:
-        for _ in range(100):
-            open_links.enter_context(connect(node.resp))
-        answers(cluster.leader())
+        for address in (node.resp, node.http, node.peer):
+            for _ in range(400):
+                open_links.enter_context(connect(address))
+        with cluster.leader().resp_client(30) as good:  # more than one segment of the journal
+            for i in range(80):
+                equal(good.call("SET", f"segment{i}", bytes(MIB)), "OK")
+        other.kill()
+        other.start()
+        poll(lambda: cluster.answers(other), 30, f"{other}, started again, serves")
         cluster.expect_alive()
     poll(lambda: cluster.answers(node), 30, f"{node} takes connections again")
+    segments = node.status()["shards"][0]["journal_segments"]
+    expect(segments > 1, f"{segments} segment: nothing was shown")
 
 
 CASES = [resp_lengths, resp_nothing, resp_announced, resp_bytes, resp_pipelined, resp_unread,
