@@ -79,6 +79,12 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     processes_.resize(machines_.size());
     down_until_.resize(machines_.size());
     banned_.resize(machines_.size());
+    // Of the World's own lines the story takes what nodes log; the rest is one line per event.
+    if (story_)
+        world_.set_text_trace([this](std::string_view line) {
+            if (const size_t at = line.find(" log "); at != std::string_view::npos)
+                tell(line.substr(line.find(' ') + 1));
+        });
     world_.set_default_link({});
     world_.set_crash_listener(
         [this](NodeIndex node, std::string_view reason) { on_crash(node, reason); });
@@ -223,6 +229,13 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
                        machines_[seen.replicas.front().first]->name + " " + describe(first);
     }
     return {};
+}
+
+std::string Cluster::describe_nodes() const {
+    std::string out;
+    for (size_t i = 0; i < machines_.size(); ++i)
+        if (const Process* p = process(i)) out += machines_[i]->name + ":\n" + p->describe();
+    return out;
 }
 
 void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {

@@ -46,6 +46,7 @@ public:
     // Every group with a replica among `nodes` has one leader there that has applied its whole log,
     // and all replicas there hold the same. Else says what is missing.
     std::string settled(const std::vector<uint32_t>& nodes) const;
+    std::string describe_nodes() const;
     // Breaches that were seen on the way, one line each: two leaders of one term, groups that
     // stopped, replicas whose content differs.
     const std::vector<std::string>& breaches() const { return breaches_; }

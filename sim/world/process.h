@@ -74,6 +74,8 @@ public:
     virtual bool ready() const = 0;
     virtual std::vector<ReplicaView> replicas() const = 0;
     virtual std::vector<ContentView> contents() const = 0;
+    // For people who ask why nothing moves; lines.
+    virtual std::string describe() const { return {}; }
 };
 
 // Everything that a process is made of. What is passed by reference outlives the process.

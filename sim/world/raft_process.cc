@@ -119,6 +119,37 @@ std::vector<ReplicaView> RaftProcess::replicas() const {
     return views;
 }
 
+std::string RaftProcess::describe() const {
+    std::string out;
+    if (!ready()) return "  not started\n";
+    for (size_t i = 0; i < doors_.size(); ++i) {
+        auto& member = node_->member(ShardId(i));
+        const node::ShardStatus status = member.status();
+        out += "  node " + to_string(node_->identity().node) + " shard " + std::to_string(i) +
+               ": " + std::to_string(status.in_flight) + " in flight; leaders";
+        for (const auto& [group, leader] : status.leaders)
+            out += " " + to_string(group) + ":" + to_string(leader);
+        out += "; connected to";
+        for (const auto& other : node_->identity().founding.members)
+            for (const auto lane : {rpc::Lane::Heartbeat, rpc::Lane::Normal})
+                if (member.endpoint().connected(other.node, lane))
+                    out += " " + to_string(other.node) + (lane == rpc::Lane::Normal ? "n" : "h");
+        out += "\n";
+        for (const auto& g : status.groups) {
+            out += "    group " + to_string(g.group) +
+                   (g.raft.role == raft::Role::Leader ? " leads" : " follows") + " term " +
+                   to_string(g.raft.term) + " commit " + to_string(g.raft.commit) + " applied " +
+                   to_string(g.raft.applied) + " last " + to_string(g.raft.last) + " queued " +
+                   std::to_string(g.queued) + " proposed " + std::to_string(g.proposed) + "\n";
+            for (const auto& peer : g.raft.peers)
+                out += "      node " + to_string(peer.member.node) + " match " +
+                       to_string(peer.match) + " next " + to_string(peer.next) + " in flight " +
+                       std::to_string(peer.inflight_messages) + "\n";
+        }
+    }
+    return out;
+}
+
 std::vector<ContentView> RaftProcess::contents() const {
     std::vector<ContentView> views;
     const auto snapshot = engine_->snapshot();

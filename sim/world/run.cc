@@ -61,18 +61,18 @@ private:
                 return client.lock()->answered_since(healed);
             });
         };
-        if (!within(bound, served)) return failed("liveness: " + first_unserved(healed));
+        if (!within(bound, served)) return failed("" + first_unserved(healed));
         seen_.stopping = true;
         const auto idle = [&] {
             return std::all_of(clients_.begin(), clients_.end(),
                                [](const auto& client) { return client.lock()->idle(); });
         };
-        if (!within(bound, idle)) return failed("liveness: " + first_busy());
+        if (!within(bound, idle)) return failed("" + first_busy());
         start_readers(schedule);
-        if (!within(bound, idle)) return failed("liveness, final reads: " + first_busy());
+        if (!within(bound, idle)) return failed("final reads: " + first_busy());
         std::string missing;
         const auto settled = [&] { return (missing = cluster_.settled(schedule.core)).empty(); };
-        if (!within(bound, settled)) return failed("liveness: " + missing);
+        if (!within(bound, settled)) return failed("" + missing);
         cluster_.compare_contents(schedule.core);
         return true;
     }
@@ -87,6 +87,7 @@ private:
     }
     bool failed(std::string text) {
         add_finding("liveness", std::move(text));
+        report_.findings.back().text += cluster_.describe_nodes();
         return false;
     }
     void add_finding(std::string check, std::string text) {

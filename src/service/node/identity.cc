@@ -26,6 +26,12 @@ Founding read_founding(wire::Reader& in) {
         f.members.push_back({NodeId(in.u64()), in.u64(), read_address(in), read_address(in)});
     for (uint64_t n = in.varint(); n > 0 && in.ok(); --n)
         f.keyspaces.push_back(in.bytes().str());
+    // What follows from it asks for somebody, and for each once.
+    if (f.expected == 0 || f.members.size() > f.expected) in.set_failed();
+    for (size_t i = 0; i < f.members.size() && in.ok(); ++i)
+        for (size_t k = 0; k <= i; ++k)
+            if (!f.members[i].node || (k < i && f.members[i].node == f.members[k].node))
+                in.set_failed();
     return f;
 }
 

@@ -272,6 +272,13 @@ port::Task<Result<void>> Node::join() {
             identity_.node = NodeId(in.u64());
             auto founding = decode_founding(in.raw(in.remaining()));
             if (!founding) co_return std::unexpected(founding.error());
+            const bool named = std::any_of(
+                founding->members.begin(), founding->members.end(), [this](const auto& m) {
+                    return m.node == identity_.node && m.nonce == identity_.nonce;
+                });
+            if (!founding->complete() || !founding->cluster || !named)
+                co_return fail(Errc::Corrupt, "the answer to a join names no whole cluster, or one "
+                                              "without this node");
             identity_.founding = std::move(*founding);
             founding_stored_ = true;
             co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);

@@ -177,6 +177,11 @@ void NodeShard::send(NodeId to, GroupId group, const raft::Message& message) {
     const auto lane = bulky ? rpc::Lane::Normal : rpc::Lane::Heartbeat;
     auto& builder = raft_out_.try_emplace({to, lane}).first->second;
     replica::write_message(builder.body(), group, message);
+    if (builder.body_bytes() >= rpc::kBodyBytesGoal) {
+        endpoint_->send(to, lane, rpc::FrameType::Raft,
+                        builder.finish(endpoint_->header(rpc::FrameType::Raft)));
+        raft_out_.erase({to, lane});
+    }
 }
 
 void NodeShard::flush_raft() {
@@ -304,12 +309,19 @@ void NodeShard::submit_here(GroupId group, std::vector<replica::Incoming> reques
 bool NodeShard::forward(NodeId to, const replica::ForwardHead& head,
                         const std::vector<router::Departure>& commands) {
     if (to != identity_.node) {
-        rpc::FrameBuilder b(commands.size() * 64);
-        replica::write_head(b.body(), head);
-        for (const auto& c : commands)
-            replica::write_forwarded(b.body(), c.ticket, c.sequence, c.remaining_ms, *c.command);
-        return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Forward,
-                               b.finish(endpoint_->header(rpc::FrameType::Forward)));
+        const auto header = endpoint_->header(rpc::FrameType::Forward);
+        std::vector<Bytes> frames;
+        for (size_t i = 0; i < commands.size();) {
+            rpc::FrameBuilder b((commands.size() - i) * 64);
+            replica::write_head(b.body(), head);
+            for (; i < commands.size() && b.body_bytes() < rpc::kBodyBytesGoal; ++i) {
+                const auto& c = commands[i];
+                replica::write_forwarded(b.body(), c.ticket, c.sequence, c.remaining_ms,
+                                         *c.command);
+            }
+            frames.push_back(b.finish(header));
+        }
+        return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Forward, std::move(frames));
     }
     const Instant now = shard_.clock().now();
     std::vector<replica::Incoming> requests;
@@ -351,12 +363,14 @@ void NodeShard::flush_answers() {
                     router_->on_answer(group, identity_.node, std::move(a));
                 continue;
             }
-            rpc::FrameBuilder b(answers.size() * 24);
-            b.body().varint(group.value);
-            for (const auto& a : answers)
-                replica::write_answered(b.body(), a);
-            endpoint_->reply(rpc::LinkId(link), rpc::FrameType::ForwardReply,
-                             b.finish(endpoint_->header(rpc::FrameType::ForwardReply)));
+            for (size_t i = 0; i < answers.size();) {
+                rpc::FrameBuilder b((answers.size() - i) * 24);
+                b.body().varint(group.value);
+                for (; i < answers.size() && b.body_bytes() < rpc::kBodyBytesGoal; ++i)
+                    replica::write_answered(b.body(), answers[i]);
+                endpoint_->reply(rpc::LinkId(link), rpc::FrameType::ForwardReply,
+                                 b.finish(endpoint_->header(rpc::FrameType::ForwardReply)));
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ void Replica::lose_leadership() {
     const Answer lost{Answer::Kind::Lost, core_->leader(), core_->term(), {}, {}};
     for (auto& p : proposed_)
         for (auto& w : p.writes)
-            parts_.surroundings.answer(config_.group, w.origin, lost);
+            if (!p.answered) parts_.surroundings.answer(config_.group, w.origin, lost);
     for (auto& [context, reads] : reads_)
         for (auto& r : reads)
             parts_.surroundings.answer(config_.group, r.origin, lost);
@@ -75,17 +75,21 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes
                                    {Answer::Kind::Refused, {}, {}, {}, {}});
         return true;
     }
-    const auto joins = [&request](std::vector<PendingWrite>& pending) {
+    const auto find = [&request](std::vector<PendingWrite>& pending) -> PendingWrite* {
         for (auto& w : pending)
-            if (w.session == request.session && w.sequence == request.sequence) {
-                w.origin = request.origin;  // the earlier asker's connection is gone
-                return true;
-            }
-        return false;
+            if (w.session == request.session && w.sequence == request.sequence) return &w;
+        return nullptr;
     };
     for (auto& p : proposed_)
-        if (joins(p.writes)) return true;
-    return !MUTANT(replica_same_round_refused) && joins(writes);
+        if (PendingWrite* w = find(p.writes)) {
+            w->origin = request.origin;  // the earlier asker's connection is gone
+            if (p.answered)
+                parts_.surroundings.answer(config_.group, w->origin, done(w->reply, p.index));
+            return true;
+        }
+    PendingWrite* w = MUTANT(replica_same_round_refused) ? nullptr : find(writes);
+    if (w) w->origin = request.origin;
+    return w;
 }
 
 bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {

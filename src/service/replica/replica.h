@@ -134,6 +134,7 @@ private:
         LogIndex index;
         std::vector<PendingWrite> writes;
         size_t bytes = 0;
+        bool answered = false;  // committed, but not applied here yet: the table does not know it
     };
     struct PendingRead {
         Origin origin;

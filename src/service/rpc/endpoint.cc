@@ -211,7 +211,6 @@ void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
     const LinkId id(next_link_++);
     auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
     links_.emplace(id, std::move(link)).first->second->start();
-    expect_hello(id);
 }
 
 void Endpoint::make_room_for_stranger() {
@@ -251,7 +250,6 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
                     .first->second.get();
             link->start();
             link->say_hello(node, lane);
-            expect_hello(id);
             slot.link = nullptr;
             co_await slot.ended.wait();
             if (scope_.stop_requested()) co_return;
@@ -263,16 +261,6 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
         co_await port::sleep(shard_, backoff / 2 + jitter);
         backoff = std::min(backoff * 2, options_.reconnect_max);
     }
-}
-
-// A peer that accepts and says nothing: paused, or its machine lost its power in between.
-void Endpoint::expect_hello(LinkId id) {
-    shard_.timers().after(options_.connect_timeout, [this, alive = std::weak_ptr(alive_), id] {
-        if (alive.expired()) return;
-        const auto it = links_.find(id);
-        if (it != links_.end() && !it->second->ready_)
-            it->second->die({Errc::Timeout, "no Hello in time"});
-    });
 }
 
 void Endpoint::link_up(Link& link) {
@@ -327,17 +315,26 @@ void Endpoint::deliver(Link& link, Frame frame) {
     receiver_.on_frame(link.peer_, std::move(frame));
 }
 
+bool Endpoint::takes_output(const Link& link) const {
+    return !link.dead_ && link.connection_->unsent() <= options_.unsent_bytes_max;
+}
+
 bool Endpoint::write(Link& link, FrameType type, Bytes frame) {
-    const Verdict v = judge({true, link.peer_, type, frame.size()});
-    if (v.kind == Verdict::Kind::Drop) return true;  // lost on the way, as far as the sender knows
-    if (link.dead_ || link.connection_->unsent() > options_.unsent_bytes_max) {
+    if (!takes_output(link)) {
         refused_frames_.add();
         return false;
     }
+    put(link, type, std::move(frame));
+    return true;
+}
+
+void Endpoint::put(Link& link, FrameType type, Bytes frame) {
+    CHECK(frame.size() <= kFrameBytesMax, "whoever makes a frame keeps it below the limit");
+    const Verdict v = judge({true, link.peer_, type, frame.size()});
+    if (v.kind == Verdict::Kind::Drop) return;  // lost on the way, as far as the sender knows
     frames_out_.add();
     bytes_out_.add(frame.size());
     link.connection_->out().append(frame);
-    return true;
 }
 
 bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
@@ -347,6 +344,17 @@ bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
         return false;
     }
     return write(*it->second->link, type, std::move(frame));
+}
+
+bool Endpoint::send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames) {
+    const auto it = outgoing_.find({to, lane});
+    if (it == outgoing_.end() || !it->second->link || !takes_output(*it->second->link)) {
+        refused_frames_.add(frames.size());
+        return false;
+    }
+    for (auto& frame : frames)
+        put(*it->second->link, type, std::move(frame));
+    return true;
 }
 
 bool Endpoint::reply(LinkId link, FrameType type, Bytes frame) {
