@@ -1,5 +1,7 @@
 #include "edge/resp/session.h"
 
+#include <algorithm>
+
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
@@ -28,8 +30,8 @@ Session::~Session() {
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
     while (!ending_ && !ended_) {
-        if (slots_.size() >= door_.options_.pipeline_max) {
-            // The rest stays unread until replies are out; reading goes on in write_ready().
+        if (full()) {
+            // The rest stays unread until replies are out; reading goes on in regulate().
             regulate();
             return {at, 0};
         }
@@ -60,16 +62,22 @@ void Session::on_drained() { regulate(); }
 void Session::end() {
     if (std::exchange(ended_, true)) return;
     // Not inside a callback of the connection, which the session owns.
-    door_.shard_.post([door = &door_, id = id_] { door->remove(id); });
+    door_.shard_.post([door = door_.self_, id = id_] {
+        if (door.get()) door.get()->remove(id);
+    });
 }
 
 // Back-pressure: who does not read its replies is not read from.
+bool Session::full() const {
+    // Below the high mark nobody would tell when the output has drained.
+    return slots_.size() >= door_.options_.pipeline_max ||
+           connection_->unsent() > std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
+}
+
 void Session::regulate() {
-    const bool full = slots_.size() >= door_.options_.pipeline_max ||
-                      connection_->unsent() > door_.options_.unsent_bytes_max;
-    if (full == paused_ || ended_) return;
-    paused_ = full;
-    connection_->pause_reading(full);
+    if (ended_ || full() == paused_) return;
+    paused_ = !paused_;
+    connection_->pause_reading(paused_);
 }
 
 void Session::complete(uint64_t slot, kv::Reply reply) {
@@ -161,8 +169,9 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
     door_.inflight_bytes_ += request.bytes();
     door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
                              door_.options_.command_timeout, execute::StreamId(id_)},
-                            [door = &door_, id = id_, slot](execute::Outcome outcome) {
-                                if (Session* s = door->find(id))
+                            [door = door_.self_, id = id_, slot](execute::Outcome outcome) {
+                                Session* s = door.get() ? door.get()->find(id) : nullptr;
+                                if (s)
                                     s->complete(slot, std::move(outcome.reply));
                             });
 }
@@ -291,7 +300,7 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                              "Commands refused because inflight-bytes-max was reached.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
-Door::~Door() = default;
+Door::~Door() { self_.forget(); }
 
 Result<void> Door::listen() {
     auto listener = shard_.net().listen(

@@ -50,6 +50,7 @@ private:
     template <typename Write>
     void reply_now(Write write);
     void write_ready();
+    bool full() const;
     void regulate();
     void end();
 
