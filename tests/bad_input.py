@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Bytes that no honest client sends, and honest ones that come in odd ways, on every port of a
-node: each is answered in the protocol's own form or closed, nothing behind it runs, and the cluster goes
-on serving."""
+node: each is answered in the protocol's own form or closed, nothing behind it runs, and the cluster
+goes on serving."""
 import concurrent.futures
 import contextlib
 import random
@@ -408,8 +408,8 @@ def descriptors(cluster):
 
 CASES = [resp_lengths, resp_nothing, resp_announced, resp_bytes, resp_pipelined, resp_unread,
          resp_half_closed, resp_half_closed_many, resp_cut_off, foreign_protocols, garbage,
-         half_sent, http_requests, http_pipelined, peer_frames, peer_strangers, peer_bodies, peer_storm,
-         resp_storm, descriptors]
+         half_sent, http_requests, http_pipelined, peer_frames, peer_strangers, peer_bodies,
+         peer_storm, resp_storm, descriptors]
 
 
 def main():

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What a disk does to a node that is down: flipped bits, torn tails, lost and foreign files. A
-node that has lost what it acknowledged refuses to start and names the file; one that has not, starts
-and has everything. Either way the other two go on."""
+node that has lost what it acknowledged refuses to start and names the file; one that has not,
+starts and has everything. Either way the other two go on."""
 import os
 import pathlib
 import random
@@ -174,7 +174,8 @@ def lost_directory(patient):
 
 
 CASES = [untouched, flipped_journal, flipped_head, cut_tail, lost_segment, lost_journal,
-         lost_engine, flipped_identity, short_identity, foreign_journal, foreign_directory, lost_directory]
+         lost_engine, flipped_identity, short_identity, foreign_journal, foreign_directory,
+         lost_directory]
 
 
 def main():

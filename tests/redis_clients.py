@@ -331,8 +331,8 @@ def main():
     with Cluster(keyspaces=[KEYSPACE]) as cluster:
         claims.run([cli_commands, cli_resp3, cli_pipe, cli_interactive, cli_stat, cli_latency,
                     python_set_options, python_expiry, python_pipelines, python_types,
-                    python_errors, python_binary, databases, keyspaces, inline_commands, once_only, benchmark_one,
-                    benchmark_many], cluster)
+                    python_errors, python_binary, databases, keyspaces, inline_commands, once_only,
+                    benchmark_one, benchmark_many], cluster)
         with claims.claim("after all of this the cluster serves and no process has ended"):
             cluster.expect_serving()
     claims.end()

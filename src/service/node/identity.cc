@@ -66,9 +66,8 @@ Result<Founding> decode_founding(const Bytes& bytes) {
 Bytes encode(const Identity& identity) {
     wire::Writer body(256);
     body.u64(identity.node.value).u64(identity.incarnation.value).u64(identity.nonce);
-    body.u32(identity.shards);
+    body.u32(identity.shards).u8(identity.born);
     write_founding(body, identity.founding);
-    body.u8(identity.born);
     wire::Writer out(body.size() + 16);
     out.raw("ASTERIAS").u8(kIdentityFormat).u32(crc32c(body.view())).raw(body.view());
     return out.take();
@@ -88,8 +87,8 @@ Result<Identity> decode_identity(const Bytes& bytes) {
     id.incarnation = Incarnation(in.u64());
     id.nonce = in.u64();
     id.shards = in.u32();
-    id.founding = read_founding(in);
     id.born = in.u8() != 0;
+    id.founding = read_founding(in);
     if (!in.ok() || !in.at_end()) return fail(Errc::Corrupt, "identity: body");
     return id;
 }

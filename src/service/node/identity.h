@@ -43,9 +43,6 @@ struct Identity {
     // not is a lost one.
     bool born = false;
     Founding founding;
-    // Every journal holds a first vote of each of its groups, durably: from now on one that does not
-    // is a lost one.
-    bool born = false;
     bool operator==(const Identity&) const = default;
 };
 
