@@ -1,6 +1,6 @@
-"""A cluster of `asterias serve` processes on this machine, for tests: started, killed, stopped for a
-while, started again. $ASTERIAS is the program; data lives in a temporary directory that goes with the
-cluster, unless a test failed with it."""
+"""A cluster of `asterias serve` processes on this machine, for tests: started, killed, stopped for
+a while, started again. $ASTERIAS is the program; data lives in a temporary directory that goes with
+the cluster, unless a test failed with it."""
 import json
 import os
 import pathlib
@@ -68,8 +68,9 @@ class Node:
 
     def command(self):
         join = ["--join", f"{HOST}:{self.first_peer}"] if self.index else []
-        return [*self.prefix, ASTERIAS, "serve", "--data", self.data, "--resp-port", str(self.resp[1]),
-                "--http-port", str(self.http[1]), "--peer-port", str(self.peer[1]),
+        return [*self.prefix, ASTERIAS, "serve", "--data", self.data,
+                "--resp-port", str(self.resp[1]), "--http-port", str(self.http[1]),
+                "--peer-port", str(self.peer[1]),
                 "--name", f"n{self.index + 1}", *join, *self.options]
 
     def log_path(self):
@@ -138,8 +139,8 @@ class Cluster:
         first_peer = ports[2]
         extra = ["--shards", str(shards), *options]
         self.shards = shards
-        self.nodes = [Node(i, f"{self.directory}/n{i + 1}", ports[3 * i:3 * i + 3], first_peer, extra)
-                      for i in range(nodes)]
+        self.nodes = [Node(i, f"{self.directory}/n{i + 1}", ports[3 * i:3 * i + 3], first_peer,
+                           extra) for i in range(nodes)]
 
     def __enter__(self):
         names = [word for name in self.keyspaces for word in ("--keyspace", name)]
@@ -168,7 +169,7 @@ class Cluster:
         return [node for node in self.nodes if node.alive() and not node.stopped]
 
     def groups(self):
-        """For each group the view of highest term that has a leader: {keyspace: (term, node id)}."""
+        """The view of highest term with a leader, by keyspace: {keyspace: (term, node id)}."""
         views = {}
         for node in self.running():
             for group in (node.status() or {}).get("groups", []):

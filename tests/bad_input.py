@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Bytes that no honest client sends, and honest ones that come in odd ways, on every port of a node:
-each is answered in the protocol's own form or closed, nothing behind it runs, and the cluster goes
-on serving."""
+"""Bytes that no honest client sends, and honest ones that come in odd ways, on every port of a
+node: each is answered in the protocol's own form or closed, nothing behind it runs, and the cluster
+goes on serving."""
 import concurrent.futures
 import contextlib
 import random
@@ -131,7 +131,7 @@ def resp_nothing(cluster):
 
 
 def resp_announced(cluster):
-    """RESP: 200 connections that announce 16 MiB each cost what they sent, not what they announced"""
+    """RESP: 200 connections that announce 16 MiB each cost what they sent, not that"""
     node = cluster.nodes[0]
     before = memory(node)
     with contextlib.ExitStack() as open_links:
@@ -222,7 +222,8 @@ def foreign_protocols(cluster):
     expect(said_to(node.http, encode("SET", "evil", "1") + b"\r\n\r\n").startswith(b"HTTP/1.1 4"),
            "RESP on the HTTP port")
     equal(said_to(node.peer, encode("SET", "evil", "1") * 10), b"", "RESP on the peer port")
-    equal(said_to(node.peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 5), b"", "HTTP on the peer port")
+    equal(said_to(node.peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 5), b"",
+          "HTTP on the peer port")
     hello = tls_hello()
     for address in (node.resp, node.http, node.peer):
         expect(len(said_to(address, hello, finish=True)) < 500, "TLS")
@@ -256,7 +257,7 @@ def half_sent(cluster):
 # ---------------------------------------------------------------------------------- the HTTP port
 
 def http_requests(cluster):
-    """HTTP: refused by number: bodies, no Host, bad lines, long heads, other methods, other pages"""
+    """HTTP: refused by number: bodies, no Host, bad lines, long heads, other methods and pages"""
     address = cluster.nodes[0].http
     for data, code in (
             (b"POST /status HTTP/1.1\r\nHost: x\r\n\r\n", 405),
@@ -265,11 +266,13 @@ def http_requests(cluster):
             (b"GET /status HTTP/2.0\r\nHost: x\r\n\r\n", 505),
             (b"GET /status HTTP/1.1\r\nHost : x\r\n\r\n", 400),
             (b"GET /status HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /", 413),
-            (b"GET /status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413),
+            (b"GET /status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+             413),
             (b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100000, 431)):
         got = said_to(address, data)
         expect(got.startswith(b"HTTP/1.1 %d " % code), f"{data[:60]!r}: {got[:60]!r}")
-    got = said_to(address, b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    got = said_to(address,
+                  b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     expect(got.startswith(b"HTTP/1.1 404 "), got[:60])
 
 
@@ -296,7 +299,7 @@ def http_pipelined(cluster):
 # ---------------------------------------------------------------------------------- the peer port
 
 def peer_frames(cluster):
-    """peer port: frames of another cluster, format or type, or damaged ones, are counted and closed"""
+    """peer port: foreign cluster, format or type, and damaged frames: counted and closed"""
     node = cluster.nodes[0]
     ours = int(node.status()["cluster"])
     before = counter(node, "asterias_rpc_bad_frames_total")
@@ -341,7 +344,8 @@ def peer_bodies(cluster):
         for _ in range(20):
             data = _frames.hello(ours, 77)
             for _ in range(20):
-                data += _frames.frame(kind, ours, prng.randbytes(prng.choice((0, 1, 2, 9, 40, 300))))
+                data += _frames.frame(kind, ours,
+                                      prng.randbytes(prng.choice((0, 1, 2, 9, 40, 300))))
             said_to(node.peer, data, finish=True)
     cluster.expect_alive()
 
@@ -380,7 +384,7 @@ def resp_storm(cluster):
 
 
 def descriptors(cluster):
-    """more clients than a node has descriptors for are refused; its journal and its peers have theirs"""
+    """more clients than descriptors are refused; the journal and other nodes have theirs"""
     node, other = cluster.followers()
     node.kill()
     node.prefix = ["prlimit", "--nofile=256:256"]
@@ -403,9 +407,9 @@ def descriptors(cluster):
 
 
 CASES = [resp_lengths, resp_nothing, resp_announced, resp_bytes, resp_pipelined, resp_unread,
-         resp_half_closed, resp_half_closed_many, resp_cut_off, foreign_protocols, garbage, half_sent,
-         http_requests, http_pipelined, peer_frames, peer_strangers, peer_bodies, peer_storm,
-         resp_storm, descriptors]
+         resp_half_closed, resp_half_closed_many, resp_cut_off, foreign_protocols, garbage,
+         half_sent, http_requests, http_pipelined, peer_frames, peer_strangers, peer_bodies,
+         peer_storm, resp_storm, descriptors]
 
 
 def main():

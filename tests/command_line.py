@@ -119,7 +119,8 @@ def beyond_loopback(directory):
     data = f"{directory}/beyond"
     founded(data)
     flags, _ = three_ports()
-    refused(run("serve", "--data", data, "--host", "0.0.0.0", *flags), USAGE, "0.0.0.0", "--insecure")
+    refused(run("serve", "--data", data, "--host", "0.0.0.0", *flags), USAGE, "0.0.0.0",
+            "--insecure")
 
 
 def dead_node(_):
@@ -174,7 +175,7 @@ def sigterm(directory):
                 begun = time.monotonic()
                 process.send_signal(number)
                 equal(process.wait(20), 0, "exit code")
-                print(f"  ended in {time.monotonic() - begun:.2f} s, a client connected", flush=True)
+                print(f"  ended in {time.monotonic() - begun:.2f} s with a client", flush=True)
 
 
 def sigterm_busy(_):
@@ -210,9 +211,7 @@ def status(_):
         address = f"{HOST}:{cluster.nodes[1].http[1]}"
         told = run("status", "--node", address)
         equal(told.returncode, DONE)
-        for text in ("cluster ", "node 2", "node 3", "system", "default", "orders", "Leader", "Follower"):
-            if text in ("node 2", "node 3", "Leader"):
-                continue  # which node this is, and whether it leads, is not given
+        for text in ("cluster ", "system", "default", "orders"):
             expect(text in told.stdout, f"no {text!r} in {told.stdout}")
         found = json.loads(run("status", "--node", address, "--json").stdout)
         equal([group["keyspace"] for group in found["groups"]], ["system", "default", "orders"])
@@ -237,7 +236,8 @@ def dev_one(directory):
                 equal(client.call("INCR", "starts"), i + 1)
             process.send_signal(signal.SIGINT)
             equal(process.wait(20), 0, "exit code")
-            expect(not os.path.exists(f"/proc/{card['nodes'][0]['pid']}"), "the node is still there")
+            pid = card["nodes"][0]["pid"]
+            expect(not os.path.exists(f"/proc/{pid}"), "the node is still there")
 
 
 def dev_three(directory):
@@ -278,8 +278,8 @@ def dev_text(directory):
             expect(line, f"the card ends early: {lines}")
             lines.append(line)
         card = "".join(lines)
-        for text in (f"redis-cli -p {ports[0]}", f"http://{HOST}:{ports[1]}/metrics", "linearizable",
-                     "no password"):
+        for text in (f"redis-cli -p {ports[0]}", f"http://{HOST}:{ports[1]}/metrics",
+                     "linearizable", "no password"):
             expect(text in card, f"no {text!r} in {card}")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""What a disk does to a node that is down: flipped bytes, torn tails, lost and foreign files. A node
-that has lost what it acknowledged refuses to start and names the file; one that has not, starts and
-has everything. Either way the other two go on."""
+"""What a disk does to a node that is down: flipped bits, torn tails, lost and foreign files. A
+node that has lost what it acknowledged refuses to start and names the file; one that has not,
+starts and has everything. Either way the other two go on."""
 import os
 import pathlib
 import random
@@ -99,7 +99,7 @@ def flipped_head(patient):
 
 
 def cut_tail(patient):
-    """garbage behind the last record, as a torn write leaves it: cut, and the node has everything"""
+    """garbage behind the last record, as a torn write leaves it: cut, and nothing is lost"""
     path, written = patient.journal()
     with open(path, "r+b") as file:
         file.seek((written + 7) // 8 * 8 + 64)  # the last record may end in zeros
@@ -173,8 +173,9 @@ def lost_directory(patient):
     patient.refuses("founding members")
 
 
-CASES = [untouched, flipped_journal, flipped_head, cut_tail, lost_segment, lost_journal, lost_engine,
-         flipped_identity, short_identity, foreign_journal, foreign_directory, lost_directory]
+CASES = [untouched, flipped_journal, flipped_head, cut_tail, lost_segment, lost_journal,
+         lost_engine, flipped_identity, short_identity, foreign_journal, foreign_directory,
+         lost_directory]
 
 
 def main():

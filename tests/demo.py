@@ -18,7 +18,7 @@ WORDS = 100_000
 
 
 def write_text(path):
-    """Words as in a language: few often, many seldom; with capitals, marks and letters beyond ASCII."""
+    """Words as in a language: few often, many seldom; with capitals, marks and umlauts."""
     prng = random.Random(20)
     vocabulary = ["".join(prng.choice("bdgklmnrst") + prng.choice("aeiouäö")
                           for _ in range(prng.randint(1, 4))) for _ in range(3000)]

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""kill -9 of one node, of the leader, of two, of all at once, of one that is just starting, and SIGSTOP
-of the leader, while clients read and write: nothing acknowledged is lost and no read is stale. What every client saw is recorded as a
-history in the text form of sim/check, and check-history judges it.
+"""kill -9 of one node, of the leader, of two, of all at once, of one that is just starting, and
+SIGSTOP of the leader, while clients read and write: nothing acknowledged is lost and no read is
+stale. What every client saw is recorded as a history in the text form of sim/check, and
+check-history judges it.
 
     kill_nodes.py [ROUNDS] [SEED]      (KILL_ROUNDS; 3 rounds otherwise; KILL_SHARDS: a node's, 1)
 """
@@ -31,7 +32,7 @@ NEVER_HAPPENED = ("CLUSTERDOWN", "TRYAGAIN")
 
 
 class History:
-    """Lines of sim/check/history_text.cc. A place c/n/sequence is unique, so threads only append."""
+    """Lines of sim/check/history_text.cc. A place c/n/sequence is unique: threads only append."""
 
     def __init__(self):
         self.lines = []
@@ -206,8 +207,8 @@ class Load:
 
 
 def late_probes(history, keys, address, number):
-    """Connections made and reads sent to a node while it is stopped: it sees them when it wakes, and
-    whatever it then answers must not be older than the sending."""
+    """Connections made and reads sent to a node while it is stopped: it sees them when it wakes,
+    and whatever it then answers must not be older than the sending."""
     probes = []
     for key in keys:
         probe = Client(history, 100 + number, address, timeout=15.0)
@@ -228,7 +229,7 @@ def answer_probes(probes):
 
 
 def stop_leader(cluster, load, history):
-    """SIGSTOP for as long as others need to elect one and go on; then it wakes up as an old leader."""
+    """SIGSTOP for as long as others need to elect one and go on; it wakes up as an old leader."""
     leader = cluster.leader(KEYSPACES[load.round % 2])
     begun = time.monotonic()
     leader.stop()

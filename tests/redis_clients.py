@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The RESP door, asked by the clients that people have: redis-cli, redis-benchmark, python3-redis."""
+"""The RESP door and the clients that people have: redis-cli, redis-benchmark, python3-redis."""
 import os
 import pty
 import select
@@ -157,7 +157,8 @@ def python_set_options(cluster):
     equal(r.set("o", "5", get=True), b"3", "get")
     equal(s.ttl("o"), -1, "a plain set ends the time to live")
     equal(refused(r.execute_command, "SET", "o", "1", "NX", "XX"), "syntax error")
-    equal(refused(r.execute_command, "SET", "o", "1", "EX", "0"), "invalid expire time in 'set' command")
+    equal(refused(r.execute_command, "SET", "o", "1", "EX", "0"),
+          "invalid expire time in 'set' command")
 
 
 def python_expiry(cluster):
@@ -222,13 +223,13 @@ def python_errors(cluster):
           "wrong number of arguments for 'config|get' command")
     expect("unknown subcommand 'nosuch'" in refused(r.execute_command, "CLIENT", "nosuch"),
            "unknown subcommand")
-    expect(refused(r.execute_command, "SELECT", "16").startswith("DB index is out of range"), "select")
+    equal(refused(r.execute_command, "SELECT", "16"), "DB index is out of range")
     expect("unsupported protocol version" in refused(r.execute_command, "HELLO", "9"), "hello 9")
     expect("unknown command 'MULTI'" in refused(r.execute_command, "MULTI"), "not there: MULTI")
 
 
 def python_binary(cluster):
-    """python3-redis: keys and values are bytes; 1 MiB goes through every node; too long is refused"""
+    """python3-redis: keys and values are bytes; 1 MiB through every node; too long is refused"""
     everything = bytes(range(256)) * 4
     big = os.urandom(1 << 20)
     for node, other in others(cluster):
@@ -265,7 +266,8 @@ def keyspaces(cluster):
     rest = applied(cluster, "default")
     equal(r.mget(f"{KEYSPACE}:0", f"{KEYSPACE}:9"), [b"1", b"1"])
     equal(applied(cluster, "default"), rest, "what the default group applied meanwhile")
-    for command in (("MSET", f"{KEYSPACE}:1", "2", "other", "2"), ("MGET", "other", f"{KEYSPACE}:1"),
+    for command in (("MSET", f"{KEYSPACE}:1", "2", "other", "2"),
+                    ("MGET", "other", f"{KEYSPACE}:1"),
                     ("DEL", "other", f"{KEYSPACE}:1")):
         expect(refused(r.execute_command, *command).startswith("CROSSKEYSPACE "), command)
     equal(r.get(f"{KEYSPACE}:1"), b"1", "what the refused MSET left")
@@ -328,9 +330,9 @@ def main():
     claims = Claims()
     with Cluster(keyspaces=[KEYSPACE]) as cluster:
         claims.run([cli_commands, cli_resp3, cli_pipe, cli_interactive, cli_stat, cli_latency,
-                    python_set_options, python_expiry, python_pipelines, python_types, python_errors,
-                    python_binary, databases, keyspaces, inline_commands, once_only, benchmark_one,
-                    benchmark_many], cluster)
+                    python_set_options, python_expiry, python_pipelines, python_types,
+                    python_errors, python_binary, databases, keyspaces, inline_commands, once_only,
+                    benchmark_one, benchmark_many], cluster)
         with claims.claim("after all of this the cluster serves and no process has ended"):
             cluster.expect_serving()
     claims.end()
