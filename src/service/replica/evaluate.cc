@@ -84,7 +84,7 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& this_t
     };
     for (auto& p : proposed_)
         if (joins(p.writes)) return true;
-    return joins(this_turn);
+    return !MUTANT(replica_turn_not_remembered) && joins(this_turn);
 }
 
 bool Replica::admit(Incoming& request, std::vector<PendingWrite>& this_turn) {
@@ -236,7 +236,8 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
-    depends_on = std::max(depends_on, gateways_[request.session].last_write);
+    if (!MUTANT(replica_read_before_own_writes))
+        depends_on = std::max(depends_on, gateways_[request.session].last_write);
     auto answer_as_read = [&](kv::Reply reply) {
         reads.push_back({request.origin, depends_on, std::move(reply)});
         return true;
