@@ -241,7 +241,8 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
-    depends_on = std::max(depends_on, gateways_[request.session].last_write);
+    if (!MUTANT(replica_read_before_own_writes))
+        depends_on = std::max(depends_on, gateways_[request.session].last_write);
     auto answer_as_read = [&](kv::Reply reply) {
         reads.push_back({request.origin, depends_on, std::move(reply)});
         return true;
