@@ -29,8 +29,10 @@ class Patient:
 
     def journal(self):
         """The segment with the acknowledged records, and how far it is written."""
-        found = max(pathlib.Path(self.node.data, "journal-0").glob("*.journal"),
-                    key=lambda path: len(path.read_bytes().rstrip(b"\0")))
+        found = max(
+            pathlib.Path(self.node.data, "journal-0").glob("*.journal"),
+            key=lambda path: len(path.read_bytes().rstrip(b"\0")),
+        )
         return found, len(found.read_bytes().rstrip(b"\0"))
 
     def heal(self):
@@ -75,6 +77,7 @@ def flip(path, offset, bit=1):
 
 
 # ------------------------------------------------------------------------------------------- cases
+
 
 def untouched(patient):
     """untouched files: the node starts and has everything"""
@@ -127,6 +130,7 @@ def lost_engine(patient):
 
     def decided():
         return not patient.node.alive() or patient.cluster.answers(patient.node)
+
     poll(decided, 30, "a decision")
     if patient.node.alive():
         read_everything(patient.cluster, patient.node)
@@ -173,9 +177,20 @@ def lost_directory(patient):
     patient.refuses("founding members")
 
 
-CASES = [untouched, flipped_journal, flipped_head, cut_tail, lost_segment, lost_journal,
-         lost_engine, flipped_identity, short_identity, foreign_journal, foreign_directory,
-         lost_directory]
+CASES = [
+    untouched,
+    flipped_journal,
+    flipped_head,
+    cut_tail,
+    lost_segment,
+    lost_journal,
+    lost_engine,
+    flipped_identity,
+    short_identity,
+    foreign_journal,
+    foreign_directory,
+    lost_directory,
+]
 
 
 def main():

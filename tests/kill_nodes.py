@@ -110,8 +110,14 @@ class Client:
 
     def record(self, begun, command, words, outcome):
         self.sequence += 1
-        self.history.add(self.number, f"{self.connection}.{self.sequence}", begun,
-                         time.monotonic_ns(), history_text(command, words), outcome)
+        self.history.add(
+            self.number,
+            f"{self.connection}.{self.sequence}",
+            begun,
+            time.monotonic_ns(),
+            history_text(command, words),
+            outcome,
+        )
 
     def drop(self):
         self.link.close()
@@ -137,8 +143,9 @@ class Load:
         self.halt = threading.Event()
         self.values = itertools.count(1)
         self.surprises = []
-        self.threads = [threading.Thread(target=self.client, args=(i,), daemon=True)
-                        for i in range(CLIENTS)]
+        self.threads = [
+            threading.Thread(target=self.client, args=(i,), daemon=True) for i in range(CLIENTS)
+        ]
 
     def __enter__(self):
         for thread in self.threads:
@@ -155,8 +162,11 @@ class Load:
         return f"{prefix}r{self.round}.{kind}{number}"
 
     def all_keys(self):
-        return ([self.key("s", i) for i in range(8)] + [self.key("c", i) for i in range(4)] +
-                [self.key("p", i) for i in range(8)])
+        return (
+            [self.key("s", i) for i in range(8)]
+            + [self.key("c", i) for i in range(4)]
+            + [self.key("p", i) for i in range(8)]
+        )
 
     def draw(self, prng, keyspace):
         """One operation: registers, counters, and pairs that are always written together. Order is
@@ -251,8 +261,13 @@ def kill_together(victims):
 def kill_victims(cluster, load, kind):
     leader = cluster.leader(KEYSPACES[load.round % 2])
     followers = [node for node in cluster.nodes if node is not leader]
-    victims = {"all": cluster.nodes, "two": [leader, followers[0]], "leader": [leader],
-               "restart": [leader], "follower": followers[:1]}[kind]
+    victims = {
+        "all": cluster.nodes,
+        "two": [leader, followers[0]],
+        "leader": [leader],
+        "restart": [leader],
+        "follower": followers[:1],
+    }[kind]
     kill_together(victims)
     if len(victims) == 1:  # the others go on
         load.wait_for(DURING, f"without {victims[0]}")
@@ -284,6 +299,7 @@ def read_all(cluster, history, keys, number):
                 return client.run(("GET", [key]))
             except OSError:
                 return False
+
         poll(good, 30, f"a final read of {key}")
         client.drop()
 
@@ -305,16 +321,19 @@ def play_round(cluster, history, number, kind):
 
 def check_history(history, path):
     history.write(path)
-    return subprocess.run([f"{BUILD}/check-history", path], capture_output=True, text=True,
-                          timeout=300, check=False)
+    return subprocess.run(
+        [f"{BUILD}/check-history", path], capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def judge(history, path):
     checker = check_history(history, path)
     print("  " + checker.stdout.strip().replace("\n", "\n  "), flush=True)
     if checker.returncode != 0:
-        raise Failure(f"check-history ended with {checker.returncode}: {checker.stderr}"
-                      f" seed {SEED}, history {path}")
+        raise Failure(
+            f"check-history ended with {checker.returncode}: {checker.stderr}"
+            f" seed {SEED}, history {path}"
+        )
 
 
 def judge_can_fail(history, path):

@@ -42,7 +42,7 @@ void PrimaryBackup::tick() {
     const Instant now = shard_.clock().now();
     if (leads()) {
         heard_ = now;
-        to_backups(Kind::Alive, {});
+        to_backups(Kind::Alive, wire::Writer());
     } else if (now - heard_ > kPatience + kTick * static_cast<int64_t>(6 * self_.value)) {
         // Nobody is asked: the next view that is this node's.
         do {
@@ -94,7 +94,8 @@ void PrimaryBackup::on_frame(const rpc::Peer& from, rpc::Frame frame) {
     if (follows) heard_ = shard_.clock().now();
     switch (kind) {
         case Kind::Alive:
-            if (follows && (!in_sync_ || version != version_)) send(from.node, Kind::AskCopy, {});
+            if (follows && (!in_sync_ || version != version_))
+                send(from.node, Kind::AskCopy, wire::Writer());
             return;
         case Kind::Writes:
             if (!follows || !in_sync_ || version != version_ + 1) return;  // Alive will show it

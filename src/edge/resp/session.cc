@@ -189,8 +189,7 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
                              door_.options_.command_timeout, execute::StreamId(id_)},
                             [door = door_.self_, id = id_, slot](execute::Outcome outcome) {
                                 Session* s = door.get() ? door.get()->find(id) : nullptr;
-                                if (s)
-                                    s->complete(slot, std::move(outcome.reply));
+                                if (s) s->complete(slot, std::move(outcome.reply));
                             });
 }
 

@@ -304,12 +304,11 @@ void Endpoint::deliver(Link& link, Frame frame) {
             receiver_.on_frame(link.peer_, frame);
             break;
         case Verdict::Kind::Delay:
-            shard_.timers().after(v.delay,
-                                  [this, alive = std::weak_ptr(alive_), peer = link.peer_,
-                                   f = std::move(frame)]() mutable {
-                                      if (alive.expired()) return;
-                                      receiver_.on_frame(peer, std::move(f));
-                                  });
+            shard_.timers().after(v.delay, [this, alive = std::weak_ptr(alive_), peer = link.peer_,
+                                            f = std::move(frame)]() mutable {
+                if (alive.expired()) return;
+                receiver_.on_frame(peer, std::move(f));
+            });
             return;
     }
     receiver_.on_frame(link.peer_, std::move(frame));
