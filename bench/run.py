@@ -62,7 +62,7 @@ class Bench:
 
     # -- one measurement ----------------------------------------------------------------------
     def load(self, system, mode, clients, seconds=None, nodes=None, keys=100_000):
-        """One run of the generator; its figures and cpu_us, the servers' CPU per acknowledged operation."""
+        """One run of the generator: its figures, and cpu_us, the servers' CPU per operation."""
         seconds = seconds or self.options.seconds
         self.seed += 1
         command = [

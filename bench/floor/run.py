@@ -58,7 +58,7 @@ def start(binary, directory, extra):
 
 
 def wait_for_port(port, process):
-    """Until something listens there; a look at the kernel's table, because a connection counts as a peer."""
+    """Until something listens there, by the kernel's table: a connection would count as a peer."""
     wanted = f":{port:04X} 00000000:0000 0A"
     while process.poll() is None:
         with open("/proc/net/tcp") as f:
@@ -135,7 +135,8 @@ def main():
         pids = [p.pid for p in processes]
         try:
             print(
-                f"{'clients at':<10} {'clients':>7} {'ops/s':>9} {'avg ms':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU us/op':>10}"
+                f"{'clients at':<10} {'clients':>7} {'ops/s':>9} {'avg ms':>8} {'p50 ms':>8}"
+                f" {'p99 ms':>8} {'CPU us/op':>10}"
             )
             for mode in options.mode.split(","):
                 at = {"leader": ports[:1], "follower": ports[1:2], "spread": ports}[mode]
@@ -150,7 +151,8 @@ def main():
                     r = benchmark(at, clients, operations, options.size, options.pipeline)
                     cpu = (cpu_seconds(pids) - before) / operations * 1e6
                     print(
-                        f"{mode:<10} {clients:>7} {r['rps']:>9.0f} {r['avg']:>8.3f} {r['p50']:>8.3f} {r['p99']:>8.3f} {cpu:>10.1f}",
+                        f"{mode:<10} {clients:>7} {r['rps']:>9.0f} {r['avg']:>8.3f}"
+                        f" {r['p50']:>8.3f} {r['p99']:>8.3f} {cpu:>10.1f}",
                         flush=True,
                     )
         finally:
