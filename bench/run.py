@@ -304,7 +304,7 @@ class Bench:
                 )
 
     def gap(self, system):
-        """The longest time without an acknowledged write around the kill -9 of the leader, in ms."""
+        """The longest time without an acknowledged write around the leader's kill -9, in ms."""
         with self.running(system):
             leader = system.leader()
             if leader is None:
