@@ -317,8 +317,9 @@ def peer_frames(cluster):
     bad = [
         _frames.hello(ours ^ 1, 2),
         _frames.hello(ours, 2, incarnation=7),
-        _frames.hello(ours, 2, form=2),
+        _frames.hello(ours, 2, form=9),
         _frames.hello(ours, 2, crc=1),
+        _frames.hello(ours, 2, length_crc=1),
         _frames.frame(99, ours),
         _frames.frame(0, ours),
         _frames.hello(ours, 2, length=0),

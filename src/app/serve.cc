@@ -31,6 +31,7 @@ bool is_loopback(const std::string& host) {
 // Connections that the process has descriptors for. Files come first: a journal that cannot open
 // its next segment ends the node, so clients must never be able to take the last descriptor.
 struct ConnectionLimits {
+    size_t all = 0;   // per shard, those that only wait for their last bytes included
     size_t resp = 0;  // per shard
     size_t http = 0;
 };
@@ -47,19 +48,17 @@ ConnectionLimits connection_limits(size_t shards) {
     const auto all = static_cast<size_t>(std::min(files.rlim_cur, kWanted));
     const size_t connections = all - std::min(all / 2, kFilesMost);
     // The last eighth is for other nodes.
-    return {std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
+    return {connections / shards,
+            std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
             std::min(edge_http::Options().connections_max, connections / 8)};
 }
 
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const ServeOptions& options, runtime::Runtime& runtime, Registry& registry, Log log)
-        : options_(options),
-          limits_(connection_limits(options.shards)),
-          runtime_(runtime),
-          registry_(registry),
-          log_(log) {
+    Server(const ServeOptions& options, const ConnectionLimits& limits, runtime::Runtime& runtime,
+           Registry& registry, Log log)
+        : options_(options), limits_(limits), runtime_(runtime), registry_(registry), log_(log) {
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
@@ -232,12 +231,14 @@ int run_serve(const ServeOptions& options) {
     Log log(*sink, "serve");
     runtime::RuntimeOptions runtime_options;
     runtime_options.shards = options.shards;
+    const ConnectionLimits limits = connection_limits(options.shards);
+    runtime_options.max_connections = limits.all;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    Server server(options, **runtime, registry, log);
+    Server server(options, limits, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int) { server.on_signal(); }); !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
         return kFailed;
