@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 """Measures Asterias beside its peers and prints the figures of the blueprint as a table.
 
-    bench/run.py [--asterias CMD] [--rows LIST] [--runs N] [--seconds S]
+    bench/run.py [--rows LIST] [--runs N] [--seconds S] [--asterias CMD]
 
-CMD starts a cluster, with {nodes}, {data} and {port} filled in, for example
-    "build/release/asterias dev --nodes {nodes} --data {data} --port-base {port}"
-Without it the peers alone are measured. Node i's RESP door is expected at {port} + i * --port-step.
+CMD starts a cluster, with {nodes}, {data} and {port} filled in; by default `asterias dev` of the
+release build. Node i's RESP door is expected at {port} + i * --port-step.
 
 Rows: etcd replicated pipeline hotkey single leader idle build floor.
 Each figure is the median of --runs runs that alternate between the systems on one machine, the load
@@ -27,7 +26,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from processes import cpu_seconds, pss_mib  # noqa: E402
-from systems import Asterias, Etcd, Redis  # noqa: E402
+from systems import Asterias, Etcd, Floor, Redis  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 READ_KEYS = 10_000
@@ -237,8 +236,7 @@ class Bench:
         if not self.options.floor or not self.options.asterias:
             return self.row("one client, write against bench/floor", None, None, None, "<= 1.35x", None)
         ours = self.asterias(3)
-        floor = self.make(Asterias, self.options.floor, 3, self.options.port_step)
-        floor.name = "floor 3"
+        floor = self.make(Floor, self.options.floor)
         with self.running(ours, floor):
             a, b = self.alternate(lambda: self.load(ours, "set", 1), lambda: self.load(floor, "set", 1))
             self.compare("one client, p50 us of a write, against bench/floor", a, b, "p50_us", most=1.35)
@@ -266,9 +264,13 @@ def print_table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--asterias", help="command line that starts a cluster")
-    parser.add_argument("--floor", help="command line of the reference program, as --asterias")
-    parser.add_argument("--port-step", type=int, default=10)
+    parser.add_argument("--asterias", help="command line that starts a cluster",
+                        default=os.path.join(ROOT, "build/release/asterias") +
+                        " dev --nodes {nodes} --data {data} --resp-port {port} --http-port 0"
+                        " --peer-port 0 --log-level error")
+    parser.add_argument("--floor", default=os.path.join(ROOT, "build/release/bench/floor"),
+                        help="the reference program bench/floor")
+    parser.add_argument("--port-step", type=int, default=1)
     parser.add_argument("--rows", default="etcd,replicated,pipeline,hotkey,single,leader,idle,floor",
                         help="comma-separated, of: " + " ".join(GROUPS))
     parser.add_argument("--runs", type=int, default=5)

@@ -66,8 +66,10 @@ class System:
 class Asterias(System):
     """Started by a command line with {nodes}, {data} and {port}; node i's RESP door is {port} + i * step.
 
-    The node that leads says role:master or role:leader in INFO replication, the others do not.
+    INFO replication names the node that answers and the leader of each group.
     """
+
+    GROUP = 2  # of the keyspace `default`
 
     def __init__(self, directory, command, nodes, step):
         super().__init__(directory)
@@ -80,6 +82,37 @@ class Asterias(System):
         words = [w.format(nodes=self.nodes, data=os.path.join(self.directory, "data"), port=base)
                  for w in shlex.split(self.command)]
         self.processes.start("asterias", words)
+
+    def ready(self):
+        return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)
+
+    def leads(self, port):
+        info = resp(port, "INFO", "replication")
+        node = re.search(r"^asterias_node:(\d+)\r?$", info, re.M)
+        leader = re.search(r"^asterias_group_%d_leader:(\d+)\r?$" % self.GROUP, info, re.M)
+        return bool(node and leader) and node.group(1) == leader.group(1)
+
+
+class Floor(System):
+    """bench/floor: a leader and two followers that do nothing but exchange and sync."""
+
+    name = "floor 3"
+
+    def __init__(self, directory, binary):
+        super().__init__(directory)
+        self.binary = binary
+
+    def launch(self):
+        base = free_port_base(8)
+        self.ports, peers = [base, base + 1, base + 2], base + 3
+        for i, port in enumerate(self.ports):
+            role = ["leader", "--peers", str(peers)] if i == 0 else ["follower", "--leader", str(peers)]
+            path = os.path.join(self.directory, "floor-%d" % i)
+            os.mkdir(path)
+            self.processes.start("floor-%d" % i,
+                                 [self.binary, *role, "--clients", str(port), "--dir", path])
+            if i == 0:
+                wait_until("the floor's leader listens", lambda: listener(peers, self.pids()), 10)
 
     def ready(self):
         return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)

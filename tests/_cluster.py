@@ -61,13 +61,14 @@ class Node:
         self.options = options
         self.process = None
         self.stopped = False
+        self.prefix = []  # a program that limits the node and becomes it
 
     def __str__(self):
         return f"node {self.index + 1}"
 
     def command(self):
         join = ["--join", f"{HOST}:{self.first_peer}"] if self.index else []
-        return [ASTERIAS, "serve", "--data", self.data, "--resp-port", str(self.resp[1]),
+        return [*self.prefix, ASTERIAS, "serve", "--data", self.data, "--resp-port", str(self.resp[1]),
                 "--http-port", str(self.http[1]), "--peer-port", str(self.peer[1]),
                 "--name", f"n{self.index + 1}", *join, *self.options]
 

@@ -49,6 +49,16 @@ def said_to(address, data, finish=False):
         return read_to_end(link)
 
 
+def poll_for(link, text):
+    """Reads until this text was in it."""
+    seen = b""
+    while text not in seen:
+        data = link.recv(65536)
+        if not data:
+            raise Failure(f"closed after {seen!r}")
+        seen += data
+
+
 def memory(node):
     """Resident bytes."""
     with open(f"/proc/{node.process.pid}/statm", encoding="ascii") as statm:
@@ -314,6 +324,12 @@ def peer_strangers(cluster):
             said_to(node.peer, _frames.hello(0, number) + _frames.frame(kind, 0, b"\2\1"))
             expect(counter(node, "asterias_rpc_bad_frames_total") > before,
                    f"a frame of type {kind} by a stranger that says it is node {number}")
+    # Asking is allowed: that is how a node joins.
+    name = b"nonsense"
+    call = _frames.frame(_frames.CALL, 0, bytes([len(name)]) + name + b"\0")
+    with connect(node.peer) as link:
+        link.sendall(_frames.hello(0, 0) + call)
+        poll_for(link, b"no call named 'nonsense'")
 
 
 def peer_bodies(cluster):
@@ -321,7 +337,7 @@ def peer_bodies(cluster):
     node = cluster.nodes[0]
     ours = int(node.status()["cluster"])
     prng = random.Random(SEED)
-    for kind in (_frames.RAFT, _frames.FORWARD_REPLY, _frames.CALL, _frames.CALL_REPLY, 1):
+    for kind in (1, _frames.RAFT, _frames.FORWARD, _frames.FORWARD_REPLY, _frames.CALL, 6):
         for _ in range(20):
             data = _frames.hello(ours, 77)
             for _ in range(20):
@@ -336,10 +352,10 @@ def peer_storm(cluster):
     for _ in range(1000):
         connect(node.peer).close()
     with contextlib.ExitStack() as open_links:
-        for _ in range(500):
-            open_links.enter_context(connect(node.peer))
         other = cluster.followers()[0]
         other.kill()
+        for _ in range(500):  # more than there are places, so the places of the dead are taken, too
+            open_links.enter_context(connect(node.peer))
         other.start()
         poll(lambda: cluster.answers(other), 30, f"{other}, started again, serves")
         cluster.expect_serving(30)
@@ -364,19 +380,26 @@ def resp_storm(cluster):
 
 
 def descriptors(cluster):
-    """a node that has no more descriptors for clients goes on, and takes new ones when some leave"""
-    node = cluster.followers()[0]
-    used = sum(1 for _ in range(1))
-    with contextlib.suppress(FileNotFoundError):
-        import os
-        used = len(os.listdir(f"/proc/{node.process.pid}/fd"))
-    resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (used + 50, used + 50))
+    """more clients than a node has descriptors for are refused; its journal and its peers have theirs"""
+    node, other = cluster.followers()
+    node.kill()
+    node.prefix = ["prlimit", "--nofile=256:256"]
+    node.start()
+    poll(lambda: cluster.answers(node), 30, f"{node} serves with 256 descriptors")
     with contextlib.ExitStack() as open_links:
-        for _ in range(100):
-            open_links.enter_context(connect(node.resp))
-        answers(cluster.leader())
+        for address in (node.resp, node.http, node.peer):
+            for _ in range(400):
+                open_links.enter_context(connect(address))
+        with cluster.leader().resp_client(30) as good:  # more than one segment of the journal
+            for i in range(80):
+                equal(good.call("SET", f"segment{i}", bytes(MIB)), "OK")
+        other.kill()
+        other.start()
+        poll(lambda: cluster.answers(other), 30, f"{other}, started again, serves")
         cluster.expect_alive()
     poll(lambda: cluster.answers(node), 30, f"{node} takes connections again")
+    segments = node.status()["shards"][0]["journal_segments"]
+    expect(segments > 1, f"{segments} segment: nothing was shown")
 
 
 CASES = [resp_lengths, resp_nothing, resp_announced, resp_bytes, resp_pipelined, resp_unread,

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""kill -9 of one node, of the leader, or of all at once, and SIGSTOP of the leader, while clients read
-and write: nothing acknowledged is lost and no read is stale. What every client saw is recorded as a
+"""kill -9 of one node, of the leader, of two, of all at once, of one that is just starting, and SIGSTOP
+of the leader, while clients read and write: nothing acknowledged is lost and no read is stale. What every client saw is recorded as a
 history in the text form of sim/check, and check-history judges it.
 
-    kill_nodes.py [ROUNDS] [SEED]      (KILL_ROUNDS; 3 rounds otherwise)
+    kill_nodes.py [ROUNDS] [SEED]      (KILL_ROUNDS; 3 rounds otherwise; KILL_SHARDS: a node's, 1)
 """
 import collections
+import contextlib
 import itertools
 import os
 import random
@@ -20,6 +21,7 @@ from _tap import Claims, Failure, expect, poll
 
 ROUNDS = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("KILL_ROUNDS", "3"))
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
+SHARDS = int(os.environ.get("KILL_SHARDS", "1"))
 CLIENTS = 9
 KEYSPACES = ["default", "orders"]
 PAUSE_SECONDS = 2.0
@@ -238,22 +240,37 @@ def stop_leader(cluster, load, history):
     return f"stopped {leader}, the leader, for {time.monotonic() - begun:.1f} s"
 
 
-def kill_victims(cluster, load, kind):
-    if kind == "all":
-        victims = list(cluster.nodes)
-    elif kind == "leader":
-        victims = [cluster.leader(KEYSPACES[load.round % 2])]
-    else:
-        victims = cluster.followers(KEYSPACES[load.round % 2])[:1]
-    for node in victims:  # signals first, so that they die together
+def kill_together(victims):
+    for node in victims:  # signals first
         node.process.kill()
     for node in victims:
         node.kill()
-    if kind != "all":
+
+
+def kill_victims(cluster, load, kind):
+    leader = cluster.leader(KEYSPACES[load.round % 2])
+    followers = [node for node in cluster.nodes if node is not leader]
+    victims = {"all": cluster.nodes, "two": [leader, followers[0]], "leader": [leader],
+               "restart": [leader], "follower": followers[:1]}[kind]
+    kill_together(victims)
+    if len(victims) == 1:  # the others go on
         load.wait_for(DURING, f"without {victims[0]}")
     for node in victims:
         node.start()
-    return "killed " + (kind if kind == "all" else f"{victims[0]}, a {kind}")
+    if kind == "restart":
+        kill_while_starting(victims[0], load.round)
+    return f"killed {', '.join(map(str, victims))} ({kind})"
+
+
+def kill_while_starting(node, number):
+    """Dies at moments of its start and recovery that the seed draws, then may live."""
+    prng = random.Random(f"{SEED}/{number}")
+    for _ in range(5):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            node.process.wait(prng.uniform(0.001, 0.4))
+            raise Failure(f"{node} ended by itself: {node.log()[-500:]}")
+        node.kill()
+        node.start()
 
 
 def read_all(cluster, history, keys, number):
@@ -316,6 +333,7 @@ def kinds():
         lap = ["leader", "all", "follower"]
         prng.shuffle(lap)
         yield from lap
+        yield from ("restart", "two")
 
 
 def main():
@@ -324,7 +342,7 @@ def main():
     history = History()
     every_key = []
     counts = collections.Counter()
-    with Cluster(keyspaces=KEYSPACES[1:]) as cluster:
+    with Cluster(shards=SHARDS, keyspaces=KEYSPACES[1:]) as cluster:
         drawn = itertools.islice(kinds(), ROUNDS)
         for number, kind in enumerate([*drawn, *["stop"] * max(1, ROUNDS // 5)], 1):
             with claims.claim(f"round {number}: the cluster goes on ({kind})"):

@@ -73,13 +73,18 @@ void Client::drop(std::string_view why) {
     connection_.reset();
     broken_ = false;
     if (seen_.say && !flights_.empty())
-        seen_.say("client " + std::to_string(plan_.id) + ": " + std::string(why));
+        seen_.say("c" + std::to_string(plan_.id) + " " + std::string(why));
     auto flights = std::move(flights_);
     flights_.clear();
     for (Flight& f : flights) {
         seen_.recorder.unknown(f.id, seen_.now());
+        tell(f.id);
         not_answered(std::move(f.op));
     }
+}
+
+void Client::tell(Recorder::Id id) const {
+    if (seen_.say) seen_.say(print(seen_.recorder.history()[id]));
 }
 
 // A named request goes again as the same one, so does what a script asks for.
@@ -156,12 +161,14 @@ void Client::on_reply(const resp::Value& reply) {
     Flight f = std::move(flights_.front());
     flights_.pop_front();
     const Duration now = seen_.now();
+    if (seen_.say && reply.is_error())
+        seen_.say("c" + std::to_string(plan_.id) + " hears " + reply.describe());
     Meaning meaning = meaning_of(f.op, reply);
     if (auto* answered = std::get_if<Answered>(&meaning)) {
         seen_.recorder.ok(f.id, now, std::move(answered->results));
         last_ok_invoked_ = std::max(last_ok_invoked_, f.invoked);
         if (f.op.request) named_open_ = false;
-        return;
+        return tell(f.id);
     }
     if (std::holds_alternative<CertainlyNot>(meaning)) {
         seen_.recorder.failed(f.id, now);
@@ -171,6 +178,7 @@ void Client::on_reply(const resp::Value& reply) {
             if (seen_.strange.size() < kStrangeMax)
                 seen_.strange.push_back(print(f.op) + " was answered " + strange->what);
     }
+    tell(f.id);
     not_answered(std::move(f.op));
 }
 

@@ -62,6 +62,7 @@ private:
     void send(Op op);
     void drop(std::string_view why);
     void not_answered(Op op);
+    void tell(Recorder::Id id) const;
     void on_reply(const resp::Value& reply);
     uint64_t order_of(const Op& op);
 

@@ -20,6 +20,12 @@ std::string seconds_text(Duration d) {
     return std::to_string(ms / 1000) + "." + digits;
 }
 
+std::string describe(const ReplicaView& r) {
+    return std::string(r.leads ? "leads" : "follows") + " in term " + to_string(r.term) +
+           ", log to " + to_string(r.last) + ", durable " + to_string(r.durable) + ", commit " +
+           to_string(r.commit) + ", applied " + to_string(r.applied);
+}
+
 // Small enough that everything rare happens within a minute.
 Sizes draw_sizes(Prng& prng) {
     Sizes s;
@@ -30,6 +36,8 @@ Sizes draw_sizes(Prng& prng) {
     s.engine_flush_begins = 1.0 / static_cast<double>(prng.between(4, 256));
     s.engine_would_block = prng.chance(0.5) ? 0.0 : prng.unit() * 0.2;
     s.command_timeout = milliseconds(prng.between(800, 3000));
+    s.sync_latency_max = microseconds(prng.chance(0.5) ? 1500 : prng.between(1500, 30'000));
+    s.faults_from_birth = prng.chance(0.2);
     return s;
 }
 
@@ -71,6 +79,12 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     processes_.resize(machines_.size());
     down_until_.resize(machines_.size());
     banned_.resize(machines_.size());
+    // Of the World's own lines the story takes what nodes log; the rest is one line per event.
+    if (story_)
+        world_.set_text_trace([this](std::string_view line) {
+            if (const size_t at = line.find(" log "); at != std::string_view::npos)
+                tell(line.substr(line.find(' ') + 1));
+        });
     world_.set_default_link({});
     world_.set_crash_listener(
         [this](NodeIndex node, std::string_view reason) { on_crash(node, reason); });
@@ -82,6 +96,10 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
 
 void Cluster::say(std::string_view line) {
     world_.trace(line);
+    tell(line);
+}
+
+void Cluster::tell(std::string_view line) const {
     if (story_) story_(seconds_text(now()) + " " + std::string(line));
 }
 
@@ -207,12 +225,17 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
         const ReplicaView& first = seen.replicas.front().second;
         for (const auto& [i, r] : seen.replicas)
             if (r.applied != r.last || r.applied != first.applied)
-                return name + ": " + machines_[i]->name + " applied " + to_string(r.applied) +
-                       " of " + to_string(r.last) + ", " +
-                       machines_[seen.replicas.front().first]->name + " " +
-                       to_string(first.applied);
+                return name + ": " + machines_[i]->name + " " + describe(r) + "; " +
+                       machines_[seen.replicas.front().first]->name + " " + describe(first);
     }
     return {};
+}
+
+std::string Cluster::describe_nodes() const {
+    std::string out;
+    for (size_t i = 0; i < machines_.size(); ++i)
+        if (const Process* p = process(i)) out += machines_[i]->name + ":\n" + p->describe();
+    return out;
 }
 
 void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {

@@ -29,7 +29,8 @@ public:
     const Sizes& sizes() const { return sizes_; }
     // Into the story, and into the fingerprint of the run.
     void say(std::string_view line);
-    bool has_story() const { return static_cast<bool>(story_); }
+    // Into the story only.
+    void tell(std::string_view line) const;
     // Virtual time since the World began.
     Duration now() const { return world_.now().time_since_epoch(); }
     Prng& prng() { return prng_; }
@@ -45,6 +46,7 @@ public:
     // Every group with a replica among `nodes` has one leader there that has applied its whole log,
     // and all replicas there hold the same. Else says what is missing.
     std::string settled(const std::vector<uint32_t>& nodes) const;
+    std::string describe_nodes() const;
     // Breaches that were seen on the way, one line each: two leaders of one term, groups that
     // stopped, replicas whose content differs.
     const std::vector<std::string>& breaches() const { return breaches_; }
@@ -66,6 +68,7 @@ private:
 
     void begin(FaultEvent event);
     void crash(const FaultEvent& event);
+    void lie_in_wait(const Machine& machine, uint64_t boots, Duration until);
     void set_disks(const FaultEvent& event, bool begins);
     LinkProfile link_profile() const;
     DiskFaults disk_profile() const;

@@ -8,8 +8,9 @@
 namespace asterias::sim {
 namespace {
 
-constexpr Duration kCrashPatience = milliseconds(30);  // for an armed crash to find its point
-constexpr uint64_t kCrashPointsMax = 150;
+constexpr Duration kCrashPatience = milliseconds(200);  // for a crash to find its moment
+constexpr uint64_t kCrashPointsMax = 60;
+constexpr double kHurtful = 0.7;
 
 uint32_t ppm(double chance) { return static_cast<uint32_t>(chance * 1e6); }
 
@@ -30,7 +31,7 @@ LinkProfile Cluster::link_profile() const {
 DiskFaults Cluster::disk_profile() const {
     DiskFaults faults;
     faults.write_latency = {microseconds(10), microseconds(100)};
-    faults.sync_latency = {microseconds(100), microseconds(1500)};
+    faults.sync_latency = {microseconds(100), sizes_.sync_latency_max};
     faults.read_latency = {microseconds(10), microseconds(100)};
     if (const auto* disk = profile_.fault<DiskFault>()) {
         faults.stall = disk->stall.low;
@@ -92,13 +93,18 @@ void Cluster::begin(FaultEvent event) {
     }
 }
 
-// The victims die each at a drawn point of their code, or a moment later wherever they are.
+// The victims die each at a drawn point of their code, or a moment later wherever they are. A power
+// cut rather comes when it hurts: while something is written and not yet synced.
 void Cluster::crash(const FaultEvent& event) {
     const CrashKind kind = event.loses_unsynced ? CrashKind::PowerCut : CrashKind::Kill;
     for (const uint32_t i : event.victims) {
         const Machine& m = *machines_[i];
         down_until_[i] = now() + event.length;
         if (!world_.up(m.index)) continue;
+        if (kind == CrashKind::PowerCut && prng_.chance(kHurtful)) {
+            lie_in_wait(m, m.boots, now() + kCrashPatience);
+            continue;
+        }
         world_.arm_crash(m.index, prng_.between(1, kCrashPointsMax), kind);
         world_.call_at(world_.now() + kCrashPatience,
                        [this, &m, kind, boots = m.boots, g = generation_] {
@@ -106,6 +112,16 @@ void Cluster::crash(const FaultEvent& event) {
                            if (world_.up(m.index)) world_.crash(m.index, kind);
                        });
     }
+}
+
+void Cluster::lie_in_wait(const Machine& m, uint64_t boots, Duration until) {
+    if (m.boots != boots || !world_.up(m.index)) return;
+    if (m.image.unsynced_writes() > 0 || now() >= until)
+        return world_.crash(m.index, CrashKind::PowerCut);
+    world_.call_at(world_.now() + microseconds(prng_.between(20, 400)),
+                   [this, &m, boots, until, g = generation_] {
+                       if (g == generation_) lie_in_wait(m, boots, until);
+                   });
 }
 
 void Cluster::set_disks(const FaultEvent& event, bool begins) {

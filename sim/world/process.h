@@ -28,6 +28,8 @@ struct Sizes {
     double engine_flush_begins = 1.0 / 64;
     double engine_would_block = 0;
     Duration command_timeout = seconds(2);  // of the doors
+    Duration sync_latency_max = microseconds(1500);
+    bool faults_from_birth = false;
 };
 
 // One machine: what lies on its disk, and how its disk behaves now.
@@ -53,7 +55,7 @@ struct ReplicaView {
     GroupId group;
     bool leads = false;
     Term term;
-    LogIndex applied, commit, last;
+    LogIndex applied, commit, last, durable;
     bool stopped = false;
     std::string stopped_why;
 };
@@ -72,6 +74,8 @@ public:
     virtual bool ready() const = 0;
     virtual std::vector<ReplicaView> replicas() const = 0;
     virtual std::vector<ContentView> contents() const = 0;
+    // For people who ask why nothing moves; lines.
+    virtual std::string describe() const { return {}; }
 };
 
 // Everything that a process is made of. What is passed by reference outlives the process.

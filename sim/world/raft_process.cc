@@ -58,6 +58,7 @@ node::Options RaftProcess::options() const {
     o.journal_segment_bytes = sizes.segment_bytes;
     o.journal_slice_bytes = sizes.slice_bytes;
     o.journal_flush_bytes = sizes.flush_bytes;
+    o.compact_entries = sizes.compact_entries;
     return o;
 }
 
@@ -113,8 +114,40 @@ std::vector<ReplicaView> RaftProcess::replicas() const {
     for (size_t i = 0; i < doors_.size(); ++i)
         for (const auto& s : node_->member(ShardId(i)).status().groups)
             views.push_back({s.group, s.raft.role == raft::Role::Leader, s.raft.term,
-                             s.raft.applied, s.raft.commit, s.raft.last, s.stopped, s.stopped_why});
+                             s.raft.applied, s.raft.commit, s.raft.last, s.raft.durable, s.stopped,
+                             s.stopped_why});
     return views;
+}
+
+std::string RaftProcess::describe() const {
+    std::string out;
+    if (!ready()) return "  not started\n";
+    for (size_t i = 0; i < doors_.size(); ++i) {
+        auto& member = node_->member(ShardId(i));
+        const node::ShardStatus status = member.status();
+        out += "  node " + to_string(node_->identity().node) + " shard " + std::to_string(i) +
+               ": " + std::to_string(status.in_flight) + " in flight; leaders";
+        for (const auto& [group, leader] : status.leaders)
+            out += " " + to_string(group) + ":" + to_string(leader);
+        out += "; connected to";
+        for (const auto& other : node_->identity().founding.members)
+            for (const auto lane : {rpc::Lane::Heartbeat, rpc::Lane::Normal})
+                if (member.endpoint().connected(other.node, lane))
+                    out += " " + to_string(other.node) + (lane == rpc::Lane::Normal ? "n" : "h");
+        out += "\n";
+        for (const auto& g : status.groups) {
+            out += "    group " + to_string(g.group) +
+                   (g.raft.role == raft::Role::Leader ? " leads" : " follows") + " term " +
+                   to_string(g.raft.term) + " commit " + to_string(g.raft.commit) + " applied " +
+                   to_string(g.raft.applied) + " last " + to_string(g.raft.last) + " queued " +
+                   std::to_string(g.queued) + " proposed " + std::to_string(g.proposed) + "\n";
+            for (const auto& peer : g.raft.peers)
+                out += "      node " + to_string(peer.member.node) + " match " +
+                       to_string(peer.match) + " next " + to_string(peer.next) + " in flight " +
+                       std::to_string(peer.inflight_messages) + "\n";
+        }
+    }
+    return out;
 }
 
 std::vector<ContentView> RaftProcess::contents() const {

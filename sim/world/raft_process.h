@@ -19,6 +19,7 @@ public:
     bool ready() const override { return open_doors_ == doors_.size(); }
     std::vector<ReplicaView> replicas() const override;
     std::vector<ContentView> contents() const override;
+    std::string describe() const override;
 
     // For ProcessFactory.
     static std::shared_ptr<Process> make(Birth birth);

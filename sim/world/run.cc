@@ -23,7 +23,7 @@ public:
           profile_(draw(scenario, seed)),
           cluster_(profile_, options.factory ? options.factory : RaftProcess::make, options.story) {
         seen_.now = [this] { return cluster_.now(); };
-        if (options.story) seen_.say = [this](std::string_view line) { cluster_.say(line); };
+        if (options.story) seen_.say = [this](std::string_view line) { cluster_.tell(line); };
     }
 
     RunResult go() {
@@ -38,12 +38,14 @@ private:
     bool live() {
         std::vector<uint32_t> all(cluster_.machines().size());
         std::iota(all.begin(), all.end(), 0u);
-        cluster_.boot_all();
-        if (!within(kBirth, [&] { return cluster_.ready(all); }))
-            return failed("birth: the cluster did not come up: " + cluster_.settled(all));
         const Schedule schedule = make_schedule(profile_, cluster_.world().split_prng());
-        start_clients(schedule);
-        cluster_.say("the cluster is up; faults begin");
+        cluster_.boot_all();
+        // Faults may strike the founding, too; else it has to succeed first.
+        if (!cluster_.sizes().faults_from_birth &&
+            !within(kBirth, [&] { return cluster_.ready(all); }))
+            return failed("birth: the cluster did not come up: " + cluster_.settled(all));
+        start_clients();
+        cluster_.say("faults begin");
         cluster_.begin_faults(schedule);
         cluster_.world().run_for(schedule.safety_end);
         return liveness(schedule);
@@ -59,18 +61,18 @@ private:
                 return client.lock()->answered_since(healed);
             });
         };
-        if (!within(bound, served)) return failed("liveness: " + first_unserved(healed));
+        if (!within(bound, served)) return failed("" + first_unserved(healed));
         seen_.stopping = true;
         const auto idle = [&] {
             return std::all_of(clients_.begin(), clients_.end(),
                                [](const auto& client) { return client.lock()->idle(); });
         };
-        if (!within(bound, idle)) return failed("liveness: " + first_busy());
+        if (!within(bound, idle)) return failed("" + first_busy());
         start_readers(schedule);
-        if (!within(bound, idle)) return failed("liveness, final reads: " + first_busy());
+        if (!within(bound, idle)) return failed("final reads: " + first_busy());
         std::string missing;
         const auto settled = [&] { return (missing = cluster_.settled(schedule.core)).empty(); };
-        if (!within(bound, settled)) return failed("liveness: " + missing);
+        if (!within(bound, settled)) return failed("" + missing);
         cluster_.compare_contents(schedule.core);
         return true;
     }
@@ -85,6 +87,7 @@ private:
     }
     bool failed(std::string text) {
         add_finding("liveness", std::move(text));
+        report_.findings.back().text += cluster_.describe_nodes();
         return false;
     }
     void add_finding(std::string check, std::string text) {
@@ -125,7 +128,7 @@ private:
         return doors;
     }
 
-    void start_clients(const Schedule&) {
+    void start_clients() {
         std::vector<uint32_t> all(cluster_.machines().size());
         std::iota(all.begin(), all.end(), 0u);
         uint64_t id = 0;

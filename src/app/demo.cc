@@ -149,7 +149,7 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
         for (size_t i = 0; i < cluster.size(); ++i)
             victims.push_back(i);
     } else {
-        const size_t leader = cluster.leader();
+        const size_t leader = cluster.leader("demo");
         victims.push_back(leader < cluster.size() ? leader : 0);
     }
     for (size_t v : victims)

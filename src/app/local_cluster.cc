@@ -238,12 +238,12 @@ bool LocalCluster::wait_ready(Duration timeout) {
     return true;
 }
 
-size_t LocalCluster::leader() const {
+size_t LocalCluster::leader(const std::string& keyspace) const {
     for (size_t i = 0; i < pids_.size(); ++i) {
         if (!running(i)) continue;
         auto status = http_get(http(i), "/status", seconds(1));
         if (!status) continue;
-        const size_t at = status->find("\"keyspace\":\"default\"");
+        const size_t at = status->find("\"keyspace\":\"" + keyspace + "\"");
         if (at == std::string::npos) continue;
         const std::string node = json_field(*status, "leader", at);
         if (node.empty() || node == "0") continue;

@@ -48,8 +48,8 @@ public:
     // How node `node` is started, ready to paste.
     std::string command_line(size_t node) const;
     size_t running_count() const;
-    // Index of the node that leads the `default` keyspace; size() if none is known.
-    size_t leader() const;
+    // Index of the node that leads this keyspace; size() if none is known.
+    size_t leader(const std::string& keyspace) const;
 
 private:
     static uint16_t port_of(uint16_t base, size_t node) {

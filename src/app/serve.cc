@@ -1,5 +1,8 @@
 // asterias init, asterias serve: one node on the real runtime.
+#include <algorithm>
 #include <cstdio>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,11 +28,38 @@ bool is_loopback(const std::string& host) {
     return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+// Connections that the process has descriptors for. Files come first: a journal that cannot open
+// its next segment ends the node, so clients must never be able to take the last descriptor.
+struct ConnectionLimits {
+    size_t resp = 0;  // per shard
+    size_t http = 0;
+};
+ConnectionLimits connection_limits(size_t shards) {
+    constexpr rlim_t kWanted = 65536;
+    constexpr size_t kFilesMost = 2048;
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < kWanted) {
+        files.rlim_cur = std::min(files.rlim_max, kWanted);
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        ::getrlimit(RLIMIT_NOFILE, &files);
+    }
+    const auto all = static_cast<size_t>(std::min(files.rlim_cur, kWanted));
+    const size_t connections = all - std::min(all / 2, kFilesMost);
+    // The last eighth is for other nodes.
+    return {std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
+            std::min(edge_http::Options().connections_max, connections / 8)};
+}
+
 // The composition root of one serving process.
 class Server {
 public:
     Server(const ServeOptions& options, runtime::Runtime& runtime, Registry& registry, Log log)
-        : options_(options), runtime_(runtime), registry_(registry), log_(log) {
+        : options_(options),
+          limits_(connection_limits(options.shards)),
+          runtime_(runtime),
+          registry_(registry),
+          log_(log) {
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
@@ -63,14 +93,16 @@ public:
 private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
-        if (!started) co_return fail(started.error());
+        if (!started) co_return fail(started.error(), "--peer-port");
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
         pages.healthy = [this] { return node_->started(); };
         http_ = std::make_unique<edge_http::Door>(
-            shard, std::move(pages), edge_http::Options{{options_.host, options_.http_port}}, log_);
-        if (auto listening = http_->listen(); !listening) co_return fail(listening.error());
+            shard, std::move(pages),
+            edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
+        if (auto listening = http_->listen(); !listening)
+            co_return fail(listening.error(), "--http-port");
         for (size_t i = 0; i < doors_.size(); ++i) {
             if (i == 0)
                 open_door(0);
@@ -86,6 +118,7 @@ private:
         about.cluster = to_string(node_->identity().founding.cluster);
         edge_resp::Options options;
         options.address = {options_.host, options_.resp_port};
+        options.connections_max = limits_.resp;
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -96,7 +129,8 @@ private:
         };
         doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
                                                       std::move(about), options, registry_, log_);
-        if (auto listening = doors_[i]->listen(); !listening) fail(listening.error());
+        if (auto listening = doors_[i]->listen(); !listening)
+            fail(listening.error(), "--resp-port");
     }
 
     port::Task<> stop_task() {
@@ -113,13 +147,17 @@ private:
         runtime_.stop();
     }
 
-    void fail(const Error& error) {
-        std::fprintf(stderr, "asterias serve: %s\n", error.describe().c_str());
+    // `port_flag` is what moves the port, if that is what was in the way.
+    void fail(const Error& error, const char* port_flag) {
+        const bool port = error.context.starts_with("listen on ");
+        std::fprintf(stderr, "asterias serve: %s%s%s\n", error.describe().c_str(),
+                     port ? "\nThe port is set with " : "", port ? port_flag : "");
         result_ = kFailed;
         runtime_.stop();
     }
 
     const ServeOptions& options_;
+    const ConnectionLimits limits_;
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
@@ -168,6 +206,13 @@ int run_init(const InitOptions& options) {
 }
 
 int run_serve(const ServeOptions& options) {
+    // Before the first thread is made: one that does not block them would take these signals, which
+    // the runtime reads, as an order to die.
+    sigset_t stops;
+    sigemptyset(&stops);
+    for (int s : {SIGINT, SIGTERM})
+        sigaddset(&stops, s);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     if (!is_loopback(options.host) && !options.insecure) {
         std::fprintf(
             stderr,

@@ -93,7 +93,8 @@ public:
     // May go to disk, off the shard; resumes on `shard`. `key` is owned by the call.
     virtual Task<Result<std::optional<Bytes>>> get(Shard& shard, Bytes key) = 0;
 
-    // What EngineSnapshot::scan would say of this moment or a little later; off the shard, as get().
+    // What EngineSnapshot::scan would say of this moment or a little later; off the shard, as
+    // get().
     virtual Task<Result<std::vector<KeyValue>>> scan(Shard& shard, Bytes from, Bytes to,
                                                      size_t limit) = 0;
 

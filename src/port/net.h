@@ -68,11 +68,11 @@ public:
     virtual Chain& out() = 0;
     // Bytes handed to out() and not yet taken by the network.
     virtual size_t unsent() const = 0;
-    // Back-pressure: while paused no on_data is called. Going on shows bytes that were left unconsumed
-    // again, also when nothing new has come.
+    // Back-pressure: while paused no on_data is called. Going on shows bytes that were left
+    // unconsumed again, also when nothing new has come.
     virtual void pause_reading(bool paused) = 0;
-    // Sends what is in out(), then closes. No callback follows. The object may be destroyed at once:
-    // the runtime finishes sending on its own.
+    // Sends what is in out(), then closes. No callback follows. The object may be destroyed at
+    // once: the runtime finishes sending on its own.
     virtual void close_after_flush() = 0;
     virtual const PeerIdentity& peer() const = 0;
 };

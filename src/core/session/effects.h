@@ -12,8 +12,8 @@ namespace asterias::session {
 
 struct Effects {
     HybridTime commit_time;
-    // Every voter had the log up to here when the entry was made: with it each replica learns what it
-    // may drop from its log without cutting off a slower one.
+    // Every voter had the log up to here when the entry was made: with it each replica learns what
+    // it may drop from its log without cutting off a slower one.
     LogIndex matched_by_all;
     std::vector<Advance> sessions;
     std::vector<kv::Write> writes;  // in order: a later write of a key wins

@@ -41,7 +41,8 @@ RequestHead parse_head(std::string_view head) {
             return {"", "", false, 400};
         const std::string name = lower(field.substr(0, colon));
         std::string_view value = field.substr(colon + 1);
-        while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
+        while (!value.empty() && value.front() == ' ')
+            value.remove_prefix(1);
         if (name == "host") host = true;
         if (name == "connection") {
             if (lower(value) == "close") r.keep_alive = false;
@@ -58,14 +59,22 @@ RequestHead parse_head(std::string_view head) {
 
 std::string_view reason(int code) {
     switch (code) {
-        case 200: return "OK";
-        case 400: return "Bad Request";
-        case 404: return "Not Found";
-        case 405: return "Method Not Allowed";
-        case 413: return "Content Too Large";
-        case 431: return "Request Header Fields Too Large";
-        case 503: return "Service Unavailable";
-        default: return "HTTP Version Not Supported";
+        case 200:
+            return "OK";
+        case 400:
+            return "Bad Request";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 413:
+            return "Content Too Large";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 503:
+            return "Service Unavailable";
+        default:
+            return "HTTP Version Not Supported";
     }
 }
 
@@ -76,6 +85,7 @@ public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
         : door_(door), id_(id), connection_(std::move(connection)) {}
     void start() { connection_->start(*this); }
+    bool busy() const { return busy_; }
 
     port::Consumed on_data(const Bytes& available) override {
         size_t at = 0;
@@ -100,15 +110,21 @@ public:
         return {at, 0};
     }
     void on_end_of_stream() override {
-        if (!busy_) return end();
-        close_after_ = true;
+        if (busy_) {
+            close_after_ = true;
+            return;
+        }
+        // Answers may still be on their way out.
+        connection_->close_after_flush();
+        end();
     }
     void on_closed(const Error&) override { end(); }
     void on_drained() override {
         if (!ended_ && !busy_) connection_->pause_reading(false);
     }
 
-    void answer(int code, std::string_view type, std::string_view body, bool head, bool keep_alive) {
+    void answer(int code, std::string_view type, std::string_view body, bool head,
+                bool keep_alive) {
         if (ended_) return;
         keep_alive = keep_alive && !close_after_;
         std::string text = "HTTP/1.1 " + std::to_string(code) + " " + std::string(reason(code)) +
@@ -135,8 +151,8 @@ private:
         if (r.method != "GET" && r.method != "HEAD") return answer(405, "", "", false, false);
         const bool head = r.method == "HEAD";
         if (r.path == "/metrics")
-            return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(), head,
-                          r.keep_alive);
+            return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(),
+                          head, r.keep_alive);
         if (r.path == "/health") {
             const bool healthy = door_.pages_.healthy();
             return answer(healthy ? 200 : 503, "text/plain", healthy ? "ok\n" : "not ready\n", head,
@@ -146,8 +162,7 @@ private:
             // Later requests of this connection wait: answers keep their order.
             busy_ = true;
             connection_->pause_reading(true);
-            return door_.scope_.spawn("http.status",
-                                      door_.answer_status(id_, head, r.keep_alive));
+            return door_.scope_.spawn("http.status", door_.answer_status(id_, head, r.keep_alive));
         }
         answer(404, "text/plain", "pages: /metrics /status /health\n", head, r.keep_alive);
     }
@@ -186,7 +201,14 @@ Result<void> Door::listen() {
 port::Address Door::address() const { return listener_->address(); }
 
 void Door::accept(std::unique_ptr<port::Connection> connection) {
-    if (sessions_.size() >= options_.connections_max) return;
+    // Full: whoever came first and waits for nothing gives way, so that connections which never
+    // send a request cannot keep the next reader of /metrics out.
+    if (sessions_.size() >= options_.connections_max) {
+        const auto idle = std::find_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& s) { return !s.second->busy(); });
+        if (idle == sessions_.end()) return;
+        sessions_.erase(idle);
+    }
     const uint64_t id = next_session_++;
     auto session = std::make_unique<Session>(*this, id, std::move(connection));
     sessions_.emplace(id, std::move(session)).first->second->start();

@@ -33,8 +33,8 @@ struct Bench {
     sim::Collector& connect() {
         auto& c = guest->own<sim::Collector>();
         auto& result = guest->own<sim::DialResult>();
-        guest->scope().spawn(
-            "dial", sim::dial_into(guest->shard(), {"s", 80}, "", seconds(1), c, result));
+        guest->scope().spawn("dial",
+                             sim::dial_into(guest->shard(), {"s", 80}, "", seconds(1), c, result));
         EXPECT_TRUE(world.run_until([&] { return result.done; }, seconds(1)));
         return c;
     }
@@ -118,7 +118,8 @@ TEST(HttpDoor, KeepAliveIsWhatTheVersionAndTheClientSay) {
 TEST(HttpDoor, AnUnhealthyNodeSaysSo) {
     Bench b;
     b.healthy = false;
-    EXPECT_TRUE(b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n").received.starts_with("HTTP/1.1 503"));
+    EXPECT_TRUE(
+        b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n").received.starts_with("HTTP/1.1 503"));
 }
 
 TEST(HttpDoor, WhoDoesNotReadItsPagesIsNotReadFrom) {
@@ -144,8 +145,7 @@ TEST(HttpDoor, TheDoorMayGoInTheTurnInWhichAConnectionEnds) {
     b.guest->shard().post([&c] { c.connection.reset(); });
     for (int i = 0; i < 2000 && (*b.door); ++i) {
         b.world.step();
-        if (i == 3)
-            b.host->shard().post([&b] { b.door->reset(); });
+        if (i == 3) b.host->shard().post([&b] { b.door->reset(); });
     }
 }
 

@@ -1,9 +1,8 @@
-// edge/resp/door.h: the Redis door of one shard: listens, speaks RESP2 and RESP3, turns requests into
-// commands for the strategy behind it and writes the replies back in the order of the requests.
-// Contract: a connection's commands are executed in the order sent, many at a time (pipelining); its
-// replies keep that order. A connection that does not read its replies is not read from beyond
-// Options::pipeline_max and Options::unsent_bytes_max.
-// Threading: one shard.
+// edge/resp/door.h: the Redis door of one shard: listens, speaks RESP2 and RESP3, turns requests
+// into commands for the strategy behind it and writes the replies back in the order of the
+// requests. Contract: a connection's commands are executed in the order sent, many at a time
+// (pipelining); its replies keep that order. A connection that does not read its replies is not
+// read from beyond Options::pipeline_max and Options::unsent_bytes_max. Threading: one shard.
 #pragma once
 
 #include <functional>

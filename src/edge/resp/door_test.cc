@@ -37,8 +37,8 @@ struct Bench {
     sim::Collector& connect() {
         auto& c = guest->own<sim::Collector>();
         auto& result = guest->own<sim::DialResult>();
-        guest->scope().spawn("dial", sim::dial_into(guest->shard(), {"s", 6379}, "", seconds(1), c,
-                                                    result));
+        guest->scope().spawn(
+            "dial", sim::dial_into(guest->shard(), {"s", 6379}, "", seconds(1), c, result));
         EXPECT_TRUE(world.run_until([&] { return result.done; }, seconds(1)));
         return c;
     }
@@ -47,9 +47,8 @@ struct Bench {
         world.run_for(milliseconds(50));
     }
     void answer(size_t i, kv::Reply reply) {
-        host->shard().post([this, i, r = std::move(reply)]() mutable {
-            strategy->answer(i, std::move(r));
-        });
+        host->shard().post(
+            [this, i, r = std::move(reply)]() mutable { strategy->answer(i, std::move(r)); });
         world.run_for(milliseconds(50));
     }
 
@@ -210,7 +209,9 @@ TEST(RespDoor, ADoorMayGoInTheTurnInWhichItsConnectionsEnd) {
 TEST(RespDoor, ARequestIdentityGoesWithItsCommand) {
     Bench b;
     auto& c = b.connect();
-    b.say(c, "ASTERIAS.REQUEST me 7 INCR n\r\nASTERIAS.REQUEST me 0 INCR n\r\nASTERIAS.REQUEST me 1 PING\r\n");
+    b.say(c,
+          "ASTERIAS.REQUEST me 7 INCR n\r\nASTERIAS.REQUEST me 0 INCR n\r\nASTERIAS.REQUEST me 1 "
+          "PING\r\n");
     ASSERT_EQ(b.strategy->asked.size(), 1u);
     EXPECT_EQ(b.strategy->asked[0].request.command.request.client.view(), "me");
     EXPECT_EQ(b.strategy->asked[0].request.command.request.sequence, 7u);

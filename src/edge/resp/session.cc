@@ -11,6 +11,18 @@ namespace asterias::edge_resp {
 
 using resp::CommandId;
 
+namespace {
+// In flight on a connection of which no reply is known yet.
+constexpr size_t kFirstInFlight = 64;
+
+size_t bytes_of(const kv::Reply& reply) {
+    size_t bytes = reply.text.size();
+    for (const auto& item : reply.items)
+        bytes += bytes_of(item);
+    return bytes;
+}
+}  // namespace
+
 Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
     : door_(door),
       id_(id),
@@ -21,10 +33,12 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
           // One command must fit into one frame between nodes (rpc::kFrameBytesMax).
           limits.request_bytes_max = door.options_.value_bytes_max * 2;
           return limits;
-      }()) {}
+      }()),
+      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
 
 Session::~Session() {
-    for (const Slot& s : slots_) door_.inflight_bytes_ -= s.bytes;
+    for (const Slot& s : slots_)
+        door_.inflight_bytes_ -= s.bytes;
 }
 
 port::Consumed Session::on_data(const Bytes& available) {
@@ -67,21 +81,24 @@ void Session::end() {
     });
 }
 
-// Back-pressure: who does not read its replies is not read from.
+// Back-pressure: who does not read its replies is not read from. The replies under way count as if
+// each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() const {
     // Below the high mark nobody would tell when the output has drained.
+    const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     return slots_.size() >= door_.options_.pipeline_max ||
-           connection_->unsent() > std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
+           connection_->unsent() + slots_.size() * reply_bytes_ > most;
 }
 
 void Session::regulate() {
-    if (ended_ || full() == paused_) return;
+    if (full() == paused_ || ended_) return;
     paused_ = !paused_;
     connection_->pause_reading(paused_);
 }
 
 void Session::complete(uint64_t slot, kv::Reply reply) {
     Slot& s = slots_[slot - first_slot_];
+    reply_bytes_ = std::max(bytes_of(reply), reply_bytes_ - reply_bytes_ / 8);
     s.reply = std::move(reply);
     s.ready = true;
     door_.inflight_bytes_ -= std::exchange(s.bytes, 0);
@@ -145,7 +162,8 @@ void Session::run_request(resp::Request request) {
         return reply_error(
             "ERR ASTERIAS.REQUEST takes a client id of 1 to 256 bytes and a sequence above 0");
     resp::Request inner;
-    for (size_t i = 3; i < request.size(); ++i) inner.push_back(request[i]);
+    for (size_t i = 3; i < request.size(); ++i)
+        inner.push_back(request[i]);
     auto resolved = resp::resolve_command(inner);
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return reply_error(refused->text);
@@ -181,8 +199,11 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
     switch (spec.id) {
         case CommandId::Ping:
             return request.size() > 1 ? out.bulk(request[1]) : out.simple("PONG");
-        case CommandId::Echo: return out.bulk(request[1]);
-        case CommandId::Quit: ending_ = true; return out.ok();
+        case CommandId::Echo:
+            return out.bulk(request[1]);
+        case CommandId::Quit:
+            ending_ = true;
+            return out.ok();
         case CommandId::Reset:
             version_ = resp::ProtocolVersion::Resp2;
             database_ = 0;
@@ -192,7 +213,8 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             auto n = resp::integer_argument(request[1]);
             if (auto* error = std::get_if<resp::ArgumentError>(&n)) return out.error(error->text);
             const int64_t db = std::get<int64_t>(n);
-            if (db < 0 || db >= door_.options_.databases) return out.error(resp::kDbIndexOutOfRange);
+            if (db < 0 || db >= door_.options_.databases)
+                return out.error(resp::kDbIndexOutOfRange);
             database_ = static_cast<uint16_t>(db);
             return out.ok();
         }
@@ -202,13 +224,18 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             out.bulk(std::to_string(micros / 1000000));
             return out.bulk(std::to_string(micros % 1000000));
         }
-        case CommandId::Info: return out.verbatim("txt", door_.info());
-        default: break;
+        case CommandId::Info:
+            return out.verbatim("txt", door_.info());
+        default:
+            break;
     }
     switch (resp::command_spec(spec.container).id) {
-        case CommandId::Client: return client(spec, request, out);
-        case CommandId::Config: return config(spec, request, out);
-        case CommandId::Command: return resp::write_command_reply(out, spec, request);
+        case CommandId::Client:
+            return client(spec, request, out);
+        case CommandId::Config:
+            return config(spec, request, out);
+        case CommandId::Command:
+            return resp::write_command_reply(out, spec, request);
         default:
             return out.error("ERR '" + std::string(spec.name) + "' is not supported yet");
     }
@@ -223,7 +250,8 @@ void Session::hello(const resp::Request& request) {
         return reply_error("WRONGPASS this node has no users yet; connect without a password");
     if (options.client_name) name_ = options.client_name->str();
     if (options.version)
-        version_ = *options.version == 3 ? resp::ProtocolVersion::Resp3 : resp::ProtocolVersion::Resp2;
+        version_ =
+            *options.version == 3 ? resp::ProtocolVersion::Resp3 : resp::ProtocolVersion::Resp2;
     reply_now([this](resp::ReplyWriter& out) {
         out.map(7);
         out.bulk("server"), out.bulk("asterias");
@@ -239,20 +267,24 @@ void Session::hello(const resp::Request& request) {
 void Session::client(const resp::CommandSpec& spec, const resp::Request& request,
                      resp::ReplyWriter& out) {
     switch (spec.id) {
-        case CommandId::ClientId: return out.integer(static_cast<int64_t>(id_));
-        case CommandId::ClientGetName: return name_.empty() ? out.null() : out.bulk(name_);
+        case CommandId::ClientId:
+            return out.integer(static_cast<int64_t>(id_));
+        case CommandId::ClientGetName:
+            return name_.empty() ? out.null() : out.bulk(name_);
         case CommandId::ClientSetName:
             if (!resp::valid_client_name(request[2].view()))
                 return out.error(resp::kClientNameCharacters);
             name_ = request[2].str();
             return out.ok();
-        case CommandId::ClientSetInfo: return out.ok();
-        default: return resp::write_help(out, resp::command_spec(CommandId::Client));
+        case CommandId::ClientSetInfo:
+            return out.ok();
+        default:
+            return resp::write_help(out, resp::command_spec(CommandId::Client));
     }
 }
 
-// The few parameters that redis-cli, redis-benchmark and client libraries ask for. Nothing can be set
-// at run time yet.
+// The few parameters that redis-cli, redis-benchmark and client libraries ask for. Nothing can be
+// set at run time yet.
 void Session::config(const resp::CommandSpec& spec, const resp::Request& request,
                      resp::ReplyWriter& out) {
     if (spec.id == CommandId::ConfigResetStat) return out.ok();
@@ -277,7 +309,8 @@ void Session::config(const resp::CommandSpec& spec, const resp::Request& request
                 break;
             }
     out.map(matching.size());
-    for (const auto* p : matching) out.bulk(p->first), out.bulk(p->second);
+    for (const auto* p : matching)
+        out.bulk(p->first), out.bulk(p->second);
 }
 
 // ------------------------------------------------------------------------------------- the door
@@ -344,7 +377,8 @@ std::string Door::info() const {
     out += "uptime_in_seconds:" + std::to_string(uptime) + "\r\n";
     out += "\r\n# Clients\r\nconnected_clients:" + std::to_string(connected_.value()) + "\r\n";
     out += "maxclients:" + std::to_string(options_.connections_max) + "\r\n";
-    out += "\r\n# Stats\r\ntotal_connections_received:" + std::to_string(accepted_.value()) + "\r\n";
+    out +=
+        "\r\n# Stats\r\ntotal_connections_received:" + std::to_string(accepted_.value()) + "\r\n";
     out += "total_commands_processed:" + std::to_string(commands_.value()) + "\r\n";
     out += "\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n";
     out += "asterias_cluster:" + about_.cluster + "\r\n";

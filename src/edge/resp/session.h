@@ -44,8 +44,10 @@ private:
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
     void hello(const resp::Request& request);
-    void client(const resp::CommandSpec& spec, const resp::Request& request, resp::ReplyWriter& out);
-    void config(const resp::CommandSpec& spec, const resp::Request& request, resp::ReplyWriter& out);
+    void client(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
+    void config(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
     void reply_error(std::string_view text);
     template <typename Write>
     void reply_now(Write write);
@@ -63,6 +65,7 @@ private:
     std::string name_;
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
+    size_t reply_bytes_;       // of the largest reply of late; fades with each smaller one
     bool ending_ = false;      // no more requests; close once every reply is out
     bool ended_ = false;
     bool paused_ = false;

@@ -15,7 +15,8 @@ using Answer = std::variant<Translated, Refused>;
 
 Answer keys_from(const Request& request, size_t first, size_t step, kv::Command command,
                  Show show = Show::AsIs) {
-    for (size_t i = first; i < request.size(); i += step) command.keys.push_back(request[i]);
+    for (size_t i = first; i < request.size(); i += step)
+        command.keys.push_back(request[i]);
     return Translated{std::move(command), show};
 }
 
@@ -34,8 +35,11 @@ Answer set(const Request& request, kv::Command command) {
     if (options.condition == Condition::IfPresent) command.flags |= kv::flag::kXx;
     if (options.get) command.flags |= kv::flag::kGet;
     switch (options.expiry.kind) {
-        case resp::Expiry::Kind::None: break;
-        case resp::Expiry::Kind::Keep: command.flags |= kv::flag::kKeepTtl; break;
+        case resp::Expiry::Kind::None:
+            break;
+        case resp::Expiry::Kind::Keep:
+            command.flags |= kv::flag::kKeepTtl;
+            break;
         case resp::Expiry::Kind::After:
             command.flags |= kv::flag::kExpire | kv::flag::kRelative;
             command.number = options.expiry.milliseconds;
@@ -94,29 +98,47 @@ Answer dispatch(const resp::CommandSpec& spec, const Request& request, kv::Comma
         return std::move(command);
     };
     switch (spec.id) {
-        case CommandId::Get: return one_key(request, with(kv::Op::Get));
-        case CommandId::Set: return set(request, std::move(command));
-        case CommandId::Del: return keys_from(request, 1, 1, with(kv::Op::Del));
-        case CommandId::Exists: return keys_from(request, 1, 1, with(kv::Op::Exists));
-        case CommandId::MGet: return keys_from(request, 1, 1, with(kv::Op::MGet));
-        case CommandId::MSet: return mset(request, std::move(command), spec);
-        case CommandId::Incr: return increment(request, std::move(command), 1, false);
-        case CommandId::IncrBy: return increment(request, std::move(command), 1, true);
-        case CommandId::Decr: return increment(request, std::move(command), -1, false);
-        case CommandId::DecrBy: return increment(request, std::move(command), -1, true);
-        case CommandId::Ttl: return one_key(request, with(kv::Op::Ttl), Show::Seconds);
-        case CommandId::PTtl: return one_key(request, with(kv::Op::Ttl));
-        case CommandId::Expire: return expire(request, std::move(command), true);
-        case CommandId::PExpire: return expire(request, std::move(command), false);
-        case CommandId::Persist: return one_key(request, with(kv::Op::Persist));
-        case CommandId::Type: return one_key(request, with(kv::Op::Type));
-        case CommandId::StrLen: return one_key(request, with(kv::Op::StrLen));
+        case CommandId::Get:
+            return one_key(request, with(kv::Op::Get));
+        case CommandId::Set:
+            return set(request, std::move(command));
+        case CommandId::Del:
+            return keys_from(request, 1, 1, with(kv::Op::Del));
+        case CommandId::Exists:
+            return keys_from(request, 1, 1, with(kv::Op::Exists));
+        case CommandId::MGet:
+            return keys_from(request, 1, 1, with(kv::Op::MGet));
+        case CommandId::MSet:
+            return mset(request, std::move(command), spec);
+        case CommandId::Incr:
+            return increment(request, std::move(command), 1, false);
+        case CommandId::IncrBy:
+            return increment(request, std::move(command), 1, true);
+        case CommandId::Decr:
+            return increment(request, std::move(command), -1, false);
+        case CommandId::DecrBy:
+            return increment(request, std::move(command), -1, true);
+        case CommandId::Ttl:
+            return one_key(request, with(kv::Op::Ttl), Show::Seconds);
+        case CommandId::PTtl:
+            return one_key(request, with(kv::Op::Ttl));
+        case CommandId::Expire:
+            return expire(request, std::move(command), true);
+        case CommandId::PExpire:
+            return expire(request, std::move(command), false);
+        case CommandId::Persist:
+            return one_key(request, with(kv::Op::Persist));
+        case CommandId::Type:
+            return one_key(request, with(kv::Op::Type));
+        case CommandId::StrLen:
+            return one_key(request, with(kv::Op::StrLen));
         case CommandId::Append: {
             command.values.push_back(request[2]);
             return one_key(request, with(kv::Op::Append));
         }
         default:
-            return Refused{"ERR '" + std::string(spec.name) + "' works on no keys and cannot be used here"};
+            return Refused{"ERR '" + std::string(spec.name) +
+                           "' works on no keys and cannot be used here"};
     }
 }
 
@@ -142,19 +164,25 @@ Answer translate(const resp::CommandSpec& spec, const resp::Request& request, ui
 
 void write_reply(resp::ReplyWriter& out, const kv::Reply& reply, Show show) {
     switch (reply.kind) {
-        case kv::Reply::Kind::Ok: return out.ok();
-        case kv::Reply::Kind::Nil: return out.null();
+        case kv::Reply::Kind::Ok:
+            return out.ok();
+        case kv::Reply::Kind::Nil:
+            return out.null();
         case kv::Reply::Kind::Integer:
             // As Redis rounds a TTL.
             if (show == Show::Seconds && reply.integer > 0)
                 return out.integer((reply.integer + 500) / 1000);
             return out.integer(reply.integer);
-        case kv::Reply::Kind::Bulk: return out.bulk(reply.text);
-        case kv::Reply::Kind::Status: return out.simple(reply.text.view());
-        case kv::Reply::Kind::Error: return out.error(reply.text.view());
+        case kv::Reply::Kind::Bulk:
+            return out.bulk(reply.text);
+        case kv::Reply::Kind::Status:
+            return out.simple(reply.text.view());
+        case kv::Reply::Kind::Error:
+            return out.error(reply.text.view());
         case kv::Reply::Kind::Array:
             out.array(reply.items.size());
-            for (const auto& item : reply.items) write_reply(out, item, show);
+            for (const auto& item : reply.items)
+                write_reply(out, item, show);
     }
 }
 

@@ -1,5 +1,5 @@
-// The implementation of rocks_fault_fs.h; a *_test.cc so that it is in the test binary only.
-#include "engine/rocks/rocks_fault_fs.h"
+// The implementation of rocks_fault_fs_internal.h; a *_test.cc so that it is in the test binary only.
+#include "engine/rocks/rocks_fault_fs_internal.h"
 
 #include <algorithm>
 #include <cstring>

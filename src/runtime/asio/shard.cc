@@ -1,10 +1,10 @@
 #include "runtime/asio/shard.h"
 
-#include <thread>
 #include <algorithm>
 #include <cerrno>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <thread>
 #include <unistd.h>
 
 #include "base/check.h"

@@ -60,7 +60,8 @@ inline constexpr std::string_view kTryAgain =
 inline constexpr std::string_view kBusy =
     "TRYAGAIN nothing was done: too many commands in flight (router-inflight-max); send it again";
 inline constexpr std::string_view kBusyMemory =
-    "TRYAGAIN nothing was done: commands in flight hold too much memory (inflight-bytes-max); send it "
+    "TRYAGAIN nothing was done: commands in flight hold too much memory (inflight-bytes-max); send "
+    "it "
     "again";
 // It may have happened, or may still:
 inline constexpr std::string_view kUnknown =

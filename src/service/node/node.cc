@@ -144,6 +144,9 @@ port::Task<Result<void>> Node::start() {
         members_[i] = std::make_unique<NodeShard>(*shards_[i], identity_, options_, *engine_,
                                                   members_, *this, registry_, log_);
     if (auto opened = co_await on_every_shard(Step::Open); !opened) co_return opened;
+    if (!std::exchange(identity_.born, true))
+        if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
+            co_return stored;
     if (auto started = co_await on_every_shard(Step::Start); !started) co_return started;
     started_ = true;
     log_.info("node " + to_string(identity_.node) + " of cluster " +

@@ -1,9 +1,9 @@
 // Identity, birth, and a whole cluster of nodes over the simulated world.
 #include "service/node/node.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "engine/mem/mem.h"
 #include "runtime/sim/disk.h"
@@ -23,7 +23,7 @@ Founding sample_founding() {
 }
 
 TEST(Identity, RoundTripAndEveryTruncationOrFlippedBitIsRefused) {
-    const Identity id{NodeId(2), Incarnation(9), 22, 4, sample_founding()};
+    const Identity id{NodeId(2), Incarnation(9), 22, 4, true, sample_founding()};
     const Bytes bytes = encode(id);
     ASSERT_EQ(decode_identity(bytes).value(), id);
     for (size_t n = 0; n < bytes.size(); ++n)
@@ -87,9 +87,7 @@ struct Process {
         : shards(all), options(std::move(o)), scope(*all[0]) {
         node = std::make_unique<Node>(
             shards, options,
-            [&image, seed](std::string) {
-                return engine::open_mem(image, {.prng = Prng(seed)});
-            },
+            [&image, seed](std::string) { return engine::open_mem(image, {.prng = Prng(seed)}); },
             registry, Log(sink, "n"));
     }
     port::Task<> run(uint32_t init_nodes) {
@@ -167,7 +165,9 @@ public:
             if (!up(i)) return false;
         return true;
     }
-    bool started() { return world.run_until([&] { return all_up(); }, seconds(20)); }
+    bool started() {
+        return world.run_until([&] { return all_up(); }, seconds(20));
+    }
     const Founding& founding(size_t i) const { return processes[i]->node->identity().founding; }
 
     kv::Reply execute(size_t i, kv::Command command, size_t shard = 0) {
@@ -175,9 +175,9 @@ public:
         Process* p = processes[i];
         p->shards[shard]->post([p, shard, reply, c = std::move(command)]() mutable {
             p->node->strategy(ShardId(shard))
-                .execute({std::move(c), execute::Bound::Linearizable, seconds(10),
-                          execute::StreamId(1)},
-                         [reply](execute::Outcome o) { *reply = std::move(o.reply); });
+                .execute(
+                    {std::move(c), execute::Bound::Linearizable, seconds(10), execute::StreamId(1)},
+                    [reply](execute::Outcome o) { *reply = std::move(o.reply); });
         });
         EXPECT_TRUE(world.run_until([&] { return reply->has_value(); }, seconds(15)));
         return reply->value_or(kv::Reply::error("no answer at all"));
@@ -285,7 +285,8 @@ TEST(Node, AcknowledgedWritesSurviveTheLossOfPowerOfAllNodes) {
     EXPECT_EQ(c.execute(1, command(kv::Op::Get, {"n"})).text.view(), "20");
 }
 
-// A turn's commands, entries and answers that are too much for one frame leave in several, in order.
+// A turn's commands, entries and answers that are too much for one frame leave in several, in
+// order.
 TEST(Node, WhatFillsSeveralFramesKeepsItsOrder) {
     Cluster c(3);
     for (size_t i = 0; i < 3; ++i)
@@ -299,11 +300,12 @@ TEST(Node, WhatFillsSeveralFramesKeepsItsOrder) {
         Process* p = c.processes[i];
         p->shards[0]->post([p, i, &lengths] {
             for (int k = 0; k < kCommands; ++k)
-                p->node->strategy(ShardId(0)).execute(
-                    {command(kv::Op::Append, {"log" + std::to_string(i)},
-                             {Bytes::copy(std::string(kBytes, 'x'))}),
-                     execute::Bound::Linearizable, seconds(10), execute::StreamId(1)},
-                    [&lengths](execute::Outcome o) { lengths.push_back(o.reply.integer); });
+                p->node->strategy(ShardId(0))
+                    .execute(
+                        {command(kv::Op::Append, {"log" + std::to_string(i)},
+                                 {Bytes::copy(std::string(kBytes, 'x'))}),
+                         execute::Bound::Linearizable, seconds(10), execute::StreamId(1)},
+                        [&lengths](execute::Outcome o) { lengths.push_back(o.reply.integer); });
         });
         ASSERT_TRUE(c.world.run_until([&] { return lengths.size() == kCommands; }, seconds(15)));
         for (int k = 0; k < kCommands; ++k)

@@ -36,7 +36,7 @@ void Replica::lose_leadership() {
     const Answer lost{Answer::Kind::Lost, core_->leader(), core_->term(), {}, {}};
     for (auto& p : proposed_)
         for (auto& w : p.writes)
-            parts_.surroundings.answer(config_.group, w.origin, lost);
+            if (!p.answered) parts_.surroundings.answer(config_.group, w.origin, lost);
     for (auto& [context, reads] : reads_)
         for (auto& r : reads)
             parts_.surroundings.answer(config_.group, r.origin, lost);
@@ -61,8 +61,9 @@ void Replica::lose_leadership() {
 }
 
 // Was this number of the session evaluated before? Then it is answered here from the table, or
-// joins the proposal that is still on its way.
-bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& this_turn) {
+// joins the proposal that is still on its way, or the one that this very round is making (`writes`:
+// after a stall the first and the second delivery arrive together).
+bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes) {
     const auto found = sessions_.find(request.session, request.sequence);
     if (const auto* known = std::get_if<session::Done>(&found)) {
         parts_.surroundings.answer(config_.group, request.origin,
@@ -74,20 +75,24 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& this_t
                                    {Answer::Kind::Refused, {}, {}, {}, {}});
         return true;
     }
-    auto joins = [&request](std::vector<PendingWrite>& writes) {
-        for (auto& w : writes)
-            if (w.session == request.session && w.sequence == request.sequence) {
-                w.origin = request.origin;  // the earlier asker's connection is gone
-                return true;
-            }
-        return false;
+    const auto find = [&request](std::vector<PendingWrite>& pending) -> PendingWrite* {
+        for (auto& w : pending)
+            if (w.session == request.session && w.sequence == request.sequence) return &w;
+        return nullptr;
     };
     for (auto& p : proposed_)
-        if (joins(p.writes)) return true;
-    return !MUTANT(replica_turn_not_remembered) && joins(this_turn);
+        if (PendingWrite* w = find(p.writes)) {
+            w->origin = request.origin;  // the earlier asker's connection is gone
+            if (p.answered)
+                parts_.surroundings.answer(config_.group, w->origin, done(w->reply, p.index));
+            return true;
+        }
+    PendingWrite* w = MUTANT(replica_same_round_refused) ? nullptr : find(writes);
+    if (w) w->origin = request.origin;
+    return w;
 }
 
-bool Replica::admit(Incoming& request, std::vector<PendingWrite>& this_turn) {
+bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
     auto refuse_for_good = [&] {
@@ -97,7 +102,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& this_turn) {
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
-        if (known_already(request, this_turn)) return false;
+        if (known_already(request, writes)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();

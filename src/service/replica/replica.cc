@@ -256,13 +256,20 @@ Answer Replica::done(kv::Reply reply, LogIndex index) const {
     return {Answer::Kind::Done, parts_.surroundings.self(), core_->term(), index, std::move(reply)};
 }
 
+// A commit may come before the entry is applied here (a quorum of others was faster than this disk).
+// Then the proposal stays, answered, until the session table knows its requests: one that is
+// delivered again meanwhile must not look as if it had been overtaken.
 void Replica::answer_committed() {
     const LogIndex commit = core_->commit();
-    while (!proposed_.empty() && proposed_.front().index <= commit) {
-        Proposed& p = proposed_.front();
+    for (auto& p : proposed_) {
+        if (p.index > commit) break;
+        if (std::exchange(p.answered, true)) continue;
         for (auto& w : p.writes)
-            parts_.surroundings.answer(config_.group, w.origin, done(std::move(w.reply), p.index));
-        proposed_bytes_ -= p.bytes;
+            parts_.surroundings.answer(config_.group, w.origin, done(w.reply, p.index));
+    }
+    const LogIndex known = MUTANT(replica_answered_forgotten) ? commit : applied_.index;
+    while (!proposed_.empty() && proposed_.front().answered && proposed_.front().index <= known) {
+        proposed_bytes_ -= proposed_.front().bytes;
         proposed_.pop_front();
     }
     while (!waiting_for_commit_.empty() && waiting_for_commit_.begin()->first <= commit) {
@@ -297,7 +304,8 @@ void Replica::compact() {
     const LogIndex through = MUTANT(replica_purge_early)
                                  ? applied_.index
                                  : std::min(durable_applied_, applied_.matched_by_all);
-    if (through.value < compacted_.value + 1000) return;  // in steps: each costs a journal record
+    // In steps: each costs a journal record.
+    if (through.value < compacted_.value + parts_.compact_entries) return;
     compacted_ = through;
     core_->step({parts_.shard.clock().now(), raft::Compact{through}});
     // The entry at the log's start stays in the journal: its term is asked for at the next start.

@@ -73,6 +73,7 @@ struct Parts {
     Surroundings& surroundings;
     Registry& registry;
     Log log;
+    uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
 };
 
 struct Status {
@@ -133,6 +134,7 @@ private:
         LogIndex index;
         std::vector<PendingWrite> writes;
         size_t bytes = 0;
+        bool answered = false;  // committed, but not applied here yet: the table does not know it
     };
     struct PendingRead {
         Origin origin;
@@ -152,9 +154,8 @@ private:
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
     bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
-    // `this_turn`: evaluated in this turn and not yet proposed.
-    bool admit(Incoming& request, std::vector<PendingWrite>& this_turn);
-    bool known_already(Incoming& request, std::vector<PendingWrite>& this_turn);
+    bool admit(Incoming& request, std::vector<PendingWrite>& writes);
+    bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch(std::vector<Bytes> keys);
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();

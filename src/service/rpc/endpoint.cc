@@ -1,5 +1,6 @@
 #include "service/rpc/endpoint.h"
 
+#include "base/mutant.h"
 #include "wire/fields.h"
 
 namespace asterias::rpc {
@@ -23,8 +24,17 @@ public:
         : owner_(owner), outgoing_(outgoing), connection_(std::move(connection)) {
         peer_.link = id;
     }
+    ~Link() override { owner_.shard_.timers().cancel(handshake_); }
 
-    void start() { connection_->start(*this); }
+    void start() {
+        connection_->start(*this);
+        // Whoever waits for a Hello sends nothing, so that no transport would ever tell it that the
+        // other side is gone.
+        if (MUTANT(rpc_handshake_without_end)) return;
+        handshake_ = owner_.shard_.timers().after(owner_.options_.connect_timeout, [this] {
+            if (!ready_) die({Errc::Timeout, "no Hello in time"});
+        });
+    }
     void say_hello(NodeId expected, Lane lane) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
@@ -79,6 +89,7 @@ public:
     NodeId expected_;
     bool ready_ = false;
     bool dead_ = false;
+    port::TimerId handshake_;
 
 private:
     void on_frame(Frame frame) {
@@ -146,6 +157,7 @@ private:
             return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
+        owner_.shard_.timers().cancel(handshake_);
         owner_.link_up(*this);
     }
 };
@@ -191,14 +203,25 @@ Result<void> Endpoint::listen(const port::Address& address) {
 port::Address Endpoint::listen_address() const { return listener_->address(); }
 
 void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
-    if (links_.size() >= options_.peers_max * kLanes * 2) {
+    make_room_for_stranger();
+    if (links_.size() >= options_.peers_max * kLanes * 2 + options_.strangers_max) {
         log_.warn("refusing a connection: rpc peers_max reached");
         return;
     }
     const LinkId id(next_link_++);
     auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
     links_.emplace(id, std::move(link)).first->second->start();
-    expect_hello(id);
+}
+
+void Endpoint::make_room_for_stranger() {
+    size_t strangers = 0;
+    Link* oldest = nullptr;
+    for (auto& [id, link] : links_) {
+        if (link->outgoing_ || link->dead_ || (link->ready_ && link->peer_.node)) continue;
+        if (strangers++ == 0) oldest = link.get();
+    }
+    if (strangers > 0 && strangers >= options_.strangers_max)
+        oldest->die({Errc::Limit, "newer connections take the place of silent ones"});
 }
 
 void Endpoint::add_peer(NodeId node, port::Address address) {
@@ -227,7 +250,6 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
                     .first->second.get();
             link->start();
             link->say_hello(node, lane);
-            expect_hello(id);
             slot.link = nullptr;
             co_await slot.ended.wait();
             if (scope_.stop_requested()) co_return;
@@ -239,16 +261,6 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
         co_await port::sleep(shard_, backoff / 2 + jitter);
         backoff = std::min(backoff * 2, options_.reconnect_max);
     }
-}
-
-// A peer that accepts and says nothing: paused, or its machine lost its power in between.
-void Endpoint::expect_hello(LinkId id) {
-    shard_.timers().after(options_.connect_timeout, [this, alive = std::weak_ptr(alive_), id] {
-        if (alive.expired()) return;
-        const auto it = links_.find(id);
-        if (it != links_.end() && !it->second->ready_)
-            it->second->die({Errc::Timeout, "no Hello in time"});
-    });
 }
 
 void Endpoint::link_up(Link& link) {
@@ -292,12 +304,11 @@ void Endpoint::deliver(Link& link, Frame frame) {
             receiver_.on_frame(link.peer_, frame);
             break;
         case Verdict::Kind::Delay:
-            shard_.timers().after(v.delay,
-                                  [this, alive = std::weak_ptr(alive_), peer = link.peer_,
-                                   f = std::move(frame)]() mutable {
-                                      if (alive.expired()) return;
-                                      receiver_.on_frame(peer, std::move(f));
-                                  });
+            shard_.timers().after(v.delay, [this, alive = std::weak_ptr(alive_), peer = link.peer_,
+                                            f = std::move(frame)]() mutable {
+                if (alive.expired()) return;
+                receiver_.on_frame(peer, std::move(f));
+            });
             return;
     }
     receiver_.on_frame(link.peer_, std::move(frame));

@@ -71,7 +71,10 @@ struct Options {
     Duration reconnect_min = milliseconds(20);
     Duration reconnect_max = milliseconds(500);
     size_t unsent_bytes_max = 64 * 1024 * 1024;  // per connection; above it frames are refused
-    size_t peers_max = 64;                       // incoming connections
+    size_t peers_max = 64;                       // nodes that connect to this one
+    // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
+    // place of the oldest: those that stay silent keep no member out.
+    size_t strangers_max = 64;
 };
 
 class Endpoint {
@@ -104,8 +107,8 @@ private:
 
     port::Task<> keep_connected(NodeId node, Lane lane);
     void accept(std::unique_ptr<port::Connection> connection);
+    void make_room_for_stranger();
     void deliver(Link& link, Frame frame);
-    void expect_hello(LinkId id);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
     bool takes_output(const Link& link) const;

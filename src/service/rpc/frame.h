@@ -1,8 +1,8 @@
-// service/rpc/frame.h: the frames between nodes (docs/formats/rpc.md). Fixed header of 44 bytes,
+// service/rpc/frame.h: the frames between nodes (docs/formats/rpc.md). Fixed header of 48 bytes,
 // then a body that the frame's type explains:
-//   length u32 (of all that follows crc) | crc u32 (CRC-32C of all that follows) | format u16 |
-//   type u16 | cluster u64 | cluster incarnation u32 | remaining ms u32 (0: none) | request u64 |
-//   trace u64
+//   length u32 (of all that follows crc) | length crc u32 (CRC-32C of length) |
+//   crc u32 (CRC-32C of all that follows) | format u16 | type u16 | cluster u64 |
+//   cluster incarnation u32 | remaining ms u32 (0: none) | request u64 | trace u64
 // A frame of another cluster, another format or with a wrong checksum closes the connection and is
 // counted: it is never applied, and never crashes (reliability N7).
 #pragma once
@@ -17,11 +17,11 @@
 
 namespace asterias::rpc {
 
-inline constexpr uint16_t kFormat = 1;
-inline constexpr size_t kHeaderBytes = 44;
+inline constexpr uint16_t kFormat = 2;
+inline constexpr size_t kHeaderBytes = 48;
 inline constexpr size_t kFrameBytesMax = 64 * 1024 * 1024;
-// Where a body of many small things is cut: below it plus the largest thing (one command, one entry,
-// one answer) a frame fits.
+// Where a body of many small things is cut: below it plus the largest thing (one command, one
+// entry, one answer) a frame fits.
 inline constexpr size_t kBodyBytesGoal = 1024 * 1024;
 
 enum class FrameType : uint16_t {

@@ -1,4 +1,4 @@
-// engine/rocks/rocks_fault_fs.h: a RocksDB file system in memory that forgets what was not synced
+// engine/rocks/rocks_fault_fs_internal.h: a RocksDB file system in memory that forgets what was not synced
 // and fails on demand. Tests only.
 // Fault model of a crash: a file keeps its synced bytes and a drawn prefix of the appended rest
 // (what ext4 and xfs leave of an appended file); names follow a drawn prefix of the operations
