@@ -23,7 +23,7 @@ void frames(const Bytes& data) {
         if (!read) return;
         if (auto* more = std::get_if<rpc::NeedMore>(&*read)) {
             require(more->wanted > rest.size());
-            require(more->wanted <= rpc::kFrameBytesMax + 8);
+            require(more->wanted <= rpc::kFrameBytesMax + 12);
             return;
         }
         const auto& frame = std::get<rpc::Frame>(*read);
