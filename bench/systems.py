@@ -67,7 +67,9 @@ class System:
 
 
 class Asterias(System):
-    """Started by a command line with {nodes}, {data}, {port}; node i's RESP door is {port} + i * step.
+    """Started by a command line with {nodes}, {data}, {port}.
+
+    Node i's RESP door is {port} + i * step.
 
     INFO replication names the node that answers and the leader of each group.
     """
