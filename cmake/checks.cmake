@@ -31,3 +31,18 @@ if(NOT ASTERIAS_FUZZ)
   target_test(headers all_verify_interface_header_sets)
   target_test(links link_tests)
 endif()
+
+# The simulator, briefly: each scenario, and runs that must repeat themselves. The long form is
+# `./dev proof`.
+function(sim_test name)
+  add_test(NAME sim_${name} COMMAND asterias-sim ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(sim_${name} PROPERTIES LABELS sim)
+endfunction()
+
+if(NOT ASTERIAS_FUZZ)
+  sim_test(swarm --seeds 20)
+  sim_test(repeats --seeds 3 --from 100 --twice)
+  foreach(scenario basic crash disk partition shards3 hunt)
+    sim_test(${scenario} --seeds 2 --scenario sim/scenarios/${scenario}.txt)
+  endforeach()
+endif()

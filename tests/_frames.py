@@ -27,8 +27,12 @@ def crc32c(data):
 
 def frame(kind, cluster, body=b"", *, incarnation=1, form=FORMAT, request=1, length=None, crc=None):
     rest = struct.pack("<HHQIIQQ", form, kind, cluster, incarnation, 0, request, 0) + body
-    return struct.pack("<II", len(rest) if length is None else length,
-                       crc32c(rest) if crc is None else crc) + rest
+    return (
+        struct.pack(
+            "<II", len(rest) if length is None else length, crc32c(rest) if crc is None else crc
+        )
+        + rest
+    )
 
 
 def varint(number):

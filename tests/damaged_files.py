@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""What a disk does to a node that is down: flipped bytes, torn tails, lost and foreign files. A node
-that has lost what it acknowledged refuses to start and names the file; one that has not, starts and
-has everything. Either way the other two go on."""
+"""What a disk does to a node that is down: flipped bits, torn tails, lost and foreign files. A
+node that has lost what it acknowledged refuses to start and names the file; one that has not,
+starts and has everything. Either way the other two go on."""
 import os
 import pathlib
 import random
@@ -29,8 +29,10 @@ class Patient:
 
     def journal(self):
         """The segment with the acknowledged records, and how far it is written."""
-        found = max(pathlib.Path(self.node.data, "journal-0").glob("*.journal"),
-                    key=lambda path: len(path.read_bytes().rstrip(b"\0")))
+        found = max(
+            pathlib.Path(self.node.data, "journal-0").glob("*.journal"),
+            key=lambda path: len(path.read_bytes().rstrip(b"\0")),
+        )
         return found, len(found.read_bytes().rstrip(b"\0"))
 
     def heal(self):
@@ -76,6 +78,7 @@ def flip(path, offset, bit=1):
 
 # ------------------------------------------------------------------------------------------- cases
 
+
 def untouched(patient):
     """untouched files: the node starts and has everything"""
     patient.starts_with_everything()
@@ -99,7 +102,7 @@ def flipped_head(patient):
 
 
 def cut_tail(patient):
-    """garbage behind the last record, as a torn write leaves it: cut, and the node has everything"""
+    """garbage behind the last record, as a torn write leaves it: cut, and nothing is lost"""
     path, written = patient.journal()
     with open(path, "r+b") as file:
         file.seek((written + 7) // 8 * 8 + 64)  # the last record may end in zeros
@@ -127,6 +130,7 @@ def lost_engine(patient):
 
     def decided():
         return not patient.node.alive() or patient.cluster.answers(patient.node)
+
     poll(decided, 30, "a decision")
     if patient.node.alive():
         read_everything(patient.cluster, patient.node)
@@ -173,8 +177,20 @@ def lost_directory(patient):
     patient.refuses("founding members")
 
 
-CASES = [untouched, flipped_journal, flipped_head, cut_tail, lost_segment, lost_journal, lost_engine,
-         flipped_identity, short_identity, foreign_journal, foreign_directory, lost_directory]
+CASES = [
+    untouched,
+    flipped_journal,
+    flipped_head,
+    cut_tail,
+    lost_segment,
+    lost_journal,
+    lost_engine,
+    flipped_identity,
+    short_identity,
+    foreign_journal,
+    foreign_directory,
+    lost_directory,
+]
 
 
 def main():

@@ -55,8 +55,8 @@ public:
 
 private:
     friend class Session;
-    // What callbacks on their way hold instead of the door: it learns of its end. One word, so
-    // that a completion needs no allocation. Of one shard, like the door.
+    // What callbacks on their way hold instead of the door: it learns of the door's end. One word,
+    // so that a completion needs no allocation. Of one shard, like the door.
     class Ref {
     public:
         explicit Ref(Door& door) : target_(new Target{&door, 1}) {}

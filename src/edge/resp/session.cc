@@ -91,7 +91,7 @@ bool Session::full() const {
 }
 
 void Session::regulate() {
-    if (full() == paused_ || ended_) return;
+    if (ended_ || full() == paused_) return;
     paused_ = !paused_;
     connection_->pause_reading(paused_);
 }
@@ -189,8 +189,7 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
                              door_.options_.command_timeout, execute::StreamId(id_)},
                             [door = door_.self_, id = id_, slot](execute::Outcome outcome) {
                                 Session* s = door.get() ? door.get()->find(id) : nullptr;
-                                if (s)
-                                    s->complete(slot, std::move(outcome.reply));
+                                if (s) s->complete(slot, std::move(outcome.reply));
                             });
 }
 

@@ -277,8 +277,9 @@ port::Task<Result<void>> Node::join() {
                     return m.node == identity_.node && m.nonce == identity_.nonce;
                 });
             if (!founding->complete() || !founding->cluster || !named)
-                co_return fail(Errc::Corrupt, "the answer to a join names no whole cluster, or one "
-                                              "without this node");
+                co_return fail(Errc::Corrupt,
+                               "the answer to a join names no whole cluster, or one "
+                               "without this node");
             identity_.founding = std::move(*founding);
             founding_stored_ = true;
             co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);

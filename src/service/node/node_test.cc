@@ -23,7 +23,7 @@ Founding sample_founding() {
 }
 
 TEST(Identity, RoundTripAndEveryTruncationOrFlippedBitIsRefused) {
-    const Identity id{NodeId(2), Incarnation(9), 22, 4, true, sample_founding()};
+    const Identity id{NodeId(2), Incarnation(9), 22, 4, sample_founding(), true};
     const Bytes bytes = encode(id);
     ASSERT_EQ(decode_identity(bytes).value(), id);
     for (size_t n = 0; n < bytes.size(); ++n)

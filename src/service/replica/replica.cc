@@ -256,8 +256,8 @@ Answer Replica::done(kv::Reply reply, LogIndex index) const {
     return {Answer::Kind::Done, parts_.surroundings.self(), core_->term(), index, std::move(reply)};
 }
 
-// A commit may come before the entry is applied here (a quorum of others was faster than this disk).
-// Then the proposal stays, answered, until the session table knows its requests: one that is
+// A commit may come before the entry is applied here (a quorum of others was faster than this
+// disk). Then the proposal stays, answered, until the session table knows its requests: one that is
 // delivered again meanwhile must not look as if it had been overtaken.
 void Replica::answer_committed() {
     const LogIndex commit = core_->commit();
