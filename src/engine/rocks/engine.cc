@@ -390,7 +390,8 @@ Result<std::unique_ptr<port::Engine>> open_rocks(const RocksOptions& options) {
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
                                                       const RocksInternal& internal) {
     auto health = std::make_shared<Health>();
-    auto env = make_space_env(internal.env ? internal.env : rocksdb::Env::Default());
+    auto env = make_space_env(internal.env ? internal.env : rocksdb::Env::Default(),
+                              std::shared_ptr<std::atomic<bool>>(health, &health->failed));
     rocksdb::Options how = make_options(options, env.get());
     how.listeners.push_back(health);
     rocksdb::DB* opened = nullptr;
