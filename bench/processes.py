@@ -1,4 +1,7 @@
-"""Processes, ports and figures from /proc for the benchmarks. Everything started here is ended here, by pid."""
+"""Processes, ports and figures from /proc for the benchmarks.
+
+Everything started here is ended here, by pid.
+"""
 import os
 import random
 import signal

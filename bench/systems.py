@@ -57,17 +57,24 @@ class System:
         return leading[0] if len(leading) == 1 else None
 
     def leads(self, port):
-        return re.search(r"^role:(master|leader)\r?$", resp(port, "INFO", "replication"), re.M) is not None
+        return (
+            re.search(r"^role:(master|leader)\r?$", resp(port, "INFO", "replication"), re.M)
+            is not None
+        )
 
     def node_pid(self, index):
         return listener(self.ports[index], self.pids())
 
 
 class Asterias(System):
-    """Started by a command line with {nodes}, {data} and {port}; node i's RESP door is {port} + i * step.
+    """Started by a command line with {nodes}, {data}, {port}.
 
-    The node that leads says role:master or role:leader in INFO replication, the others do not.
+    Node i's RESP door is {port} + i * step.
+
+    INFO replication names the node that answers and the leader of each group.
     """
+
+    GROUP = 2  # of the keyspace `default`
 
     def __init__(self, directory, command, nodes, step):
         super().__init__(directory)
@@ -77,9 +84,47 @@ class Asterias(System):
     def launch(self):
         base = free_port_base(max(self.step * self.nodes, 100))
         self.ports = [base + i * self.step for i in range(self.nodes)]
-        words = [w.format(nodes=self.nodes, data=os.path.join(self.directory, "data"), port=base)
-                 for w in shlex.split(self.command)]
+        words = [
+            w.format(nodes=self.nodes, data=os.path.join(self.directory, "data"), port=base)
+            for w in shlex.split(self.command)
+        ]
         self.processes.start("asterias", words)
+
+    def ready(self):
+        return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)
+
+    def leads(self, port):
+        info = resp(port, "INFO", "replication")
+        node = re.search(r"^asterias_node:(\d+)\r?$", info, re.M)
+        leader = re.search(r"^asterias_group_%d_leader:(\d+)\r?$" % self.GROUP, info, re.M)
+        return bool(node and leader) and node.group(1) == leader.group(1)
+
+
+class Floor(System):
+    """bench/floor: a leader and two followers that do nothing but exchange and sync."""
+
+    name = "floor 3"
+
+    def __init__(self, directory, binary):
+        super().__init__(directory)
+        self.binary = binary
+
+    def launch(self):
+        base = free_port_base(8)
+        self.ports, peers = [base, base + 1, base + 2], base + 3
+        for i, port in enumerate(self.ports):
+            role = (
+                ["leader", "--peers", str(peers)]
+                if i == 0
+                else ["follower", "--leader", str(peers)]
+            )
+            path = os.path.join(self.directory, "floor-%d" % i)
+            os.mkdir(path)
+            self.processes.start(
+                "floor-%d" % i, [self.binary, *role, "--clients", str(port), "--dir", path]
+            )
+            if i == 0:
+                wait_until("the floor's leader listens", lambda: listener(peers, self.pids()), 10)
 
     def ready(self):
         return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)
@@ -98,11 +143,28 @@ class Etcd(System):
         cluster = ",".join("n%d=http://127.0.0.1:%d" % (i, p + 1) for i, p in enumerate(self.ports))
         for i, port in enumerate(self.ports):
             client, peer = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % (port + 1)
-            self.processes.start("etcd%d" % i, [
-                "etcd", "--name", "n%d" % i, "--data-dir", os.path.join(self.directory, "n%d" % i),
-                "--listen-client-urls", client, "--advertise-client-urls", client,
-                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                "--initial-cluster", cluster, "--log-level", "error"])
+            self.processes.start(
+                "etcd%d" % i,
+                [
+                    "etcd",
+                    "--name",
+                    "n%d" % i,
+                    "--data-dir",
+                    os.path.join(self.directory, "n%d" % i),
+                    "--listen-client-urls",
+                    client,
+                    "--advertise-client-urls",
+                    client,
+                    "--listen-peer-urls",
+                    peer,
+                    "--initial-advertise-peer-urls",
+                    peer,
+                    "--initial-cluster",
+                    cluster,
+                    "--log-level",
+                    "error",
+                ],
+            )
 
     def ready(self):
         for port in self.ports:
@@ -110,7 +172,6 @@ class Etcd(System):
                 if b'"true"' not in answer.read():
                     return False
         return True
-
 
     def leads(self, port):
         request = urllib.request.Request("http://127.0.0.1:%d/v3/maintenance/status" % port, b"{}")
@@ -133,8 +194,21 @@ class Redis(System):
         for i in range(1 + self.replicas):
             data = os.path.join(self.directory, "n%d" % i)
             os.makedirs(data)
-            command = ["redis-server", "--port", str(base + i), "--bind", "127.0.0.1", "--dir", data, "--save", "",
-                       "--appendonly", "yes", "--appendfsync", "always"]
+            command = [
+                "redis-server",
+                "--port",
+                str(base + i),
+                "--bind",
+                "127.0.0.1",
+                "--dir",
+                data,
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ]
             if i > 0:
                 command += ["--replicaof", "127.0.0.1 %d" % base, "--repl-diskless-sync-delay", "0"]
             self.processes.start("redis%d" % i, command)

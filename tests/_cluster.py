@@ -1,6 +1,6 @@
-"""A cluster of `asterias serve` processes on this machine, for tests: started, killed, stopped for a
-while, started again. $ASTERIAS is the program; data lives in a temporary directory that goes with the
-cluster, unless a test failed with it."""
+"""A cluster of `asterias serve` processes on this machine, for tests: started, killed, stopped for
+a while, started again. $ASTERIAS is the program; data lives in a temporary directory that goes with
+the cluster, unless a test failed with it."""
 import json
 import os
 import pathlib
@@ -46,8 +46,14 @@ def free_ports(count):
 
 def run(*arguments, timeout=60, **keywords):
     """One call of the program to its end: its CompletedProcess with text."""
-    return subprocess.run([ASTERIAS, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=timeout, check=False, **keywords)
+    return subprocess.run(
+        [ASTERIAS, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **keywords,
+    )
 
 
 class Node:
@@ -61,15 +67,30 @@ class Node:
         self.options = options
         self.process = None
         self.stopped = False
+        self.prefix = []  # a program that limits the node and becomes it
 
     def __str__(self):
         return f"node {self.index + 1}"
 
     def command(self):
         join = ["--join", f"{HOST}:{self.first_peer}"] if self.index else []
-        return [ASTERIAS, "serve", "--data", self.data, "--resp-port", str(self.resp[1]),
-                "--http-port", str(self.http[1]), "--peer-port", str(self.peer[1]),
-                "--name", f"n{self.index + 1}", *join, *self.options]
+        return [
+            *self.prefix,
+            ASTERIAS,
+            "serve",
+            "--data",
+            self.data,
+            "--resp-port",
+            str(self.resp[1]),
+            "--http-port",
+            str(self.http[1]),
+            "--peer-port",
+            str(self.peer[1]),
+            "--name",
+            f"n{self.index + 1}",
+            *join,
+            *self.options,
+        ]
 
     def log_path(self):
         return self.data + ".log"
@@ -79,8 +100,9 @@ class Node:
 
     def start(self):
         with open(self.log_path(), "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         self.stopped = False
 
     def alive(self):
@@ -137,13 +159,23 @@ class Cluster:
         first_peer = ports[2]
         extra = ["--shards", str(shards), *options]
         self.shards = shards
-        self.nodes = [Node(i, f"{self.directory}/n{i + 1}", ports[3 * i:3 * i + 3], first_peer, extra)
-                      for i in range(nodes)]
+        self.nodes = [
+            Node(i, f"{self.directory}/n{i + 1}", ports[3 * i : 3 * i + 3], first_peer, extra)
+            for i in range(nodes)
+        ]
 
     def __enter__(self):
         names = [word for name in self.keyspaces for word in ("--keyspace", name)]
-        made = run("init", "--data", self.nodes[0].data, "--nodes", len(self.nodes),
-                   "--shards", self.shards, *names)
+        made = run(
+            "init",
+            "--data",
+            self.nodes[0].data,
+            "--nodes",
+            len(self.nodes),
+            "--shards",
+            self.shards,
+            *names,
+        )
         if made.returncode != 0:
             raise RuntimeError(f"init: {made.stderr}")
         try:
@@ -167,7 +199,7 @@ class Cluster:
         return [node for node in self.nodes if node.alive() and not node.stopped]
 
     def groups(self):
-        """For each group the view of highest term that has a leader: {keyspace: (term, node id)}."""
+        """The view of highest term with a leader, by keyspace: {keyspace: (term, node id)}."""
         views = {}
         for node in self.running():
             for group in (node.status() or {}).get("groups", []):
@@ -178,11 +210,16 @@ class Cluster:
 
     def leader(self, keyspace="default", seconds=20):
         """The running node that leads this keyspace, as it says itself."""
+
         def leading():
-            claims = [(group["term"], node.index) for node in self.running()
-                      for group in (node.status() or {}).get("groups", [])
-                      if group["keyspace"] == keyspace and group["role"] == "Leader"]
+            claims = [
+                (group["term"], node.index)
+                for node in self.running()
+                for group in (node.status() or {}).get("groups", [])
+                if group["keyspace"] == keyspace and group["role"] == "Leader"
+            ]
             return self.nodes[max(claims)[1]] if claims else None
+
         return poll(leading, seconds, f"a leader of {keyspace}")
 
     def followers(self, keyspace="default"):
@@ -210,8 +247,9 @@ class Cluster:
         """No process has ended that nobody has killed."""
         for node in self.nodes:
             if node.process is not None and node.process.poll() is not None:
-                raise Failure(f"{node} ended with {node.process.returncode}: "
-                              f"{last_lines(node.log())}")
+                raise Failure(
+                    f"{node} ended with {node.process.returncode}: " f"{last_lines(node.log())}"
+                )
 
     def expect_serving(self, seconds=10):
         """Alive, and a write through each node is read back through the next one."""

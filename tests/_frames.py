@@ -2,7 +2,7 @@
 node."""
 import struct
 
-FORMAT = 1
+FORMAT = 2
 HELLO, RAFT, FORWARD, FORWARD_REPLY, CALL, CALL_REPLY = range(1, 7)
 
 
@@ -25,10 +25,27 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def frame(kind, cluster, body=b"", *, incarnation=1, form=FORMAT, request=1, length=None, crc=None):
+def frame(
+    kind,
+    cluster,
+    body=b"",
+    *,
+    incarnation=1,
+    form=FORMAT,
+    request=1,
+    length=None,
+    crc=None,
+    length_crc=None
+):
+    """length, its checksum, the checksum of the rest, the rest; each can be given a wrong value."""
     rest = struct.pack("<HHQIIQQ", form, kind, cluster, incarnation, 0, request, 0) + body
-    return struct.pack("<II", len(rest) if length is None else length,
-                       crc32c(rest) if crc is None else crc) + rest
+    size = struct.pack("<I", len(rest) if length is None else length)
+    return (
+        size
+        + struct.pack("<I", crc32c(size) if length_crc is None else length_crc)
+        + struct.pack("<I", crc32c(rest) if crc is None else crc)
+        + rest
+    )
 
 
 def varint(number):

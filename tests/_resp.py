@@ -87,7 +87,7 @@ class Resp:
         while True:
             end = self.unread.find(b"\r\n")
             if end >= 0:
-                line, self.unread = self.unread[:end], self.unread[end + 2:]
+                line, self.unread = self.unread[:end], self.unread[end + 2 :]
                 return line
             self._more()
 

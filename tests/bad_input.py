@@ -1,10 +1,9 @@
 #!/usr/bin/python3
-"""Bytes that no honest client sends, and honest ones that come in odd ways, on every port of a node:
-each is answered in the protocol's own form or closed, nothing behind it runs, and the cluster goes
-on serving."""
+"""Bytes that no honest client sends, and honest ones that come in odd ways, on every port of a
+node: each is answered in the protocol's own form or closed, nothing behind it runs, and the cluster
+goes on serving."""
 import concurrent.futures
 import contextlib
-import os
 import random
 import resource
 import socket
@@ -132,7 +131,7 @@ def resp_nothing(cluster):
 
 
 def resp_announced(cluster):
-    """RESP: 200 connections that announce 16 MiB each cost what they sent, not what they announced"""
+    """RESP: 200 connections that announce 16 MiB each cost what they sent, not that"""
     node = cluster.nodes[0]
     before = memory(node)
     with contextlib.ExitStack() as open_links:
@@ -176,8 +175,10 @@ def resp_unread(cluster):
     with node.resp_client(60) as link:
         link.send(b"".join(encode("GET", "big") + encode("ECHO", i) for i in range(400)))
         answers(node)
-        expect(memory(node) - before < 200 * MIB,
-               f"{(memory(node) - before) // MIB} MiB for 400 MiB of replies")
+        expect(
+            memory(node) - before < 200 * MIB,
+            f"{(memory(node) - before) // MIB} MiB for 400 MiB of replies",
+        )
         for i in range(400):
             expect(link.reply() == value, f"value {i}")
             equal(link.reply(), str(i).encode())
@@ -205,13 +206,14 @@ def resp_cut_off(cluster):
     node = cluster.nodes[0]
     for i in range(200):
         link = connect(node.resp)
-        link.sendall(encode("INCR", "cut") * 50 + encode("SET", "k", "v")[:7 + i % 20])
+        link.sendall(encode("INCR", "cut") * 50 + encode("SET", "k", "v")[: 7 + i % 20])
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         link.close()
     poll(lambda: counter(node, "asterias_resp_connections") == 0, 20, "all connections gone")
 
 
 # --------------------------------------------------------------------- foreign bytes, on all ports
+
 
 def foreign_protocols(cluster):
     """HTTP on the RESP port, RESP on the others, TLS everywhere: closed, not crashed"""
@@ -220,10 +222,14 @@ def foreign_protocols(cluster):
     equal(said_to(node.resp, post), b"", "HTTP POST on the RESP port")
     got = said_to(node.resp, b"GET / HTTP/1.1\r\nHost: x\r\n\r\nSET evil 1\r\n")
     expect(got.count(b"\r\n") <= 1, f"HTTP GET on the RESP port: {got!r}")
-    expect(said_to(node.http, encode("SET", "evil", "1") + b"\r\n\r\n").startswith(b"HTTP/1.1 4"),
-           "RESP on the HTTP port")
+    expect(
+        said_to(node.http, encode("SET", "evil", "1") + b"\r\n\r\n").startswith(b"HTTP/1.1 4"),
+        "RESP on the HTTP port",
+    )
     equal(said_to(node.peer, encode("SET", "evil", "1") * 10), b"", "RESP on the peer port")
-    equal(said_to(node.peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 5), b"", "HTTP on the peer port")
+    equal(
+        said_to(node.peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 5), b"", "HTTP on the peer port"
+    )
     hello = tls_hello()
     for address in (node.resp, node.http, node.peer):
         expect(len(said_to(address, hello, finish=True)) < 500, "TLS")
@@ -243,9 +249,11 @@ def half_sent(cluster):
     """300 connections that stop in the middle, on each port, while a good one works"""
     node = cluster.nodes[0]
     with contextlib.ExitStack() as open_links:
-        for address, data in ((node.resp, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nab"),
-                              (node.http, b"GET /status HTTP/1.1\r\nHo"),
-                              (node.peer, b"\x40\0\0\0\1\2\3\4\1\0")):
+        for address, data in (
+            (node.resp, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nab"),
+            (node.http, b"GET /status HTTP/1.1\r\nHo"),
+            (node.peer, b"\x40\0\0\0\1\2\3\4\1\0"),
+        ):
             for _ in range(300):
                 link = open_links.enter_context(connect(address))
                 with contextlib.suppress(OSError):  # refused is fine
@@ -256,21 +264,25 @@ def half_sent(cluster):
 
 # ---------------------------------------------------------------------------------- the HTTP port
 
+
 def http_requests(cluster):
-    """HTTP: refused by number: bodies, no Host, bad lines, long heads, other methods, other pages"""
+    """HTTP: refused by number: bodies, no Host, bad lines, long heads, other methods and pages"""
     address = cluster.nodes[0].http
     for data, code in (
-            (b"POST /status HTTP/1.1\r\nHost: x\r\n\r\n", 405),
-            (b"GET /status HTTP/1.1\r\n\r\n", 400),
-            (b"GET\r\n\r\n", 400),
-            (b"GET /status HTTP/2.0\r\nHost: x\r\n\r\n", 505),
-            (b"GET /status HTTP/1.1\r\nHost : x\r\n\r\n", 400),
-            (b"GET /status HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /", 413),
-            (b"GET /status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413),
-            (b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100000, 431)):
+        (b"POST /status HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"GET /status HTTP/1.1\r\n\r\n", 400),
+        (b"GET\r\n\r\n", 400),
+        (b"GET /status HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET /status HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /", 413),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413),
+        (b"GET /status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100000, 431),
+    ):
         got = said_to(address, data)
         expect(got.startswith(b"HTTP/1.1 %d " % code), f"{data[:60]!r}: {got[:60]!r}")
-    got = said_to(address, b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    got = said_to(
+        address, b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
     expect(got.startswith(b"HTTP/1.1 404 "), got[:60])
 
 
@@ -285,7 +297,7 @@ def http_pipelined(cluster):
             data = one + other + one + other + last
             size = len(data) if pieces == 1 else 1
             for at in range(0, len(data), size):
-                link.sendall(data[at:at + size])
+                link.sendall(data[at : at + size])
             got = read_to_end(link)
         equal(got.count(b"HTTP/1.1 200 OK"), 4, "answers")
         at = [got.find(text) for text in (b"ok\n", b'{"cluster"', b" 404 ")]
@@ -296,23 +308,32 @@ def http_pipelined(cluster):
 
 # ---------------------------------------------------------------------------------- the peer port
 
+
 def peer_frames(cluster):
-    """peer port: frames of another cluster, format or type, or damaged ones, are counted and closed"""
+    """peer port: foreign cluster, format or type, and damaged frames: counted and closed"""
     node = cluster.nodes[0]
     ours = int(node.status()["cluster"])
     before = counter(node, "asterias_rpc_bad_frames_total")
     bad = [
-        _frames.hello(ours ^ 1, 2), _frames.hello(ours, 2, incarnation=7),
-        _frames.hello(ours, 2, form=2), _frames.hello(ours, 2, crc=1),
-        _frames.frame(99, ours), _frames.frame(0, ours),
-        _frames.hello(ours, 2, length=0), _frames.hello(ours, 2, length=2 ** 31),
+        _frames.hello(ours ^ 1, 2),
+        _frames.hello(ours, 2, incarnation=7),
+        _frames.hello(ours, 2, form=9),
+        _frames.hello(ours, 2, crc=1),
+        _frames.hello(ours, 2, length_crc=1),
+        _frames.frame(99, ours),
+        _frames.frame(0, ours),
+        _frames.hello(ours, 2, length=0),
+        _frames.hello(ours, 2, length=2**31),
         _frames.hello(ours, 2, length=49 * MIB),
     ]
     for data in bad:
         equal(said_to(node.peer, data), b"", f"an answer to {data[:24]!r}")
     equal(counter(node, "asterias_rpc_bad_frames_total") - before, len(bad), "bad frames counted")
-    for data in (_frames.frame(_frames.RAFT, ours, b"x"), _frames.frame(_frames.CALL, 0, b"x"),
-                 _frames.frame(_frames.HELLO, ours, b"\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1")):
+    for data in (
+        _frames.frame(_frames.RAFT, ours, b"x"),
+        _frames.frame(_frames.CALL, 0, b"x"),
+        _frames.frame(_frames.HELLO, ours, b"\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"),
+    ):
         equal(said_to(node.peer, data), b"", "a connection that does not begin with Hello")
 
 
@@ -323,8 +344,10 @@ def peer_strangers(cluster):
         for kind in (_frames.RAFT, _frames.FORWARD, _frames.FORWARD_REPLY):
             before = counter(node, "asterias_rpc_bad_frames_total")
             said_to(node.peer, _frames.hello(0, number) + _frames.frame(kind, 0, b"\2\1"))
-            expect(counter(node, "asterias_rpc_bad_frames_total") > before,
-                   f"a frame of type {kind} by a stranger that says it is node {number}")
+            expect(
+                counter(node, "asterias_rpc_bad_frames_total") > before,
+                f"a frame of type {kind} by a stranger that says it is node {number}",
+            )
     # Asking is allowed: that is how a node joins.
     name = b"nonsense"
     call = _frames.frame(_frames.CALL, 0, bytes([len(name)]) + name + b"\0")
@@ -342,7 +365,9 @@ def peer_bodies(cluster):
         for _ in range(20):
             data = _frames.hello(ours, 77)
             for _ in range(20):
-                data += _frames.frame(kind, ours, prng.randbytes(prng.choice((0, 1, 2, 9, 40, 300))))
+                data += _frames.frame(
+                    kind, ours, prng.randbytes(prng.choice((0, 1, 2, 9, 40, 300)))
+                )
             said_to(node.peer, data, finish=True)
     cluster.expect_alive()
 
@@ -362,13 +387,18 @@ def peer_storm(cluster):
         cluster.expect_serving(30)
 
         def heard():
-            return all(peer["heard"] and peer["match"] > 0 for group in node.status()["groups"]
-                       if group["role"] == "Leader" and group["keyspace"] == "default"
-                       for peer in group["peers"])
+            return all(
+                peer["heard"] and peer["match"] > 0
+                for group in node.status()["groups"]
+                if group["role"] == "Leader" and group["keyspace"] == "default"
+                for peer in group["peers"]
+            )
+
         poll(heard, 30, f"{other} is a follower that keeps up")
 
 
 # ------------------------------------------------------------------------------------------ storms
+
 
 def resp_storm(cluster):
     """RESP: 3,000 connections that come and go"""
@@ -376,27 +406,55 @@ def resp_storm(cluster):
     for i in range(3000):
         with connect(node.resp) as link:
             if i % 3:
-                link.sendall(encode("PING")[:i % 15])
+                link.sendall(encode("PING")[: i % 15])
     poll(lambda: counter(node, "asterias_resp_connections") == 0, 20, "all connections gone")
 
 
 def descriptors(cluster):
-    """a node that has no more descriptors for clients goes on, and takes new ones when some leave"""
-    node = cluster.followers()[0]
-    used = len(os.listdir(f"/proc/{node.process.pid}/fd"))
-    resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (used + 50, used + 50))
+    """more clients than descriptors are refused; the journal and other nodes have theirs"""
+    node, other = cluster.followers()
+    node.kill()
+    node.prefix = ["prlimit", "--nofile=256:256"]
+    node.start()
+    poll(lambda: cluster.answers(node), 30, f"{node} serves with 256 descriptors")
     with contextlib.ExitStack() as open_links:
-        for _ in range(100):
-            open_links.enter_context(connect(node.resp))
-        answers(cluster.leader())
+        for address in (node.resp, node.http, node.peer):
+            for _ in range(400):
+                open_links.enter_context(connect(address))
+        with cluster.leader().resp_client(30) as good:  # more than one segment of the journal
+            for i in range(80):
+                equal(good.call("SET", f"segment{i}", bytes(MIB)), "OK")
+        other.kill()
+        other.start()
+        poll(lambda: cluster.answers(other), 30, f"{other}, started again, serves")
         cluster.expect_alive()
     poll(lambda: cluster.answers(node), 30, f"{node} takes connections again")
+    segments = node.status()["shards"][0]["journal_segments"]
+    expect(segments > 1, f"{segments} segment: nothing was shown")
 
 
-CASES = [resp_lengths, resp_nothing, resp_announced, resp_bytes, resp_pipelined, resp_unread,
-         resp_half_closed, resp_half_closed_many, resp_cut_off, foreign_protocols, garbage, half_sent,
-         http_requests, http_pipelined, peer_frames, peer_strangers, peer_bodies, peer_storm,
-         resp_storm, descriptors]
+CASES = [
+    resp_lengths,
+    resp_nothing,
+    resp_announced,
+    resp_bytes,
+    resp_pipelined,
+    resp_unread,
+    resp_half_closed,
+    resp_half_closed_many,
+    resp_cut_off,
+    foreign_protocols,
+    garbage,
+    half_sent,
+    http_requests,
+    http_pipelined,
+    peer_frames,
+    peer_strangers,
+    peer_bodies,
+    peer_storm,
+    resp_storm,
+    descriptors,
+]
 
 
 def main():

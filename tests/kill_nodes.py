@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""kill -9 of one node, of the leader, of two, of all at once, of one that is just starting, and SIGSTOP
-of the leader, while clients read and write: nothing acknowledged is lost and no read is stale. What every client saw is recorded as a
-history in the text form of sim/check, and check-history judges it.
+"""kill -9 of one node, of the leader, of two, of all at once, of one that is just starting, and
+SIGSTOP of the leader, while clients read and write: nothing acknowledged is lost and no read is
+stale. What every client saw is recorded as a history in the text form of sim/check, and
+check-history judges it.
 
     kill_nodes.py [ROUNDS] [SEED]      (KILL_ROUNDS; 3 rounds otherwise; KILL_SHARDS: a node's, 1)
 """
@@ -31,7 +32,7 @@ NEVER_HAPPENED = ("CLUSTERDOWN", "TRYAGAIN")
 
 
 class History:
-    """Lines of sim/check/history_text.cc. A place c/n/sequence is unique, so threads only append."""
+    """Lines of sim/check/history_text.cc. A place c/n/sequence is unique: threads only append."""
 
     def __init__(self):
         self.lines = []
@@ -109,8 +110,14 @@ class Client:
 
     def record(self, begun, command, words, outcome):
         self.sequence += 1
-        self.history.add(self.number, f"{self.connection}.{self.sequence}", begun,
-                         time.monotonic_ns(), history_text(command, words), outcome)
+        self.history.add(
+            self.number,
+            f"{self.connection}.{self.sequence}",
+            begun,
+            time.monotonic_ns(),
+            history_text(command, words),
+            outcome,
+        )
 
     def drop(self):
         self.link.close()
@@ -136,8 +143,9 @@ class Load:
         self.halt = threading.Event()
         self.values = itertools.count(1)
         self.surprises = []
-        self.threads = [threading.Thread(target=self.client, args=(i,), daemon=True)
-                        for i in range(CLIENTS)]
+        self.threads = [
+            threading.Thread(target=self.client, args=(i,), daemon=True) for i in range(CLIENTS)
+        ]
 
     def __enter__(self):
         for thread in self.threads:
@@ -154,8 +162,11 @@ class Load:
         return f"{prefix}r{self.round}.{kind}{number}"
 
     def all_keys(self):
-        return ([self.key("s", i) for i in range(8)] + [self.key("c", i) for i in range(4)] +
-                [self.key("p", i) for i in range(8)])
+        return (
+            [self.key("s", i) for i in range(8)]
+            + [self.key("c", i) for i in range(4)]
+            + [self.key("p", i) for i in range(8)]
+        )
 
     def draw(self, prng, keyspace):
         """One operation: registers, counters, and pairs that are always written together. Order is
@@ -206,8 +217,8 @@ class Load:
 
 
 def late_probes(history, keys, address, number):
-    """Connections made and reads sent to a node while it is stopped: it sees them when it wakes, and
-    whatever it then answers must not be older than the sending."""
+    """Connections made and reads sent to a node while it is stopped: it sees them when it wakes,
+    and whatever it then answers must not be older than the sending."""
     probes = []
     for key in keys:
         probe = Client(history, 100 + number, address, timeout=15.0)
@@ -228,7 +239,7 @@ def answer_probes(probes):
 
 
 def stop_leader(cluster, load, history):
-    """SIGSTOP for as long as others need to elect one and go on; then it wakes up as an old leader."""
+    """SIGSTOP for as long as others need to elect one and go on; it wakes up as an old leader."""
     leader = cluster.leader(KEYSPACES[load.round % 2])
     begun = time.monotonic()
     leader.stop()
@@ -250,8 +261,13 @@ def kill_together(victims):
 def kill_victims(cluster, load, kind):
     leader = cluster.leader(KEYSPACES[load.round % 2])
     followers = [node for node in cluster.nodes if node is not leader]
-    victims = {"all": cluster.nodes, "two": [leader, followers[0]], "leader": [leader],
-               "restart": [leader], "follower": followers[:1]}[kind]
+    victims = {
+        "all": cluster.nodes,
+        "two": [leader, followers[0]],
+        "leader": [leader],
+        "restart": [leader],
+        "follower": followers[:1],
+    }[kind]
     kill_together(victims)
     if len(victims) == 1:  # the others go on
         load.wait_for(DURING, f"without {victims[0]}")
@@ -283,6 +299,7 @@ def read_all(cluster, history, keys, number):
                 return client.run(("GET", [key]))
             except OSError:
                 return False
+
         poll(good, 30, f"a final read of {key}")
         client.drop()
 
@@ -304,16 +321,19 @@ def play_round(cluster, history, number, kind):
 
 def check_history(history, path):
     history.write(path)
-    return subprocess.run([f"{BUILD}/check-history", path], capture_output=True, text=True,
-                          timeout=300, check=False)
+    return subprocess.run(
+        [f"{BUILD}/check-history", path], capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def judge(history, path):
     checker = check_history(history, path)
     print("  " + checker.stdout.strip().replace("\n", "\n  "), flush=True)
     if checker.returncode != 0:
-        raise Failure(f"check-history ended with {checker.returncode}: {checker.stderr}"
-                      f" seed {SEED}, history {path}")
+        raise Failure(
+            f"check-history ended with {checker.returncode}: {checker.stderr}"
+            f" seed {SEED}, history {path}"
+        )
 
 
 def judge_can_fail(history, path):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The RESP door, asked by the clients that people have: redis-cli, redis-benchmark, python3-redis."""
+"""The RESP door and the clients that people have: redis-cli, redis-benchmark, python3-redis."""
 import os
 import pty
 import select
@@ -17,8 +17,13 @@ KEYSPACE = "orders"
 
 def cli(node, *arguments, data=None, timeout=30):
     """redis-cli to its end; what it printed."""
-    done = subprocess.run(["redis-cli", "-h", node.resp[0], "-p", str(node.resp[1]), *arguments],
-                          input=data, capture_output=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        ["redis-cli", "-h", node.resp[0], "-p", str(node.resp[1]), *arguments],
+        input=data,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
     if done.returncode != 0:
         raise Failure(f"redis-cli {arguments} ended with {done.returncode}: {done.stderr}")
     return done.stdout.decode("latin-1").strip()
@@ -41,6 +46,7 @@ def others(cluster):
 
 
 # ------------------------------------------------------------------------------------- redis-cli
+
 
 def cli_commands(cluster):
     """redis-cli: set, get, incr, expire, ttl, del; each node sees what another one wrote"""
@@ -76,9 +82,14 @@ def cli_pipe(cluster):
 def cli_interactive(cluster):
     """redis-cli, interactive: starts with COMMAND DOCS, helps, answers, ends"""
     main, side = pty.openpty()
-    process = subprocess.Popen(["redis-cli", "-p", str(cluster.nodes[0].resp[1])], stdin=side,
-                               stdout=side, stderr=side, close_fds=True,
-                               env=dict(os.environ, TERM="dumb", HOME=cluster.directory))
+    process = subprocess.Popen(
+        ["redis-cli", "-p", str(cluster.nodes[0].resp[1])],
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        close_fds=True,
+        env=dict(os.environ, TERM="dumb", HOME=cluster.directory),
+    )
     os.close(side)
     seen = b""
 
@@ -93,8 +104,12 @@ def cli_interactive(cluster):
 
     try:
         until(b"> ")
-        for line, answer in ((b"help set\n", b"Sets a key to a string"), (b"set typed 1\n", b"OK"),
-                             (b"get typed\n", b'"1"'), (b"nosuch\n", b"unknown command")):
+        for line, answer in (
+            (b"help set\n", b"Sets a key to a string"),
+            (b"set typed 1\n", b"OK"),
+            (b"get typed\n", b'"1"'),
+            (b"nosuch\n", b"unknown command"),
+        ):
             os.write(main, line)
             until(answer)
         os.write(main, b"exit\n")
@@ -107,8 +122,11 @@ def cli_interactive(cluster):
 
 def cli_for_a_while(cluster, *arguments):
     """The first line that an endless mode of redis-cli prints; then it is ended."""
-    process = subprocess.Popen(["stdbuf", "-o0", "redis-cli", "-p", str(cluster.nodes[0].resp[1]),
-                                *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        ["stdbuf", "-o0", "redis-cli", "-p", str(cluster.nodes[0].resp[1]), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         seen = b""
         while seen.count(b"\n") < 3:
@@ -140,6 +158,7 @@ def cli_latency(cluster):
 
 # ---------------------------------------------------------------------------------- python3-redis
 
+
 def python_set_options(cluster):
     """python3-redis: set with ex, px, nx, xx, keepttl, get"""
     r = library(cluster.nodes[0])
@@ -157,7 +176,10 @@ def python_set_options(cluster):
     equal(r.set("o", "5", get=True), b"3", "get")
     equal(s.ttl("o"), -1, "a plain set ends the time to live")
     equal(refused(r.execute_command, "SET", "o", "1", "NX", "XX"), "syntax error")
-    equal(refused(r.execute_command, "SET", "o", "1", "EX", "0"), "invalid expire time in 'set' command")
+    equal(
+        refused(r.execute_command, "SET", "o", "1", "EX", "0"),
+        "invalid expire time in 'set' command",
+    )
 
 
 def python_expiry(cluster):
@@ -200,35 +222,47 @@ def python_types(cluster):
     equal(r.mset({"m1": "a", "m2": "b"}), True)
     equal(r.mget("m1", "none", "m2"), [b"a", None, b"b"])
     equal(r.exists("m1", "m1", "none"), 2)
-    equal((r.append("m1", "bc"), r.strlen("m1"), r.type("m1"), r.type("none")),
-          (3, 3, b"string", b"none"))
+    equal(
+        (r.append("m1", "bc"), r.strlen("m1"), r.type("m1"), r.type("none")),
+        (3, 3, b"string", b"none"),
+    )
     equal(r.delete("n"), 0)
     equal((r.incrby("n", 41), r.incr("n"), r.decrby("n", 2), r.decr("n")), (41, 42, 40, 39))
     equal(refused(r.incr, "m1"), "value is not an integer or out of range")
-    r.set("n", str(2 ** 63 - 1))
+    r.set("n", str(2**63 - 1))
     equal(refused(r.incr, "n"), "increment or decrement would overflow")
-    equal(r.get("n"), str(2 ** 63 - 1).encode(), "what a refused increment leaves")
+    equal(r.get("n"), str(2**63 - 1).encode(), "what a refused increment leaves")
 
 
 def python_errors(cluster):
     """python3-redis: errors in Redis' words"""
     r = library(cluster.nodes[0])
-    expect(refused(r.execute_command, "NOSUCH", "a", "b").startswith(
-        "unknown command 'NOSUCH', with args beginning with: 'a' 'b'"), "unknown command")
+    expect(
+        refused(r.execute_command, "NOSUCH", "a", "b").startswith(
+            "unknown command 'NOSUCH', with args beginning with: 'a' 'b'"
+        ),
+        "unknown command",
+    )
     equal(refused(r.execute_command, "GET"), "wrong number of arguments for 'get' command")
-    equal(refused(r.execute_command, "MSET", "a", "1", "b"),
-          "wrong number of arguments for 'mset' command")
-    equal(refused(r.execute_command, "CONFIG", "GET"),
-          "wrong number of arguments for 'config|get' command")
-    expect("unknown subcommand 'nosuch'" in refused(r.execute_command, "CLIENT", "nosuch"),
-           "unknown subcommand")
-    expect(refused(r.execute_command, "SELECT", "16").startswith("DB index is out of range"), "select")
+    equal(
+        refused(r.execute_command, "MSET", "a", "1", "b"),
+        "wrong number of arguments for 'mset' command",
+    )
+    equal(
+        refused(r.execute_command, "CONFIG", "GET"),
+        "wrong number of arguments for 'config|get' command",
+    )
+    expect(
+        "unknown subcommand 'nosuch'" in refused(r.execute_command, "CLIENT", "nosuch"),
+        "unknown subcommand",
+    )
+    equal(refused(r.execute_command, "SELECT", "16"), "DB index is out of range")
     expect("unsupported protocol version" in refused(r.execute_command, "HELLO", "9"), "hello 9")
     expect("unknown command 'MULTI'" in refused(r.execute_command, "MULTI"), "not there: MULTI")
 
 
 def python_binary(cluster):
-    """python3-redis: keys and values are bytes; 1 MiB goes through every node; too long is refused"""
+    """python3-redis: keys and values are bytes; 1 MiB through every node; too long is refused"""
     everything = bytes(range(256)) * 4
     big = os.urandom(1 << 20)
     for node, other in others(cluster):
@@ -265,8 +299,11 @@ def keyspaces(cluster):
     rest = applied(cluster, "default")
     equal(r.mget(f"{KEYSPACE}:0", f"{KEYSPACE}:9"), [b"1", b"1"])
     equal(applied(cluster, "default"), rest, "what the default group applied meanwhile")
-    for command in (("MSET", f"{KEYSPACE}:1", "2", "other", "2"), ("MGET", "other", f"{KEYSPACE}:1"),
-                    ("DEL", "other", f"{KEYSPACE}:1")):
+    for command in (
+        ("MSET", f"{KEYSPACE}:1", "2", "other", "2"),
+        ("MGET", "other", f"{KEYSPACE}:1"),
+        ("DEL", "other", f"{KEYSPACE}:1"),
+    ):
         expect(refused(r.execute_command, *command).startswith("CROSSKEYSPACE "), command)
     equal(r.get(f"{KEYSPACE}:1"), b"1", "what the refused MSET left")
 
@@ -277,6 +314,7 @@ def applied(cluster, keyspace):
 
 
 # ------------------------------------------------------------------------------------ raw sockets
+
 
 def inline_commands(cluster):
     """inline commands: telnet works, quotes and empty lines as in Redis"""
@@ -299,13 +337,32 @@ def once_only(cluster):
 
 # -------------------------------------------------------------------------------- redis-benchmark
 
+
 def benchmark(cluster, pipeline):
     figures = []
     for node in cluster.nodes:
         done = subprocess.run(
-            ["redis-benchmark", "-p", str(node.resp[1]), "-t", "set,get,incr,mset", "-n",
-             str(1000 * pipeline), "-c", "20", "-P", str(pipeline), "-r", "1000", "--csv"],
-            capture_output=True, text=True, timeout=180, check=False)
+            [
+                "redis-benchmark",
+                "-p",
+                str(node.resp[1]),
+                "-t",
+                "set,get,incr,mset",
+                "-n",
+                str(1000 * pipeline),
+                "-c",
+                "20",
+                "-P",
+                str(pipeline),
+                "-r",
+                "1000",
+                "--csv",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
         equal(done.returncode, 0, "exit code")
         expect("rror" not in done.stdout + done.stderr, done.stdout + done.stderr)
         rows = [row.split('","') for row in done.stdout.strip().splitlines()[1:]]
@@ -327,10 +384,29 @@ def benchmark_many(cluster):
 def main():
     claims = Claims()
     with Cluster(keyspaces=[KEYSPACE]) as cluster:
-        claims.run([cli_commands, cli_resp3, cli_pipe, cli_interactive, cli_stat, cli_latency,
-                    python_set_options, python_expiry, python_pipelines, python_types, python_errors,
-                    python_binary, databases, keyspaces, inline_commands, once_only, benchmark_one,
-                    benchmark_many], cluster)
+        claims.run(
+            [
+                cli_commands,
+                cli_resp3,
+                cli_pipe,
+                cli_interactive,
+                cli_stat,
+                cli_latency,
+                python_set_options,
+                python_expiry,
+                python_pipelines,
+                python_types,
+                python_errors,
+                python_binary,
+                databases,
+                keyspaces,
+                inline_commands,
+                once_only,
+                benchmark_one,
+                benchmark_many,
+            ],
+            cluster,
+        )
         with claims.claim("after all of this the cluster serves and no process has ended"):
             cluster.expect_serving()
     claims.end()

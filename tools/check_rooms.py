@@ -37,6 +37,7 @@ WORLDLY = {"runtime/asio", "engine/rocks", "app"}
 @dataclass(frozen=True)
 class Rule:
     """A thing that a room must not ask for, and what it takes instead."""
+
     name: str
     pattern: re.Pattern
     text: str  # "<file>:<line> <text>"
@@ -48,47 +49,73 @@ def rule(name, pattern, text, in_tests=False):
 
 
 RULES = [
-    rule("clock",
-         r"\b(system_clock|steady_clock|high_resolution_clock|utc_clock|gettimeofday|clock_gettime"
-         r"|timespec_get|localtime(_r)?|gmtime(_r)?)\b"
-         r"|(?<![\w.>])(std::)?time\s*\(\s*(nullptr|NULL|0|&)",
-         "asks the wall clock. Take Input::now in a core, Shard::clock() elsewhere "
-         "(ARCHITECTURE.md, Time).", in_tests=True),
-    rule("thread",
-         r"\bstd::(jthread|thread|async|future|promise|packaged_task|condition_variable(_any)?"
-         r"|latch|barrier|counting_semaphore|binary_semaphore|this_thread)\b"
-         r"|\bpthread_\w+|\bthread_local\b",
-         "uses threads. Spawn a Task into a Scope, or submit to another shard "
-         "(ARCHITECTURE.md, Turns).", in_tests=True),
-    rule("sleep", r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|(?<![\w:.>])::sleep\s*\(",
-         "sleeps. Arm a timer of port::Timers, or co_await port::sleep (ARCHITECTURE.md, Time).",
-         in_tests=True),
-    rule("mutex",
-         r"\bstd::((recursive_|shared_|timed_)*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
-         r"|once_flag|call_once|atomic\w*)\b",
-         "shares memory between threads. An object belongs to one shard for life; cross shards "
-         "with Shard::submit (ARCHITECTURE.md, Turns)."),
-    rule("random",
-         r"\b(random_device|mt19937(_64)?|getrandom)\b|(?<![\w.>])(std::)?s?rand\s*\(",
-         "draws randomness of its own. Take a seeded Prng (base/prng.h), or port::Entropy in a "
-         "driver (ARCHITECTURE.md, Time).", in_tests=True),
-    rule("socket",
-         r"#\s*include\s*<(sys/(socket|epoll|un|uio|eventfd|timerfd)\.h|netinet/"
-         r"|arpa/|netdb\.h|poll\.h)",
-         "opens sockets. Go through port::Net (src/port/net.h)."),
-    rule("file",
-         r"#\s*include\s*<(fcntl\.h|unistd\.h|fstream|filesystem|dirent\.h"
-         r"|sys/(stat|mman|file|types|statvfs)\.h)|\b(fopen|freopen|tmpfile)\s*\(",
-         "touches files. Go through port::Disk (src/port/disk.h)."),
-    rule("environment", r"\b(secure_)?getenv\b|\bsetenv\b",
-         "reads the environment. Take it from the options struct; app reads the environment."),
-    rule("print",
-         r"\bstd::(cout|cerr|clog)\b|(?<![\w.>])((f|v|vf)?printf|f?puts|perror)\s*\(",
-         "prints. Hand it to a Log (base/log.h)."),
-    rule("exit", r"\bstd::(abort|exit|_Exit|quick_exit|signal|raise)\b|(?<![\w.>:])(::)?_exit\s*\("
-         r"|(?<![\w.>:])::(abort|exit|signal|raise)\s*\(",
-         "ends the process. CHECK a bug; report the rest through Shard::fatal "
-         "(ARCHITECTURE.md, Errors)."),
+    rule(
+        "clock",
+        r"\b(system_clock|steady_clock|high_resolution_clock|utc_clock|gettimeofday|clock_gettime"
+        r"|timespec_get|localtime(_r)?|gmtime(_r)?)\b"
+        r"|(?<![\w.>])(std::)?time\s*\(\s*(nullptr|NULL|0|&)",
+        "asks the wall clock. Take Input::now in a core, Shard::clock() elsewhere "
+        "(ARCHITECTURE.md, Time).",
+        in_tests=True,
+    ),
+    rule(
+        "thread",
+        r"\bstd::(jthread|thread|async|future|promise|packaged_task|condition_variable(_any)?"
+        r"|latch|barrier|counting_semaphore|binary_semaphore|this_thread)\b"
+        r"|\bpthread_\w+|\bthread_local\b",
+        "uses threads. Spawn a Task into a Scope, or submit to another shard "
+        "(ARCHITECTURE.md, Turns).",
+        in_tests=True,
+    ),
+    rule(
+        "sleep",
+        r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|(?<![\w:.>])::sleep\s*\(",
+        "sleeps. Arm a timer of port::Timers, or co_await port::sleep (ARCHITECTURE.md, Time).",
+        in_tests=True,
+    ),
+    rule(
+        "mutex",
+        r"\bstd::((recursive_|shared_|timed_)*mutex|lock_guard|unique_lock|scoped_lock|shared_lock"
+        r"|once_flag|call_once|atomic\w*)\b",
+        "shares memory between threads. An object belongs to one shard for life; cross shards "
+        "with Shard::submit (ARCHITECTURE.md, Turns).",
+    ),
+    rule(
+        "random",
+        r"\b(random_device|mt19937(_64)?|getrandom)\b|(?<![\w.>])(std::)?s?rand\s*\(",
+        "draws randomness of its own. Take a seeded Prng (base/prng.h), or port::Entropy in a "
+        "driver (ARCHITECTURE.md, Time).",
+        in_tests=True,
+    ),
+    rule(
+        "socket",
+        r"#\s*include\s*<(sys/(socket|epoll|un|uio|eventfd|timerfd)\.h|netinet/"
+        r"|arpa/|netdb\.h|poll\.h)",
+        "opens sockets. Go through port::Net (src/port/net.h).",
+    ),
+    rule(
+        "file",
+        r"#\s*include\s*<(fcntl\.h|unistd\.h|fstream|filesystem|dirent\.h"
+        r"|sys/(stat|mman|file|types|statvfs)\.h)|\b(fopen|freopen|tmpfile)\s*\(",
+        "touches files. Go through port::Disk (src/port/disk.h).",
+    ),
+    rule(
+        "environment",
+        r"\b(secure_)?getenv\b|\bsetenv\b",
+        "reads the environment. Take it from the options struct; app reads the environment.",
+    ),
+    rule(
+        "print",
+        r"\bstd::(cout|cerr|clog)\b|(?<![\w.>])((f|v|vf)?printf|f?puts|perror)\s*\(",
+        "prints. Hand it to a Log (base/log.h).",
+    ),
+    rule(
+        "exit",
+        r"\bstd::(abort|exit|_Exit|quick_exit|signal|raise)\b|(?<![\w.>:])(::)?_exit\s*\("
+        r"|(?<![\w.>:])::(abort|exit|signal|raise)\s*\(",
+        "ends the process. CHECK a bug; report the rest through Shard::fatal "
+        "(ARCHITECTURE.md, Errors).",
+    ),
 ]
 ALL = {r.name for r in RULES}
 # What binds whom. sim is a program of its own that reads scenarios and prints findings, two rooms
@@ -103,8 +130,11 @@ BINDING = {
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # Comments, string and character literals; raw strings first. Newlines inside are kept.
-NOISE = re.compile(r'R"([^(\s]*)\(.*?\)\1"|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"'
-                   r"|(?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])*'", re.S)
+NOISE = re.compile(
+    r'R"([^(\s]*)\(.*?\)\1"|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"'
+    r"|(?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])*'",
+    re.S,
+)
 
 
 @dataclass
@@ -125,8 +155,12 @@ def read_rooms(path):
         if not line.strip():
             continue
         parts = line.split("|") + [""]
-        rooms[parts[0]] = Room(parts[0], parts[1], set(filter(None, parts[2].split(";"))),
-                               set(filter(None, parts[3].split(";"))))
+        rooms[parts[0]] = Room(
+            parts[0],
+            parts[1],
+            set(filter(None, parts[2].split(";"))),
+            set(filter(None, parts[3].split(";"))),
+        )
     return rooms
 
 
@@ -194,25 +228,36 @@ class Checker:
                 continue
             if owners is not None and not owners & {room.name, room.group} and not is_test(path):
                 whose = ", ".join(sorted(owners)) or "no room"
-                self.find(where, "heavy", f"includes <{included}>, which is for {whose}. Use that "
-                          "room's own header, or take the library there by an ADR "
-                          "(CONTRIBUTING.md, Dependencies).")
+                self.find(
+                    where,
+                    "heavy",
+                    f"includes <{included}>, which is for {whose}. Use that "
+                    "room's own header, or take the library there by an ADR "
+                    "(CONTRIBUTING.md, Dependencies).",
+                )
             elif path.suffix == ".h" and not path.stem.endswith("_internal"):
-                self.find(where, "heavy", f"includes <{included}> in a header. Move it to the .cc, "
-                          "behind a factory or a pointer (ARCHITECTURE.md, The house).")
+                self.find(
+                    where,
+                    "heavy",
+                    f"includes <{included}> in a header. Move it to the .cc, "
+                    "behind a factory or a pointer (ARCHITECTURE.md, The house).",
+                )
         if quote == "<":
             return
         target = self.room_of_include(included)
         if target is None:
-            self.findings.append(f"{path}:{where[1]} includes \"{included}\", which is in no room. "
-                                 'Name it from the include root: "core/raft/core.h".')
+            self.findings.append(
+                f'{path}:{where[1]} includes "{included}", which is in no room. '
+                'Name it from the include root: "core/raft/core.h".'
+            )
             return
         declared = room.deps | {room.name} | (room.test_deps if is_test(path) else set())
         if target.name not in declared:
             self.findings.append(
-                f"{path}:{where[1]} includes \"{included}\", but {room.name} does not list "
+                f'{path}:{where[1]} includes "{included}", but {room.name} does not list '
                 f"{target.name}. Add it to room({room.name} DEPS ...) in cmake/rooms.cmake if it "
-                "belongs below; if not, move the shared noun down (ARCHITECTURE.md, The house).")
+                "belongs below; if not, move the shared noun down (ARCHITECTURE.md, The house)."
+            )
 
     def check_file(self, relative):
         room = self.room_of_file(relative)
@@ -238,16 +283,26 @@ class Checker:
 
     def run(self):
         directories = [self.root / "src"] + [
-            self.root / room.directory for room in self.rooms.values()
-            if not room.directory.startswith("src/")]
-        files = sorted({path.relative_to(self.root) for directory in directories
-                        for path in directory.rglob("*") if path.suffix in (".h", ".cc")})
+            self.root / room.directory
+            for room in self.rooms.values()
+            if not room.directory.startswith("src/")
+        ]
+        files = sorted(
+            {
+                path.relative_to(self.root)
+                for directory in directories
+                for path in directory.rglob("*")
+                if path.suffix in (".h", ".cc")
+            }
+        )
         for relative in files:
             self.check_file(relative)
         for key, number in self.allowed.items():
             if key not in self.used:
-                self.findings.append(f"{self.allow_path.name}:{number} allows {key[0]} the rule "
-                                     f"`{key[1]}`, which it no longer breaks. Remove the line.")
+                self.findings.append(
+                    f"{self.allow_path.name}:{number} allows {key[0]} the rule "
+                    f"`{key[1]}`, which it no longer breaks. Remove the line."
+                )
         return len(files)
 
 

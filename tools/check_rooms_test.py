@@ -74,8 +74,9 @@ class Includes(Tree):
         self.assert_one("in no room", "from the include root")
 
     def test_commented_include_is_not_one(self):
-        self.write("src/core/raft/core.cc",
-                   '// #include "port/task.h"\n/*\n#include "app/x.h"\n*/\n')
+        self.write(
+            "src/core/raft/core.cc", '// #include "port/task.h"\n/*\n#include "app/x.h"\n*/\n'
+        )
         self.assert_clean()
 
     def test_test_deps_hold_in_tests_only(self):
@@ -118,8 +119,11 @@ class Heavy(Tree):
 
 class Purity(Tree):
     BAD = {
-        "clock": ["auto t = std::chrono::steady_clock::now();", "auto t = std::time(nullptr);",
-                  "clock_gettime(CLOCK_MONOTONIC, &ts);"],
+        "clock": [
+            "auto t = std::chrono::steady_clock::now();",
+            "auto t = std::time(nullptr);",
+            "clock_gettime(CLOCK_MONOTONIC, &ts);",
+        ],
         "thread": ["std::thread t;", "thread_local int x;", "pthread_create(&t, 0, f, 0);"],
         "sleep": ["std::this_thread::sleep_for(d);", "usleep(5);"],
         "mutex": ["std::mutex m;", "std::atomic<int> n;", "std::lock_guard lock(m);"],
@@ -144,8 +148,10 @@ class Purity(Tree):
 
     def test_message_says_what_to_take_instead(self):
         self.write("src/core/raft/vote.cc", "auto t = std::chrono::system_clock::now();\n")
-        self.assert_one("src/core/raft/vote.cc:1 asks the wall clock. Take Input::now",
-                        "(ARCHITECTURE.md, Time)")
+        self.assert_one(
+            "src/core/raft/vote.cc:1 asks the wall clock. Take Input::now",
+            "(ARCHITECTURE.md, Time)",
+        )
 
     def test_services_are_bound_too(self):
         self.write("src/service/node/node.cc", "auto t = std::chrono::system_clock::now();\n")
@@ -157,14 +163,18 @@ class Purity(Tree):
         self.assert_clean()
 
     def test_comments_and_strings_are_not_code(self):
-        self.write("src/core/raft/vote.cc",
-                   '// steady_clock\n/* std::mutex\n rand() */ auto s = "std::thread getenv";\n'
-                   "auto r = R\"(random_device)\"; char c = '\"'; // rand()\n")
+        self.write(
+            "src/core/raft/vote.cc",
+            '// steady_clock\n/* std::mutex\n rand() */ auto s = "std::thread getenv";\n'
+            'auto r = R"(random_device)"; char c = \'"\'; // rand()\n',
+        )
         self.assert_clean()
 
     def test_members_of_the_same_name_are_not_calls(self):
-        self.write("src/core/raft/vote.cc",
-                   "x.time(0); shard.clock(); prng->rand(); std::snprintf(b, n, f); txn.abort();\n")
+        self.write(
+            "src/core/raft/vote.cc",
+            "x.time(0); shard.clock(); prng->rand(); std::snprintf(b, n, f); txn.abort();\n",
+        )
         self.assert_clean()
 
     def test_tests_may_read_files_but_not_the_clock(self):

@@ -69,12 +69,26 @@ def run_ctest(build, only, tally):
     shutil.rmtree(results, ignore_errors=True)
     (results / "gtest").mkdir(parents=True)
     junit = results / "ctest.xml"
-    command = ["ctest", "--test-dir", str(build), "-j", "2", "--output-on-failure",
-               "--timeout", "900", "--output-junit", str(junit)]
+    command = [
+        "ctest",
+        "--test-dir",
+        str(build),
+        "-j",
+        "2",
+        "--output-on-failure",
+        "--timeout",
+        "900",
+        "--output-junit",
+        str(junit),
+    ]
     if only:
         command += ["-R", only]
-    environment = dict(os.environ, GTEST_OUTPUT=f"xml:{results / 'gtest'}/",
-                       ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1")
+    environment = dict(
+        os.environ,
+        GTEST_OUTPUT=f"xml:{results / 'gtest'}/",
+        ASAN_OPTIONS="detect_leaks=1",
+        UBSAN_OPTIONS="print_stacktrace=1",
+    )
     subprocess.run(command, env=environment, check=False)
     if junit.exists():
         count_ctest(junit, results / "gtest", tally)
@@ -86,9 +100,16 @@ def run_script(path, build, tally):
     """One tests/*.py. Its whole process group ends with it, whatever it has started."""
     print(f"--- {path.name}", flush=True)
     environment = dict(os.environ, ASTERIAS=str(build / "asterias"), ASTERIAS_BUILD=str(build))
-    process = subprocess.Popen([sys.executable, str(path)], cwd=ROOT, env=environment,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, str(path)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
         output, _ = process.communicate(timeout=SCRIPT_SECONDS_MAX)
         code = process.returncode

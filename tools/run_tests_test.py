@@ -8,7 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import run_tests  # noqa: E402
 
-JUNIT = '<testsuite>{}</testsuite>'
+JUNIT = "<testsuite>{}</testsuite>"
 CASE = '<testcase name="{}" status="{}">{}</testcase>'
 FAILURE = '<failure message="x"/>'
 GTEST = """<testsuites><testsuite name="Raft">

@@ -8,8 +8,10 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import tidy  # noqa: E402
 
-ADR = ("# 1\n\nStatus: accepted\n\n## Context\n## Options\n## Decision\n## Consequences\n"
-       "## Revisit when\n")
+ADR = (
+    "# 1\n\nStatus: accepted\n\n## Context\n## Options\n## Decision\n## Consequences\n"
+    "## Revisit when\n"
+)
 MAP = "".join(f"| {n} | concept | expectation | not yet | | |\n" for n in range(1, 129))
 
 
@@ -154,8 +156,10 @@ int f(
 TEST(A, B) { f(1); }
 }
 """
-        self.assertEqual([(name, count) for name, _, count in tidy.functions(text)],
-                         [("get", 4), ("f", 5), ("TEST", 1)])
+        self.assertEqual(
+            [(name, count) for name, _, count in tidy.functions(text)],
+            [("get", 4), ("f", 5), ("TEST", 1)],
+        )
 
 
 class House(Tree):
@@ -168,8 +172,9 @@ class House(Tree):
         self.assert_one("does not name the room `core/raft`")
 
     def test_room_that_the_code_map_invents_is_found(self):
-        self.write("ARCHITECTURE.md",
-                   "## Code map\n`base` `core/raft` `core/gone` `std/any`\n\n## T\n")
+        self.write(
+            "ARCHITECTURE.md", "## Code map\n`base` `core/raft` `core/gone` `std/any`\n\n## T\n"
+        )
         self.assert_one("names `core/gone` in its code map, which is no room")
 
     def test_planned_room_is_excused_until_it_stands(self):
@@ -182,8 +187,9 @@ class House(Tree):
     def test_matrix_that_differs_from_the_plan_is_found(self):
         row = "| base | std | because |\n| core | {} | because |\n| app | everything | because |\n"
         text = "## The house\n{}\n## Code map\n`base` `core/raft`\n\n## T\n"
-        self.write("cmake/rooms.cmake",
-                   "set(MAY_base)\nset(MAY_core base core)\nset(MAY_app base)\n")
+        self.write(
+            "cmake/rooms.cmake", "set(MAY_base)\nset(MAY_core base core)\nset(MAY_app base)\n"
+        )
         self.write("ARCHITECTURE.md", text.format(row.format("base, declared sibling cores")))
         self.assert_clean()
         self.write("ARCHITECTURE.md", text.format(row.format("base")))
@@ -200,8 +206,13 @@ class House(Tree):
         self.assert_one("lacks row 77")
 
     def test_map_row_that_claims_without_proof_is_found(self):
-        self.write("docs/map.md", MAP.replace("| 65 | concept | expectation | not yet | | |",
-                                              "| 65 | concept | expectation | stands | `x` | |"))
+        self.write(
+            "docs/map.md",
+            MAP.replace(
+                "| 65 | concept | expectation | not yet | | |",
+                "| 65 | concept | expectation | stands | `x` | |",
+            ),
+        )
         self.assert_one("row 65 claims a state without")
 
     def test_adr_with_a_part_missing_is_found(self):

@@ -58,7 +58,7 @@ def start(binary, directory, extra):
 
 
 def wait_for_port(port, process):
-    """Until something listens there; a look at the kernel's table, because a connection counts as a peer."""
+    """Until something listens there, by the kernel's table: a connection would count as a peer."""
     wanted = f":{port:04X} 00000000:0000 0A"
     while process.poll() is None:
         with open("/proc/net/tcp") as f:
@@ -77,10 +77,21 @@ def benchmark(ports, clients, operations, size, pipeline):
         command = ["redis-benchmark", "-p", str(port), "-t", "set", "-d", str(size), "--csv"]
         command += ["-r", "1000000", "-P", str(pipeline), "-c", str(share)]
         command += ["-n", str(max(1, operations * share // clients))]
-        runs.append((share, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)))
+        runs.append(
+            (
+                share,
+                subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                ),
+            )
+        )
     total = {"rps": 0.0, "avg": 0.0, "p50": 0.0, "p99": 0.0}
     for share, run in runs:
-        row = list(csv.DictReader(line for line in run.communicate()[0].splitlines() if line.startswith('"')))[0]
+        row = list(
+            csv.DictReader(
+                line for line in run.communicate()[0].splitlines() if line.startswith('"')
+            )
+        )[0]
         total["rps"] += float(row["rps"])
         total["avg"] += float(row["avg_latency_ms"]) * share / clients
         total["p50"] = max(total["p50"], float(row["p50_latency_ms"]))
@@ -89,13 +100,32 @@ def benchmark(ports, clients, operations, size, pipeline):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary", nargs="?", default="build/release/bench/floor", help="the program (default %(default)s)")
-    parser.add_argument("--clients", default="1,64,256", help="numbers of clients (default %(default)s)")
-    parser.add_argument("--mode", default="leader,follower,spread", help="which nodes the clients use (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="aim for this long per row (default %(default)s)")
-    parser.add_argument("--size", type=int, default=256, help="bytes per value (default %(default)s)")
-    parser.add_argument("--pipeline", type=int, default=1, help="redis-benchmark -P (default %(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "binary",
+        nargs="?",
+        default="build/release/bench/floor",
+        help="the program (default %(default)s)",
+    )
+    parser.add_argument(
+        "--clients", default="1,64,256", help="numbers of clients (default %(default)s)"
+    )
+    parser.add_argument(
+        "--mode",
+        default="leader,follower,spread",
+        help="which nodes the clients use (default %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=3, help="aim for this long per row (default %(default)s)"
+    )
+    parser.add_argument(
+        "--size", type=int, default=256, help="bytes per value (default %(default)s)"
+    )
+    parser.add_argument(
+        "--pipeline", type=int, default=1, help="redis-benchmark -P (default %(default)s)"
+    )
     parser.add_argument("--no-sync", action="store_true", help="without fdatasync")
     parser.add_argument("--dir", help="where the data goes (default: the temporary directory)")
     options = parser.parse_args()
@@ -104,19 +134,25 @@ def main():
         processes, ports = start(options.binary, directory, extra)
         pids = [p.pid for p in processes]
         try:
-            print(f"{'clients at':<10} {'clients':>7} {'ops/s':>9} {'avg ms':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU us/op':>10}")
+            print(
+                f"{'clients at':<10} {'clients':>7} {'ops/s':>9} {'avg ms':>8} {'p50 ms':>8}"
+                f" {'p99 ms':>8} {'CPU us/op':>10}"
+            )
             for mode in options.mode.split(","):
                 at = {"leader": ports[:1], "follower": ports[1:2], "spread": ports}[mode]
                 for clients in map(int, options.clients.split(",")):
                     if mode == "spread" and clients < len(ports):
                         continue
-                    guess = benchmark(at, clients, 300 * clients, options.size, options.pipeline)["rps"]
+                    guess = benchmark(at, clients, 300 * clients, options.size, options.pipeline)[
+                        "rps"
+                    ]
                     operations = int(guess * options.seconds)
                     before = cpu_seconds(pids)
                     r = benchmark(at, clients, operations, options.size, options.pipeline)
                     cpu = (cpu_seconds(pids) - before) / operations * 1e6
                     print(
-                        f"{mode:<10} {clients:>7} {r['rps']:>9.0f} {r['avg']:>8.3f} {r['p50']:>8.3f} {r['p99']:>8.3f} {cpu:>10.1f}",
+                        f"{mode:<10} {clients:>7} {r['rps']:>9.0f} {r['avg']:>8.3f}"
+                        f" {r['p50']:>8.3f} {r['p99']:>8.3f} {cpu:>10.1f}",
                         flush=True,
                     )
         finally:

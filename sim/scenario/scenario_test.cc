@@ -86,7 +86,8 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
         {"workload\n", "f.txt:1: workload needs one of kv, counter, pairs, order"},
         {"workload pairs keys=1\n", "f.txt:1: workload pairs needs keys=2 or more"},
         {"fault flood\n",
-         "f.txt:1: fault needs one of partition, crash, pause, disk, slow, full, clock, net, frames"},
+         "f.txt:1: fault needs one of partition, crash, pause, disk, slow, full, clock, net, "
+         "frames"},
         {"fault net loss=1.5\n",
          "f.txt:1: loss=1.5 of fault net is not a probability or range within 0..0.5"},
         {"fault net loss=nan\n",

@@ -1,6 +1,8 @@
 // asterias init, asterias serve: one node on the real runtime.
+#include <algorithm>
 #include <cstdio>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,11 +28,37 @@ bool is_loopback(const std::string& host) {
     return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+// Connections that the process has descriptors for. Files come first: a journal that cannot open
+// its next segment ends the node, so clients must never be able to take the last descriptor.
+struct ConnectionLimits {
+    size_t all = 0;   // per shard, those that only wait for their last bytes included
+    size_t resp = 0;  // per shard
+    size_t http = 0;
+};
+ConnectionLimits connection_limits(size_t shards) {
+    constexpr rlim_t kWanted = 65536;
+    constexpr size_t kFilesMost = 2048;
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < kWanted) {
+        files.rlim_cur = std::min(files.rlim_max, kWanted);
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        ::getrlimit(RLIMIT_NOFILE, &files);
+    }
+    const auto all = static_cast<size_t>(std::min(files.rlim_cur, kWanted));
+    const size_t connections = all - std::min(all / 2, kFilesMost);
+    // The last eighth is for other nodes.
+    return {connections / shards,
+            std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
+            std::min(edge_http::Options().connections_max, connections / 8)};
+}
+
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const ServeOptions& options, runtime::Runtime& runtime, Registry& registry, Log log)
-        : options_(options), runtime_(runtime), registry_(registry), log_(log) {
+    Server(const ServeOptions& options, const ConnectionLimits& limits, runtime::Runtime& runtime,
+           Registry& registry, Log log)
+        : options_(options), limits_(limits), runtime_(runtime), registry_(registry), log_(log) {
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
@@ -70,7 +98,8 @@ private:
         pages.status = [this] { return node_->status_json(); };
         pages.healthy = [this] { return node_->started(); };
         http_ = std::make_unique<edge_http::Door>(
-            shard, std::move(pages), edge_http::Options{{options_.host, options_.http_port}}, log_);
+            shard, std::move(pages),
+            edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
         if (auto listening = http_->listen(); !listening)
             co_return fail(listening.error(), "--http-port");
         for (size_t i = 0; i < doors_.size(); ++i) {
@@ -88,6 +117,7 @@ private:
         about.cluster = to_string(node_->identity().founding.cluster);
         edge_resp::Options options;
         options.address = {options_.host, options_.resp_port};
+        options.connections_max = limits_.resp;
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -126,6 +156,7 @@ private:
     }
 
     const ServeOptions& options_;
+    const ConnectionLimits limits_;
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
@@ -200,12 +231,14 @@ int run_serve(const ServeOptions& options) {
     Log log(*sink, "serve");
     runtime::RuntimeOptions runtime_options;
     runtime_options.shards = options.shards;
+    const ConnectionLimits limits = connection_limits(options.shards);
+    runtime_options.max_connections = limits.all;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    Server server(options, **runtime, registry, log);
+    Server server(options, limits, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int) { server.on_signal(); }); !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
         return kFailed;

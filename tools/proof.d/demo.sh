@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# proof: `asterias demo` counts 100,000 words exactly, 10 times with the leader killed, 10 with all killed
+# proof: `asterias demo` counts 100,000 words exactly, 10 times with its leader, 10 with all killed
 # evidence: skeleton
 set -euo pipefail
 ./dev build release

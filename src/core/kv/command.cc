@@ -62,12 +62,10 @@ Command decode_command(wire::Reader& in) {
     c.database = static_cast<uint16_t>(in.varint());
     c.keyspace = KeyspaceId(in.varint());
     c.number = unzigzag(in.varint());
-    c.keys.resize(checked_count(in));
-    for (auto& key : c.keys)
-        key = in.bytes();
-    c.values.resize(checked_count(in));
-    for (auto& value : c.values)
-        value = in.bytes();
+    for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
+        c.keys.push_back(in.bytes());
+    for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
+        c.values.push_back(in.bytes());
     c.request.client = in.bytes();
     if (!c.request.client.empty()) c.request.sequence = in.varint();
     const bool one_value = c.op == Op::Set || c.op == Op::Append;
@@ -118,8 +116,8 @@ Reply decode_reply(wire::Reader& in, int depth) {
                 in.set_failed();
                 break;
             }
-            r.items.reserve(checked_count(in));
-            for (size_t n = r.items.capacity(); n > 0 && in.ok(); --n)
+            // An item is many times larger here than there: grow with what is really read.
+            for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
                 r.items.push_back(decode_reply(in, depth + 1));
             break;
         default:

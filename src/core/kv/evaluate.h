@@ -51,5 +51,7 @@ Result<RequestResult> decode_request_result(const Bytes& bytes);
 inline constexpr size_t kKeyBytesMax = 64 * 1024;
 inline constexpr size_t kValueBytesMax = 16 * 1024 * 1024;
 inline constexpr size_t kStoredReplyBytesMax = 4 * 1024;
+// Of one MGET: a reply fits into one frame between nodes.
+inline constexpr size_t kReplyBytesMax = 32 * 1024 * 1024;
 
 }  // namespace asterias::kv

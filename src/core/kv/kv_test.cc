@@ -102,6 +102,17 @@ TEST(Evaluate, ABlindSetAndAnMSetReadNothing) {
     EXPECT_TRUE(keys_read(S::make(Op::MSet, {"a", "b"}, {"1", "2"})).empty());
 }
 
+TEST(Evaluate, AnMGetThatIsTooLongForOneFrameIsRefused) {
+    Command c;
+    c.op = Op::MGet;
+    c.keys.assign(3, Bytes::literal("k"));
+    Record record;
+    record.value = Bytes::copy(std::string(kReplyBytesMax / 2 - 100, 'x'));
+    EXPECT_EQ(evaluate(c, keys_read(c), {&record, &record, nullptr}, {}).reply.items.size(), 3u);
+    EXPECT_EQ(evaluate(c, keys_read(c), {&record, &record, &record}, {}).reply.kind,
+              Reply::Kind::Error);
+}
+
 TEST(Evaluate, DeletingAKeyTwiceInOneCommandCountsOnce) {
     Store s;
     s.run(S::make(Op::MSet, {"a", "b"}, {"1", "2"}));

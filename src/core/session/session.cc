@@ -31,7 +31,8 @@ uint64_t Table::highest(const SessionId& id) const {
     const auto it = windows_.find({id.node, id.shard});
     if (it == windows_.end() || it->second.incarnation < id.incarnation) return 0;
     // Its window is gone: whatever of it comes late must not be taken for new.
-    if (it->second.incarnation > id.incarnation) return UINT64_MAX;
+    if (it->second.incarnation > id.incarnation)
+        return MUTANT(session_old_start_is_new) ? 0 : UINT64_MAX;
     if (MUTANT(session_dedupe_lost)) return 0;
     return it->second.highest;
 }

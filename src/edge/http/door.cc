@@ -90,6 +90,11 @@ public:
     port::Consumed on_data(const Bytes& available) override {
         size_t at = 0;
         while (!ended_ && !busy_) {
+            if (connection_->unsent() > port::kHighOutputMark) {
+                // Who does not read its pages is not read from.
+                connection_->pause_reading(true);
+                return {at, 0};
+            }
             const std::string_view rest = available.view().substr(at);
             const size_t end = rest.find("\r\n\r\n");
             if (end == std::string_view::npos) {
@@ -114,6 +119,9 @@ public:
         end();
     }
     void on_closed(const Error&) override { end(); }
+    void on_drained() override {
+        if (!ended_ && !busy_) connection_->pause_reading(false);
+    }
 
     void answer(int code, std::string_view type, std::string_view body, bool head,
                 bool keep_alive) {
@@ -160,7 +168,9 @@ private:
     }
     void end() {
         if (std::exchange(ended_, true)) return;
-        door_.shard_.post([door = &door_, id = id_] { door->sessions_.erase(id); });
+        door_.shard_.post([door = &door_, alive = std::weak_ptr(door_.alive_), id = id_] {
+            if (!alive.expired()) door->sessions_.erase(id);
+        });
     }
 
     Door& door_;

@@ -53,6 +53,8 @@ private:
     std::unique_ptr<port::Listener> listener_;
     std::map<uint64_t, std::unique_ptr<Session>> sessions_;
     uint64_t next_session_ = 1;
+    // Callbacks on their way hold it weakly: none runs once the door is gone.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>();
 };
 
 }  // namespace asterias::edge_http

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -54,6 +55,27 @@ public:
 
 private:
     friend class Session;
+    // What callbacks on their way hold instead of the door: it learns of the door's end. One word,
+    // so that a completion needs no allocation. Of one shard, like the door.
+    class Ref {
+    public:
+        explicit Ref(Door& door) : target_(new Target{&door, 1}) {}
+        Ref(const Ref& o) : target_(o.target_) { ++target_->refs; }
+        Ref(Ref&& o) noexcept : target_(std::exchange(o.target_, nullptr)) {}
+        Ref& operator=(const Ref&) = delete;
+        ~Ref() {
+            if (target_ && --target_->refs == 0) delete target_;
+        }
+        Door* get() const { return target_->door; }
+        void forget() { target_->door = nullptr; }
+
+    private:
+        struct Target {
+            Door* door;
+            size_t refs;
+        };
+        Target* target_;
+    };
     void accept(std::unique_ptr<port::Connection> connection);
     void remove(uint64_t session);
     Session* find(uint64_t session);
@@ -71,6 +93,7 @@ private:
     size_t inflight_bytes_ = 0;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
     Gauge& connected_;
+    Ref self_{*this};
 };
 
 }  // namespace asterias::edge_resp

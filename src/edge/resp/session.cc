@@ -45,7 +45,7 @@ port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
     while (!ending_ && !ended_) {
         if (full()) {
-            // The rest stays unread until replies are out; reading goes on in write_ready().
+            // The rest stays unread until replies are out; reading goes on in regulate().
             regulate();
             return {at, 0};
         }
@@ -76,18 +76,22 @@ void Session::on_drained() { regulate(); }
 void Session::end() {
     if (std::exchange(ended_, true)) return;
     // Not inside a callback of the connection, which the session owns.
-    door_.shard_.post([door = &door_, id = id_] { door->remove(id); });
+    door_.shard_.post([door = door_.self_, id = id_] {
+        if (door.get()) door.get()->remove(id);
+    });
 }
 
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() const {
+    // Below the high mark nobody would tell when the output has drained.
+    const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     return slots_.size() >= door_.options_.pipeline_max ||
-           connection_->unsent() + slots_.size() * reply_bytes_ > door_.options_.unsent_bytes_max;
+           connection_->unsent() + slots_.size() * reply_bytes_ > most;
 }
 
 void Session::regulate() {
-    if (full() == paused_ || ended_) return;
+    if (ended_ || full() == paused_) return;
     paused_ = !paused_;
     connection_->pause_reading(paused_);
 }
@@ -183,9 +187,9 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
     door_.inflight_bytes_ += request.bytes();
     door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
                              door_.options_.command_timeout, execute::StreamId(id_)},
-                            [door = &door_, id = id_, slot](execute::Outcome outcome) {
-                                if (Session* s = door->find(id))
-                                    s->complete(slot, std::move(outcome.reply));
+                            [door = door_.self_, id = id_, slot](execute::Outcome outcome) {
+                                Session* s = door.get() ? door.get()->find(id) : nullptr;
+                                if (s) s->complete(slot, std::move(outcome.reply));
                             });
 }
 
@@ -328,7 +332,7 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                              "Commands refused because inflight-bytes-max was reached.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
-Door::~Door() = default;
+Door::~Door() { self_.forget(); }
 
 Result<void> Door::listen() {
     auto listener = shard_.net().listen(

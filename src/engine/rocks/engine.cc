@@ -40,12 +40,13 @@ struct Health final : rocksdb::EventListener {
     void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
         raise_flushed(info.largest_seqno);
     }
-    // A full disk is survived while a flush meets it. In the manifest of an ingestion it is an
-    // error like any other.
+    // A full disk is survived while it hits table files. In the manifest it is an error like any
+    // other: RocksDB 7.8 may abort when it resumes from that.
     void OnBackgroundError(rocksdb::BackgroundErrorReason reason, Status* error) override {
-        const bool survived =
-            is_no_space(*error) && reason != rocksdb::BackgroundErrorReason::kManifestWrite;
-        (survived ? full : failed).store(true, std::memory_order_release);
+        using Reason = rocksdb::BackgroundErrorReason;
+        const bool manifest =
+            reason == Reason::kManifestWrite || reason == Reason::kManifestWriteNoWAL;
+        (is_no_space(*error) && !manifest ? full : failed).store(true, std::memory_order_release);
     }
     void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* automatic) override {
         *automatic = false;
@@ -103,6 +104,7 @@ public:
 
     Result<EngineSeq> write(const EngineBatch& batch) override;
     EngineSeq durable() const override {
+        if (health_->full.load(std::memory_order_relaxed)) try_resume();
         if (MUTANT(engine_durable_too_early)) return written();
         return EngineSeq(health_->flushed.load(std::memory_order_acquire) - base_);
     }
@@ -129,9 +131,11 @@ private:
     port::Task<T> off_shard(port::Shard& shard, std::move_only_function<T()> work);
 
     Result<std::optional<Bytes>> read(std::string_view key);
-    Error refusal(const Status& status);
-    void try_resume();
-    Result<void> flush_all();
+    Error refusal(const Status& status) const;
+    void try_resume() const;
+    bool resume() const;
+    void flush_in_background() const;
+    Result<void> flush_all(bool may_stall_writers) const;
     Result<void> ingest(const std::string& path);
 
     const std::string directory_;
@@ -145,21 +149,24 @@ private:
     rocksdb::ReadOptions from_memory_;
     // Shared by writes, held by an install from its last flush to its ingestion.
     std::shared_mutex gate_;
-    std::atomic<bool> flush_queued_{false};
-    std::atomic<int64_t> next_resume_{0};
+    mutable std::atomic<bool> flush_queued_{false};
+    mutable std::atomic<SequenceNumber> flush_wanted_{0};
+    mutable std::atomic<int64_t> next_resume_{0};
     std::atomic<uint64_t> installs_{0};
-    Workers readers_, housekeeping_;
+    Workers readers_;
+    mutable Workers housekeeping_;
 };
 
 RocksEngine::~RocksEngine() {
+    resume();
     if (health_->failed || health_->full) return;
     // Closing alone would abandon a flush in flight: RocksDB flushes the active memtable only.
-    if (auto flushed = flush_all(); !flushed && options_.info_log)
+    if (auto flushed = flush_all(true); !flushed && options_.info_log)
         rocksdb::Log(rocksdb::InfoLogLevel::WARN_LEVEL, options_.info_log, "close: %s",
                      flushed.error().context.c_str());
 }
 
-Error RocksEngine::refusal(const Status& status) {
+Error RocksEngine::refusal(const Status& status) const {
     if (health_->failed) return {Errc::Io, "engine: background error"};
     if (health_->full || is_no_space(status)) return {Errc::NoSpace, "engine: disk full"};
     if (status.IsIncomplete()) return {Errc::NoSpace, "engine: stalled"};
@@ -192,29 +199,48 @@ Result<EngineSeq> RocksEngine::write(const EngineBatch& batch) {
 }
 
 void RocksEngine::request_flush() {
+    const SequenceNumber written = db_->GetLatestSequenceNumber();
+    auto wanted = flush_wanted_.load();
+    while (wanted < written && !flush_wanted_.compare_exchange_weak(wanted, written)) {
+    }
     if (health_->full) try_resume();
+    flush_in_background();
+}
+
+void RocksEngine::flush_in_background() const {
     if (flush_queued_.exchange(true)) return;
     housekeeping_.run([this] {
         // What is written from here on may ask again.
         flush_queued_ = false;
-        rocksdb::FlushOptions how;
-        how.wait = false;
-        how.allow_write_stall = false;           // rather wait here than make writers stall
-        db_->Flush(how).PermitUncheckedError();  // an error shows in Health
+        if (health_->flushed >= flush_wanted_) return;
+        // Errors show in Health; the resume that ends them asks again.
+        (void)flush_all(false);
     });
 }
 
-void RocksEngine::try_resume() {
+void RocksEngine::try_resume() const {
     const int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
     int64_t due = next_resume_;
     if (now < due || !next_resume_.compare_exchange_strong(due, now + resume_interval_.count()))
         return;
     housekeeping_.run([this] {
-        if (health_->failed || !health_->full) return;
-        // Cleared first: an error during the resume sets it again.
-        health_->full = false;
-        if (!db_->Resume().ok()) health_->full = true;
+        if (resume()) flush_in_background();
     });
+}
+
+// True if a full disk was met and is over.
+bool RocksEngine::resume() const {
+    if (health_->failed || !health_->full) return false;
+    // A compaction that fails in the manifest meanwhile would make RocksDB 7.8 abort. While the
+    // error stands no new one begins.
+    uint64_t compactions = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions, &compactions);
+    if (compactions > 0) return false;
+    // Cleared first: an error during the resume sets it again.
+    health_->full = false;
+    if (db_->Resume().ok()) return true;
+    health_->full = true;
+    return false;
 }
 
 port::Engine::TryGet RocksEngine::try_get(std::string_view key) {
@@ -271,10 +297,10 @@ port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan(port::Shard& shard, 
         });
 }
 
-Result<void> RocksEngine::flush_all() {
+Result<void> RocksEngine::flush_all(bool may_stall_writers) const {
     const SequenceNumber written = db_->GetLatestSequenceNumber();
     rocksdb::FlushOptions how;
-    how.allow_write_stall = true;
+    how.allow_write_stall = may_stall_writers;  // false: rather waits here
     const Status status = db_->Flush(how);
     if (!status.ok()) return std::unexpected(to_error(status, "flush"));
     // Flush() may answer OK for a stopped database; the listener has heard of every error first.
@@ -312,9 +338,9 @@ Result<void> RocksEngine::install(Bytes from, Bytes to, std::vector<KeyValue> co
     auto done = [&]() -> Result<void> {
         const bool any =
             TRY(write_install_file(options_, path, from.view(), to.view(), content, meta));
-        TRY(flush_all());  // the bulk, while writers go on
+        TRY(flush_all(true));  // the bulk, while writers go on
         std::unique_lock gate(gate_);
-        TRY(flush_all());  // the rest: what precedes an install is durable with it
+        TRY(flush_all(true));  // the rest: what precedes an install is durable with it
         if (!any) return {};
         auto ingested = ingest(path);
         // The listener hears of errors from the manifest on; before it nothing has happened.
@@ -364,7 +390,8 @@ Result<std::unique_ptr<port::Engine>> open_rocks(const RocksOptions& options) {
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
                                                       const RocksInternal& internal) {
     auto health = std::make_shared<Health>();
-    auto env = make_space_env(internal.env ? internal.env : rocksdb::Env::Default());
+    auto env = make_space_env(internal.env ? internal.env : rocksdb::Env::Default(),
+                              std::shared_ptr<std::atomic<bool>>(health, &health->failed));
     rocksdb::Options how = make_options(options, env.get());
     how.listeners.push_back(health);
     rocksdb::DB* opened = nullptr;

@@ -41,7 +41,6 @@ rocksdb::BlockBasedTableOptions table_options(const RocksOptions& options) {
     table.cache_index_and_filter_blocks_with_high_priority = true;
     table.pin_l0_filter_and_index_blocks_in_cache = true;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
     table.block_size = 4 * 1024;
     table.format_version = 5;
     table.checksum = rocksdb::kXXH3;

@@ -2,6 +2,7 @@
 // no other room includes it.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,8 +31,10 @@ rocksdb::Options make_options(const RocksOptions& options, rocksdb::Env* env);
 // `base`, with "no space" turned into a retryable IO error that is_no_space() recognises. RocksDB
 // 7.8 recovers from a retryable error of a flush, but after its own handling of NoSpace it never
 // clears ErrorHandler::is_db_stopped_: waiting flushes then return OK without waiting, and
-// ingestions use file number 0.
-std::unique_ptr<rocksdb::Env> make_space_env(rocksdb::Env* base);
+// ingestions use file number 0. Any error of a manifest raises `manifest_failed` before RocksDB
+// hears of it: from that there is no way back but a restart.
+std::unique_ptr<rocksdb::Env> make_space_env(rocksdb::Env* base,
+                                             std::shared_ptr<std::atomic<bool>> manifest_failed);
 
 inline rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 inline rocksdb::Slice slice(const Bytes& bytes) { return slice(bytes.view()); }

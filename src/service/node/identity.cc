@@ -8,7 +8,8 @@
 namespace asterias::node {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 1;  // of a founding record
+constexpr uint8_t kIdentityFormat = 2;
 constexpr uint64_t kFirstKeyspaceGroup = 2;  // 1 is the system group
 constexpr size_t kReplicas = 3;
 
@@ -25,6 +26,12 @@ Founding read_founding(wire::Reader& in) {
         f.members.push_back({NodeId(in.u64()), in.u64(), read_address(in), read_address(in)});
     for (uint64_t n = in.varint(); n > 0 && in.ok(); --n)
         f.keyspaces.push_back(in.bytes().str());
+    // What follows from it asks for somebody, and for each once.
+    if (f.expected == 0 || f.members.size() > f.expected) in.set_failed();
+    for (size_t i = 0; i < f.members.size() && in.ok(); ++i)
+        for (size_t k = 0; k <= i; ++k)
+            if (!f.members[i].node || (k < i && f.members[i].node == f.members[k].node))
+                in.set_failed();
     return f;
 }
 
@@ -59,10 +66,10 @@ Result<Founding> decode_founding(const Bytes& bytes) {
 Bytes encode(const Identity& identity) {
     wire::Writer body(256);
     body.u64(identity.node.value).u64(identity.incarnation.value).u64(identity.nonce);
-    body.u32(identity.shards);
+    body.u32(identity.shards).u8(identity.born);
     write_founding(body, identity.founding);
     wire::Writer out(body.size() + 16);
-    out.raw("ASTERIAS").u8(kFormat).u32(crc32c(body.view())).raw(body.view());
+    out.raw("ASTERIAS").u8(kIdentityFormat).u32(crc32c(body.view())).raw(body.view());
     return out.take();
 }
 
@@ -70,7 +77,7 @@ Result<Identity> decode_identity(const Bytes& bytes) {
     wire::Reader in(bytes);
     if (in.raw(8).view() != "ASTERIAS") return fail(Errc::Corrupt, "identity: no magic");
     const uint8_t format = in.u8();
-    if (format != kFormat)
+    if (format != kIdentityFormat)
         return fail(Errc::Unsupported, "identity: format " + std::to_string(format));
     const uint32_t crc = in.u32();
     if (!in.ok() || crc32c(bytes.view().substr(in.position())) != crc)
@@ -80,6 +87,7 @@ Result<Identity> decode_identity(const Bytes& bytes) {
     id.incarnation = Incarnation(in.u64());
     id.nonce = in.u64();
     id.shards = in.u32();
+    id.born = in.u8() != 0;
     id.founding = read_founding(in);
     if (!in.ok() || !in.at_end()) return fail(Errc::Corrupt, "identity: body");
     return id;

@@ -40,6 +40,9 @@ struct Identity {
     uint64_t nonce = 0;
     uint32_t shards = 1;
     Founding founding;
+    // Every journal holds a first vote of each of its groups, durably: from now on one that does
+    // not is a lost one.
+    bool born = false;
     bool operator==(const Identity&) const = default;
 };
 

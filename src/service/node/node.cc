@@ -144,6 +144,9 @@ port::Task<Result<void>> Node::start() {
         members_[i] = std::make_unique<NodeShard>(*shards_[i], identity_, options_, *engine_,
                                                   members_, *this, registry_, log_);
     if (auto opened = co_await on_every_shard(Step::Open); !opened) co_return opened;
+    if (!std::exchange(identity_.born, true))
+        if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
+            co_return stored;
     if (auto started = co_await on_every_shard(Step::Start); !started) co_return started;
     started_ = true;
     log_.info("node " + to_string(identity_.node) + " of cluster " +
@@ -269,6 +272,14 @@ port::Task<Result<void>> Node::join() {
             identity_.node = NodeId(in.u64());
             auto founding = decode_founding(in.raw(in.remaining()));
             if (!founding) co_return std::unexpected(founding.error());
+            const bool named = std::any_of(
+                founding->members.begin(), founding->members.end(), [this](const auto& m) {
+                    return m.node == identity_.node && m.nonce == identity_.nonce;
+                });
+            if (!founding->complete() || !founding->cluster || !named)
+                co_return fail(Errc::Corrupt,
+                               "the answer to a join names no whole cluster, or one "
+                               "without this node");
             identity_.founding = std::move(*founding);
             founding_stored_ = true;
             co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);

@@ -1,5 +1,7 @@
 #include "service/node/node_shard.h"
 
+#include <algorithm>
+
 namespace asterias::node {
 
 NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options& options,
@@ -13,6 +15,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       calls_(calls),
       registry_(registry),
       log_(log.named("node")),
+      persisted_changed_(shard),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
                                    "Frames whose body did not decode; dropped.")) {
     std::map<GroupId, std::vector<NodeId>> members;
@@ -50,6 +53,10 @@ port::Task<Result<void>> NodeShard::open() {
     // The hook is added before the first replica can ask for a turn end.
     shard_.add_turn_hook(port::TurnPhase::Work, *this);
     hooked_ = true;
+    std::set<GroupId> found;
+    for (const auto& [group, recovered] : opened->recovered.groups)
+        found.insert(group);
+    if (auto whole = co_await open_groups(std::move(found)); !whole) co_return whole;
     for (GroupId group : groups_of(identity_.founding)) {
         if (home_of(group) != shard_.id()) continue;
         raft::Config config;
@@ -71,13 +78,34 @@ port::Task<Result<void>> NodeShard::open() {
         for (const auto& k : catalogue_of(identity_.founding).keyspaces)
             if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries}, keyspace,
-            std::move(config),
-            std::move(opened->recovered.groups[group]));
+            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries},
+            keyspace, std::move(config), std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());
         replicas_[group] = std::move(*replica);
     }
+    co_return Result<void>{};
+}
+
+port::Task<Result<void>> NodeShard::open_groups(std::set<GroupId> found) {
+    const journal::BatchId batch = journal_->current_batch();
+    bool written = false;
+    for (GroupId group : groups_of(identity_.founding)) {
+        if (home_of(group) != shard_.id() || found.contains(group)) continue;
+        const auto members = members_of(identity_.founding, group);
+        if (!std::binary_search(members.begin(), members.end(), identity_.node)) continue;
+        // Who forgot its votes and entries could elect a leader that lacks what it acknowledged.
+        if (identity_.born)
+            co_return fail(Errc::Corrupt,
+                           options_.directory + "/journal-" + to_string(shard_.id()) +
+                               ": the votes and entries of group " + to_string(group) +
+                               " are lost: this journal was emptied, or segments are missing. "
+                               "The node must not take part again without them");
+        journal_->set_vote(group, {});
+        written = true;
+    }
+    while (written && persisted_ < batch)
+        co_await persisted_changed_.wait();
     co_return Result<void>{};
 }
 
@@ -132,6 +160,8 @@ void NodeShard::on_turn_end() {
 }
 
 void NodeShard::on_persisted(journal::BatchId through) {
+    persisted_ = through;
+    persisted_changed_.notify();
     for (auto& [group, replica] : replicas_)
         replica->on_persisted(through);
     // This comes behind the turn's Work phase: what it woke must not wait for the next event.
@@ -147,6 +177,11 @@ void NodeShard::send(NodeId to, GroupId group, const raft::Message& message) {
     const auto lane = bulky ? rpc::Lane::Normal : rpc::Lane::Heartbeat;
     auto& builder = raft_out_.try_emplace({to, lane}).first->second;
     replica::write_message(builder.body(), group, message);
+    if (builder.body_bytes() >= rpc::kBodyBytesGoal) {
+        endpoint_->send(to, lane, rpc::FrameType::Raft,
+                        builder.finish(endpoint_->header(rpc::FrameType::Raft)));
+        raft_out_.erase({to, lane});
+    }
 }
 
 void NodeShard::flush_raft() {
@@ -274,12 +309,19 @@ void NodeShard::submit_here(GroupId group, std::vector<replica::Incoming> reques
 bool NodeShard::forward(NodeId to, const replica::ForwardHead& head,
                         const std::vector<router::Departure>& commands) {
     if (to != identity_.node) {
-        rpc::FrameBuilder b(commands.size() * 64);
-        replica::write_head(b.body(), head);
-        for (const auto& c : commands)
-            replica::write_forwarded(b.body(), c.ticket, c.sequence, c.remaining_ms, *c.command);
-        return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Forward,
-                               b.finish(endpoint_->header(rpc::FrameType::Forward)));
+        const auto header = endpoint_->header(rpc::FrameType::Forward);
+        std::vector<Bytes> frames;
+        for (size_t i = 0; i < commands.size();) {
+            rpc::FrameBuilder b((commands.size() - i) * 64);
+            replica::write_head(b.body(), head);
+            for (; i < commands.size() && b.body_bytes() < rpc::kBodyBytesGoal; ++i) {
+                const auto& c = commands[i];
+                replica::write_forwarded(b.body(), c.ticket, c.sequence, c.remaining_ms,
+                                         *c.command);
+            }
+            frames.push_back(b.finish(header));
+        }
+        return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Forward, std::move(frames));
     }
     const Instant now = shard_.clock().now();
     std::vector<replica::Incoming> requests;
@@ -321,12 +363,14 @@ void NodeShard::flush_answers() {
                     router_->on_answer(group, identity_.node, std::move(a));
                 continue;
             }
-            rpc::FrameBuilder b(answers.size() * 24);
-            b.body().varint(group.value);
-            for (const auto& a : answers)
-                replica::write_answered(b.body(), a);
-            endpoint_->reply(rpc::LinkId(link), rpc::FrameType::ForwardReply,
-                             b.finish(endpoint_->header(rpc::FrameType::ForwardReply)));
+            for (size_t i = 0; i < answers.size();) {
+                rpc::FrameBuilder b((answers.size() - i) * 24);
+                b.body().varint(group.value);
+                for (; i < answers.size() && b.body_bytes() < rpc::kBodyBytesGoal; ++i)
+                    replica::write_answered(b.body(), answers[i]);
+                endpoint_->reply(rpc::LinkId(link), rpc::FrameType::ForwardReply,
+                                 b.finish(endpoint_->header(rpc::FrameType::ForwardReply)));
+            }
         }
     }
 }

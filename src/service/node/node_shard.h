@@ -5,12 +5,14 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "journal/journal.h"
 #include "port/engine.h"
 #include "port/scope.h"
 #include "port/shard.h"
+#include "port/sync.h"
 #include "service/node/identity.h"
 #include "service/replica/replica.h"
 #include "service/router/router.h"
@@ -94,6 +96,8 @@ private:
     // port::TurnHook
     void on_turn_end() override;
 
+    // Writes the first vote of every group of this shard, or refuses: see Identity::born.
+    port::Task<Result<void>> open_groups(std::set<GroupId> found);
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
     void receive_raft(const raft::Message& message, GroupId group);
@@ -121,6 +125,8 @@ private:
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
     port::TimerId ticker_;
+    journal::BatchId persisted_;
+    port::Signal persisted_changed_;
     bool router_awake_ = false;
     bool hooked_ = false;
     bool closing_ = false;

@@ -241,12 +241,8 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
-    depends_on = std::max(depends_on, gateways_[request.session].last_write);
-    auto answer_as_read = [&](kv::Reply reply) {
-        reads.push_back({request.origin, depends_on, std::move(reply)});
-        return true;
-    };
-
+    if (!MUTANT(replica_read_before_own_writes))
+        depends_on = std::max(depends_on, gateways_[request.session].last_write);
     std::vector<kv::Record> records(state_keys);
     std::vector<const kv::Record*> pointers(state_keys);
     for (size_t i = 0; i < state_keys; ++i) {
@@ -259,31 +255,40 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         records[i] = std::move(*record);
         pointers[i] = &records[i];
     }
+    kv::Evaluation evaluation;
+    bool answered_before = false;
     if (named && found.back().value) {
         auto last = kv::decode_request_result(*found.back().value);
         if (!last) {
             stop("a stored request result is damaged: " + last.error().describe());
             return false;
         }
-        if (last->sequence == command.request.sequence) return answer_as_read(last->reply);
-        if (last->sequence > command.request.sequence)
-            return answer_as_read(kv::Reply::error(
-                "ERR a later request of this client already took effect; the answer to this one is "
-                "no longer kept"));
+        answered_before = last->sequence >= command.request.sequence;
+        evaluation.reply =
+            last->sequence == command.request.sequence
+                ? std::move(last->reply)
+                : kv::Reply::error(
+                      "ERR a later request of this client already took effect; the answer to this "
+                      "one is no longer kept");
     }
-
-    evaluated_.add();
-    const int64_t now_ms = parts_.shard.clock().wall().millis();
-    keys.resize(state_keys);
-    auto evaluation = kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
-    if (named)
-        evaluation.writes.push_back(
-            {kv::request_key(command.keyspace, command.request.client.view()),
-             kv::encode_request_result(command.request.sequence, evaluation.reply)});
-    // What changes nothing needs no entry: it is a read, also when it was sent as a write.
-    if (evaluation.writes.empty()) {
+    if (!answered_before) {
+        evaluated_.add();
+        const int64_t now_ms = parts_.shard.clock().wall().millis();
+        keys.resize(state_keys);
+        evaluation = kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
+        if (named)
+            evaluation.writes.push_back(
+                {kv::request_key(command.keyspace, command.request.client.view()),
+                 kv::encode_request_result(command.request.sequence, evaluation.reply)});
+    }
+    // A read needs no entry. A write that changed nothing does: a copy of it that is still on its
+    // way could find another state at another leader, and take effect after its client was told
+    // that it did not (sim/regressions/no_effect_not_logged.txt).
+    const bool logged = request.sequence != 0 && !MUTANT(replica_no_effect_not_logged);
+    if (evaluation.writes.empty() && !logged) {
         if (request.sequence) gateways_[request.session].highest = request.sequence;
-        return answer_as_read(std::move(evaluation.reply));
+        reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+        return true;
     }
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};

@@ -194,11 +194,12 @@ TEST(Replica, ALostWriteLeavesNoTraceInTheOverlay) {  // mutant replica_overlay_
     EXPECT_EQ(b.answer_to(2).kind, Kind::Lost);
     // The new leader's no-op takes the place of the entry that nobody else has.
     const Term term = b.replica->status().raft.term;
-    b.receive(
-        {ReplicaId(2), ReplicaId(1), term,
-         raft::AppendRequest{
-             s.raft.commit, s.raft.term, s.raft.commit,
-             {wire::make_entry(kGroup, term, s.raft.commit.next(), wire::EntryKind::Noop, {})}}});
+    b.receive({ReplicaId(2), ReplicaId(1), term,
+               raft::AppendRequest{s.raft.commit,
+                                   s.raft.term,
+                                   s.raft.commit,
+                                   {wire::make_entry(kGroup, term, s.raft.commit.next(),
+                                                     wire::EntryKind::Noop, {})}}});
     b.turn();
     b.peers_vote = b.peers_append = true;
     b.elect();
@@ -338,12 +339,12 @@ TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
 TEST(Replica, APoisonousEntryStopsTheGroupNotTheNode) {
     Bench b(3);
     b.receive({ReplicaId(2), ReplicaId(1), Term(1),
-                        raft::AppendRequest{{},
-                                            {},
-                                            {},
-                                            {wire::make_entry(kGroup, Term(1), LogIndex(1),
-                                                              wire::EntryKind::Effects,
-                                                              Bytes::copy("not effects"))}}});
+               raft::AppendRequest{
+                   {},
+                   {},
+                   {},
+                   {wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Effects,
+                                     Bytes::copy("not effects"))}}});
     b.run_for(milliseconds(40));
     b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Heartbeat{LogIndex(1), 1}});
     b.run_for(milliseconds(40));
@@ -361,8 +362,7 @@ TEST(Replica, ADamagedKeyStopsTheGroupAndLeavesNobodyWaiting) {  // rule 39
     b.engine->request_flush();
     b.run_for(milliseconds(200));
     ASSERT_TRUE(b.turns_until([&] {
-        return b.engine->durable() == b.engine->written() ||
-               (b.engine->request_flush(), false);
+        return b.engine->durable() == b.engine->written() || (b.engine->request_flush(), false);
     }));
     ASSERT_TRUE(b.engine_image.damage(kv::data_key(kKeyspace, 0, "k").view()));
     b.submit(2, 2, set("a", "1"));

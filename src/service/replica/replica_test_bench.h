@@ -2,13 +2,13 @@
 // test. Included by tests only.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "engine/mem/mem.h"
 #include "runtime/sim/disk.h"
@@ -99,8 +99,8 @@ public:
         journal->set_observer(*this);
         shard->add_turn_hook(port::TurnPhase::Work, *this);
         auto replica_made = sim::run(
-            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, kKeyspace, config_,
-                                  std::move((*opened)->recovered.groups[kGroup])));
+            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, kKeyspace,
+                                  config_, std::move((*opened)->recovered.groups[kGroup])));
         ASSERT_TRUE(replica_made && *replica_made);
         replica = std::move(**replica_made);
         awake_ = true;
@@ -150,7 +150,9 @@ public:
         const auto s = replica->status();
         return leads() && s.raft.applied == s.raft.last;
     }
-    void elect() { ASSERT_TRUE(turns_until([&] { return ready(); })); }
+    void elect() {
+        ASSERT_TRUE(turns_until([&] { return ready(); }));
+    }
     // A leader of a higher term is heard from; this one steps down.
     void depose(ReplicaId by = ReplicaId(2)) {
         peers_vote = false;
@@ -161,12 +163,8 @@ public:
 
     Incoming request(uint64_t ticket, uint64_t sequence, kv::Command command, uint64_t epoch = 1,
                      session::SessionId session = kSession) const {
-        return {{ShardId(0), 1, ticket, epoch},
-                session,
-                1,
-                sequence,
-                shard->now() + seconds(5),
-                std::move(command)};
+        return {{ShardId(0), 1, ticket, epoch}, session,           1, sequence,
+                shard->now() + seconds(5),      std::move(command)};
     }
     void submit(uint64_t ticket, uint64_t sequence, kv::Command command, uint64_t epoch = 1,
                 session::SessionId session = kSession) {

@@ -194,7 +194,7 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
             // A read that an earlier epoch refused may be on its way again.
             if (answered.epoch != g.epoch) return;
             // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
-            if (f.write && f.copied) {
+            if (f.write && f.copied && !MUTANT(router_refusal_speaks_for_all)) {
                 unknown_.add();
                 return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
             }

@@ -6,8 +6,8 @@
 // epoch; (R2) a write keeps its session number for life, so however often it is sent it takes
 // effect once; (R3) a read is sent again only if its connection has sent no later write meanwhile
 // (it could see it): else it answers TRYAGAIN; (R4) what expires was either never sent
-// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN); a refusal says that nothing was done
-// only if it speaks for the only copy ever sent. Threading: one shard.
+// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN); a refusal says that nothing was
+// done only if it speaks for the only copy ever sent. Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -89,9 +89,9 @@ private:
         bool suspended = false;  // wait for retry_at, or for news of a leader
         Instant retry_at;
         size_t next_member = 0;
-        Instant heard;           // from target, or when this epoch's first command left
-        NodeId silent;           // not to be asked next
-        size_t hops = 0;         // hints followed since the last pause or answer
+        Instant heard;    // from target, or when this epoch's first command left
+        NodeId silent;    // not to be asked next
+        size_t hops = 0;  // hints followed since the last pause or answer
         uint64_t epoch = 1;
         uint64_t next_sequence = 1;
         uint64_t first_ticket = 1;  // of flights.front(); tickets are contiguous

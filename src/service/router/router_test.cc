@@ -1,9 +1,9 @@
 // The router against an outlet and answers that the test plays.
 #include "service/router/router.h"
 
-#include <gtest/gtest.h>
-
 #include <optional>
+
+#include <gtest/gtest.h>
 
 #include "runtime/sim/tiny_shard.h"
 
@@ -37,11 +37,12 @@ struct Forwarding {
 class Bench : public Outlet, public port::TurnHook {
 public:
     explicit Bench(Options options = {}) : shard(1) {
-        Catalogue catalogue{1, {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}}};
+        Catalogue catalogue{1,
+                            {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}}};
         router = std::make_unique<Router>(
             shard, NodeId(9), catalogue,
-            std::map<GroupId, std::vector<NodeId>>{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}}, *this,
-            options, registry, Log(sink, "test"));
+            std::map<GroupId, std::vector<NodeId>>{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}},
+            *this, options, registry, Log(sink, "test"));
         shard.add_turn_hook(port::TurnPhase::Work, *this);
         tick();
     }
@@ -97,9 +98,10 @@ public:
             shard.step();
     }
     void answer(const Forwarding& f, size_t i, Kind kind, NodeId leader = {}) {
-        router->on_answer(
-            kGroup, f.to,
-            {f.commands[i].ticket, f.head.epoch, {kind, leader, Term(1), LogIndex(1), kv::Reply::ok()}});
+        router->on_answer(kGroup, f.to,
+                          {f.commands[i].ticket,
+                           f.head.epoch,
+                           {kind, leader, Term(1), LogIndex(1), kv::Reply::ok()}});
         shard.touch();
     }
     bool done(int name) const { return outcomes.contains(name); }

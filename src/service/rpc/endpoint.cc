@@ -304,28 +304,36 @@ void Endpoint::deliver(Link& link, Frame frame) {
             receiver_.on_frame(link.peer_, frame);
             break;
         case Verdict::Kind::Delay:
-            shard_.timers().after(v.delay,
-                                  [this, alive = std::weak_ptr(alive_), peer = link.peer_,
-                                   f = std::move(frame)]() mutable {
-                                      if (alive.expired()) return;
-                                      receiver_.on_frame(peer, std::move(f));
-                                  });
+            shard_.timers().after(v.delay, [this, alive = std::weak_ptr(alive_), peer = link.peer_,
+                                            f = std::move(frame)]() mutable {
+                if (alive.expired()) return;
+                receiver_.on_frame(peer, std::move(f));
+            });
             return;
     }
     receiver_.on_frame(link.peer_, std::move(frame));
 }
 
+bool Endpoint::takes_output(const Link& link) const {
+    return !link.dead_ && link.connection_->unsent() <= options_.unsent_bytes_max;
+}
+
 bool Endpoint::write(Link& link, FrameType type, Bytes frame) {
-    const Verdict v = judge({true, link.peer_, type, frame.size()});
-    if (v.kind == Verdict::Kind::Drop) return true;  // lost on the way, as far as the sender knows
-    if (link.dead_ || link.connection_->unsent() > options_.unsent_bytes_max) {
+    if (!takes_output(link)) {
         refused_frames_.add();
         return false;
     }
+    put(link, type, std::move(frame));
+    return true;
+}
+
+void Endpoint::put(Link& link, FrameType type, Bytes frame) {
+    CHECK(frame.size() <= kFrameBytesMax, "whoever makes a frame keeps it below the limit");
+    const Verdict v = judge({true, link.peer_, type, frame.size()});
+    if (v.kind == Verdict::Kind::Drop) return;  // lost on the way, as far as the sender knows
     frames_out_.add();
     bytes_out_.add(frame.size());
     link.connection_->out().append(frame);
-    return true;
 }
 
 bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
@@ -335,6 +343,17 @@ bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
         return false;
     }
     return write(*it->second->link, type, std::move(frame));
+}
+
+bool Endpoint::send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames) {
+    const auto it = outgoing_.find({to, lane});
+    if (it == outgoing_.end() || !it->second->link || !takes_output(*it->second->link)) {
+        refused_frames_.add(frames.size());
+        return false;
+    }
+    for (auto& frame : frames)
+        put(*it->second->link, type, std::move(frame));
+    return true;
 }
 
 bool Endpoint::reply(LinkId link, FrameType type, Bytes frame) {

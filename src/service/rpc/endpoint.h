@@ -92,6 +92,8 @@ public:
 
     // False: no connection now, or its output is full; the frame is gone.
     bool send(NodeId to, Lane lane, FrameType type, Bytes frame);
+    // All of them or none: no frame of a later send gets between or ahead of them.
+    bool send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames);
     // The same for an answer on the connection that a frame came in on.
     bool reply(LinkId link, FrameType type, Bytes frame);
     bool connected(NodeId to, Lane lane) const;
@@ -109,7 +111,9 @@ private:
     void deliver(Link& link, Frame frame);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
+    bool takes_output(const Link& link) const;
     bool write(Link& link, FrameType type, Bytes frame);
+    void put(Link& link, FrameType type, Bytes frame);
     Verdict judge(const Passage& passage);
 
     port::Shard& shard_;

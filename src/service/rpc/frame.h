@@ -19,7 +19,10 @@ namespace asterias::rpc {
 
 inline constexpr uint16_t kFormat = 2;
 inline constexpr size_t kHeaderBytes = 48;
-inline constexpr size_t kFrameBytesMax = 48 * 1024 * 1024;
+inline constexpr size_t kFrameBytesMax = 64 * 1024 * 1024;
+// Where a body of many small things is cut: below it plus the largest thing (one command, one
+// entry, one answer) a frame fits.
+inline constexpr size_t kBodyBytesGoal = 1024 * 1024;
 
 enum class FrameType : uint16_t {
     Hello = 1,    // first frame of a connection, both ways

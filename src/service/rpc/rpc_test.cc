@@ -261,8 +261,8 @@ TEST(Endpoint, ADamagedFrameEndsItsConnectionAndNothingBehindItArrives) {
     Two t;
     std::string bad = raft_frame(kCluster).str();
     bad.back() ^= 1;
-    auto& c = t.say(joined({hello(kCluster, 1), raft_frame(kCluster), Bytes::copy(bad),
-                            raft_frame(kCluster)}));
+    auto& c = t.say(
+        joined({hello(kCluster, 1), raft_frame(kCluster), Bytes::copy(bad), raft_frame(kCluster)}));
     EXPECT_EQ(t.b->heard.size(), 1u);
     EXPECT_EQ(t.b->bad_frames(), 1u);
     EXPECT_TRUE(c.ended || c.closed);
@@ -302,8 +302,8 @@ TEST(Endpoint, APeerThatAnswersForAnotherLaneIsRefused) {
         }
     };
     auto& liars = t.host_b->own<std::vector<std::unique_ptr<Liar>>>();
-    auto listening = t.host_b->shard().net().listen(
-        {"b", 8}, [&liars](std::unique_ptr<port::Connection> c) {
+    auto listening =
+        t.host_b->shard().net().listen({"b", 8}, [&liars](std::unique_ptr<port::Connection> c) {
             liars.push_back(std::make_unique<Liar>());
             liars.back()->take(std::move(c));
         });
@@ -317,8 +317,8 @@ TEST(Endpoint, APeerThatAnswersForAnotherLaneIsRefused) {
 TEST(Endpoint, AListenerThatNeverSaysHelloIsLeftAndAskedAgain) {
     Two t;
     auto& mute = t.host_b->own<std::vector<std::unique_ptr<sim::Collector>>>();
-    auto listening = t.host_b->shard().net().listen(
-        {"b", 8}, [&mute](std::unique_ptr<port::Connection> c) {
+    auto listening =
+        t.host_b->shard().net().listen({"b", 8}, [&mute](std::unique_ptr<port::Connection> c) {
             mute.push_back(std::make_unique<sim::Collector>());
             mute.back()->take(std::move(c));
         });
@@ -331,7 +331,8 @@ TEST(Endpoint, AListenerThatNeverSaysHelloIsLeftAndAskedAgain) {
 TEST(Endpoint, AStrangersLongFrameIsNotWaitedFor) {
     Two t;
     wire::Writer out;
-    out.u32(40 * 1024 * 1024).u32(0).raw(std::string(100, 'x'));
+    out.u32(60 * 1024 * 1024);
+    out.u32(crc32c(out.view())).raw(std::string(100, 'x'));
     auto& c = t.say(out.take());
     EXPECT_TRUE(c.ended || c.closed);
 }
@@ -363,9 +364,10 @@ struct Judge : Interceptor {
 };
 
 TEST(Endpoint, InterceptorsDropDuplicateAndDelayFrames) {
-    for (const auto& [kind, copies] :
-         {std::pair{Verdict::Kind::Pass, 1u}, {Verdict::Kind::Drop, 0u},
-          {Verdict::Kind::Duplicate, 2u}, {Verdict::Kind::Delay, 1u}}) {
+    for (const auto& [kind, copies] : {std::pair{Verdict::Kind::Pass, 1u},
+                                       {Verdict::Kind::Drop, 0u},
+                                       {Verdict::Kind::Duplicate, 2u},
+                                       {Verdict::Kind::Delay, 1u}}) {
         Two t;
         auto& judge = t.host_b->own<Judge>(Verdict{kind, milliseconds(300)});
         t.b->endpoint->add_interceptor(judge);
