@@ -43,7 +43,6 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
 }  // namespace
 
 int run_dev(const DevOptions& options) {
-    // Blocked before the children are made would be inherited: only this process waits for them.
     LocalCluster cluster({options.data, options.nodes, options.shards, options.resp_port,
                           options.http_port, options.peer_port, options.keyspaces,
                           options.log_level});
@@ -54,6 +53,13 @@ int run_dev(const DevOptions& options) {
     }
     const double taken =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    // Before the card is out: whoever reads it may end us at once. The children are there already,
+    // so they inherit nothing of this.
+    sigset_t ends;
+    sigemptyset(&ends);
+    for (int s : {SIGINT, SIGTERM, SIGCHLD})
+        sigaddset(&ends, s);
+    sigprocmask(SIG_BLOCK, &ends, nullptr);
     if (options.json) {
         std::string nodes;
         for (size_t i = 0; i < cluster.size(); ++i)
@@ -66,11 +72,6 @@ int run_dev(const DevOptions& options) {
     } else {
         print_card(cluster, options, taken);
     }
-    sigset_t ends;
-    sigemptyset(&ends);
-    for (int s : {SIGINT, SIGTERM, SIGCHLD})
-        sigaddset(&ends, s);
-    sigprocmask(SIG_BLOCK, &ends, nullptr);
     for (;;) {
         const timespec wait{1, 0};
         const int got = sigtimedwait(&ends, nullptr, &wait);
