@@ -408,6 +408,8 @@ class Bench:
         ours = self.asterias(3)
         floor = self.make(Floor, self.options.floor)
         with self.running(ours, floor):
+            # Like with like: the floor's first port is its leader's.
+            ours.ports.insert(0, ours.ports.pop(ours.leader() or 0))
             a, b = self.alternate(
                 lambda: self.load(ours, "set", 1), lambda: self.load(floor, "set", 1)
             )
