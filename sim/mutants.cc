@@ -14,7 +14,7 @@ namespace asterias::sim {
 namespace {
 
 #ifdef ASTERIAS_MUTANTS
-constexpr uint64_t kSeedsMax = 200;
+constexpr uint64_t kSeedsMax = 1000;
 constexpr uint64_t kControlSeeds = 60;
 
 struct Planted {
