@@ -43,6 +43,7 @@ constexpr Planted kPlanted[] = {
     {"session_dedupe_lost", "hunt"},
     {"engine_durable_too_early", "hunt"},
     {"engine_hole_after_crash", "hunt"},
+    {"replica_no_effect_not_logged", "swarm"},
     {"rpc_handshake_without_end", "swarm"},
     {"rpc_length_unchecked", "swarm"},
 };
@@ -60,6 +61,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_accept_other_life", "core/raft: RaftRule47"},
     {"replica_same_round_refused", "service/replica; the router now says UNKNOWN"},
     {"replica_answered_forgotten", "service/replica; the router now says UNKNOWN"},
+    {"session_old_start_is_new", "core/session, service/replica"},
     {"engine_install_not_atomic", "engine/conformance (nothing installs yet)"},
 };
 
