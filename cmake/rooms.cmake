@@ -76,13 +76,14 @@ function(room name)
       list(APPEND test_libs asterias_${dep_id})
     endforeach()
     add_executable(test_${id} ${tests})
-    # In the preset `mutants` every test binary takes its planted bug from the environment: MUTANT=name.
+    # In the preset `mutants` every test binary takes its planted bug from MUTANT=name.
     set(test_main GTest::gtest_main)
     if(ASTERIAS_MUTANTS)
       target_sources(test_${id} PRIVATE cmake/mutants_main.cc)
       set(test_main asterias_base GTest::gtest)
     endif()
-    target_link_libraries(test_${id} PRIVATE asterias_${id} ${test_libs} ${R_TEST_HEAVY} ${test_main})
+    target_link_libraries(test_${id} PRIVATE asterias_${id} ${test_libs} ${R_TEST_HEAVY}
+                                             ${test_main})
     target_compile_definitions(test_${id} PRIVATE
                                ASTERIAS_TESTDATA="${CMAKE_SOURCE_DIR}/${dir}/testdata")
     add_test(NAME ${name} COMMAND test_${id})
