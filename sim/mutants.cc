@@ -58,6 +58,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_append_aba", "core/raft: rule07 script, nemesis"},
     {"raft_no_prevote_lease", "core/raft: rule09 script"},
     {"raft_accept_other_life", "core/raft: RaftRule47"},
+    {"rpc_silence_without_end", "service/rpc; the simulated transport gives up in seconds"},
     {"replica_retry_overtaken", "service/replica; gateways send again in order"},
     {"replica_same_round_refused", "service/replica; the router now says UNKNOWN"},
     {"replica_answered_forgotten", "service/replica; the router now says UNKNOWN"},

@@ -2,7 +2,7 @@
 node."""
 import struct
 
-FORMAT = 2
+FORMAT = 3
 HELLO, RAFT, FORWARD, FORWARD_REPLY, CALL, CALL_REPLY = range(1, 7)
 
 

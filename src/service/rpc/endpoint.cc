@@ -15,6 +15,8 @@ enum HelloField : uint32_t {
 };
 // Hello and Calls are short: who is not known to be a member is not lent more memory.
 constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
+// Of a long frame more is asked for before it is whole, because its bytes are signs of life.
+constexpr size_t kProgressBytes = 64 * 1024;
 }  // namespace
 
 // One connection in either direction, from its handshake to its end.
@@ -24,7 +26,10 @@ public:
         : owner_(owner), outgoing_(outgoing), connection_(std::move(connection)) {
         peer_.link = id;
     }
-    ~Link() override { owner_.shard_.timers().cancel(handshake_); }
+    ~Link() override {
+        owner_.shard_.timers().cancel(handshake_);
+        owner_.shard_.timers().cancel(watch_);
+    }
 
     void start() {
         connection_->start(*this);
@@ -49,6 +54,7 @@ public:
 
     port::Consumed on_data(const Bytes& available) override {
         size_t at = 0;
+        heard();
         while (!dead_) {
             size_t used = 0;
             auto frame = read_frame(available.suffix(at), used);
@@ -58,7 +64,9 @@ public:
                 break;
             }
             if (auto* more = std::get_if<NeedMore>(&*frame)) {
-                if (peer_.node || more->wanted <= kStrangerFrameBytesMax) return {at, more->wanted};
+                const size_t soon = std::max(2 * (available.size() - at), kProgressBytes);
+                if (peer_.node || more->wanted <= kStrangerFrameBytesMax)
+                    return {at, std::min(more->wanted, soon)};
                 owner_.bad_frames_.add();
                 die({Errc::Limit, "a long frame of a peer that is no member"});
                 break;
@@ -82,6 +90,13 @@ public:
         });
     }
 
+    void sent() {
+        if (outgoing_)
+            owes();
+        else
+            owed_ = false;
+    }
+
     Endpoint& owner_;
     const bool outgoing_;
     std::unique_ptr<port::Connection> connection_;
@@ -92,6 +107,44 @@ public:
     port::TimerId handshake_;
 
 private:
+    // A sign of life is owed from now on: by the peer of a connection dialed, by this side of one
+    // accepted. One timer watches over it, set when the first is owed and left to run out.
+    void owes() {
+        if (std::exchange(owed_, true)) return;
+        owed_since_ = owner_.shard_.clock().now();
+        if (!watching_) watch();
+    }
+    void heard() {
+        if (outgoing_)
+            owed_ = false;
+        else if (ready_ && peer_.node)
+            owes();
+    }
+    void watch() {
+        const Duration patience =
+            outgoing_ ? owner_.options_.silence_max : owner_.options_.alive_interval;
+        watching_ = true;
+        due_ = owed_since_ + patience;
+        watch_ = owner_.shard_.timers().after(due_ - owner_.shard_.clock().now(),
+                                              [this, patience] { look(patience); });
+    }
+    void look(Duration patience) {
+        watching_ = false;
+        const Instant now = owner_.shard_.clock().now();
+        if (!owed_ || dead_) return;
+        if (!outgoing_) return owner_.say_alive(*this);
+        // A process that was stopped finds what came meanwhile only behind its timers.
+        if (now - due_ >= owner_.options_.alive_interval) owed_since_ = now;
+        if (now - owed_since_ < patience) return watch();
+        if (MUTANT(rpc_silence_without_end)) return;
+        owner_.silent_links_.add();
+        die({Errc::Timeout, "no word within rpc-silence-max"});
+    }
+
+    bool owed_ = false, watching_ = false;
+    Instant owed_since_, due_;
+    port::TimerId watch_;
+
     void on_frame(Frame frame) {
         const Identity& self = owner_.self_;
         const bool stranger = frame.header.cluster.value == 0;
@@ -109,6 +162,7 @@ private:
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a peer that is no member may only call"});
         }
+        if (frame.header.type == FrameType::Alive) return;  // that it came is what it says
         owner_.deliver(*this, std::move(frame));
     }
 
@@ -184,7 +238,10 @@ Endpoint::Endpoint(port::Shard& shard, Identity self, Options options, Receiver&
           registry.counter("asterias_rpc_bad_frames_total",
                            "Frames of other clusters or formats, or with a wrong checksum.")),
       refused_frames_(registry.counter("asterias_rpc_unsent_frames_total",
-                                       "Frames dropped because no connection could take them.")) {}
+                                       "Frames dropped because no connection could take them.")),
+      silent_links_(registry.counter("asterias_rpc_silent_connections_total",
+                                     "Connections dropped after rpc-silence-max without a word.")) {
+}
 
 Endpoint::~Endpoint() = default;
 
@@ -264,8 +321,25 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
 }
 
 void Endpoint::link_up(Link& link) {
-    if (link.outgoing_) outgoing_[{link.peer_.node, link.peer_.lane}]->link = &link;
+    if (link.outgoing_)
+        outgoing_[{link.peer_.node, link.peer_.lane}]->link = &link;
+    else if (link.peer_.node)
+        drop_older(link);
     if (link.peer_.node) receiver_.on_peer_up(link.peer_, link.outgoing_);
+}
+
+void Endpoint::drop_older(const Link& link) {
+    for (auto& [id, other] : links_)
+        if (&*other != &link && !other->outgoing_ && other->ready_ &&
+            other->peer_.node == link.peer_.node && other->peer_.shard == link.peer_.shard &&
+            other->peer_.lane == link.peer_.lane)
+            other->die({Errc::Closed, "its node connected again"});
+}
+
+void Endpoint::say_alive(Link& link) {
+    FrameBuilder b(0);
+    link.connection_->out().append(b.finish(header(FrameType::Alive)));
+    link.sent();
 }
 
 void Endpoint::link_down(Link& link, const Error& why) {
@@ -334,6 +408,7 @@ void Endpoint::put(Link& link, FrameType type, Bytes frame) {
     frames_out_.add();
     bytes_out_.add(frame.size());
     link.connection_->out().append(frame);
+    link.sent();
 }
 
 bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {

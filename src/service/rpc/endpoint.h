@@ -3,6 +3,13 @@
 // of a turn leave with one writev per connection. Contract: frames of one connection arrive in
 // order, or the connection is reported down and nothing later arrives on it. A frame may be lost
 // with its connection; nobody is told which. Nothing is retried here. Threading: one shard.
+//
+// Liveness. A transport may take minutes to give a connection up whose other end is gone. So who
+// accepted a connection and hears something on it says so at least every `alive_interval` (what it
+// sends anyway is as good), and who dialed it and sent something drops it when no byte comes back
+// for `silence_max`. While nothing is sent nothing is owed: an idle connection is silent. A
+// connection that its dialer left without a word is dropped when the next one of the same node,
+// shard and lane comes.
 #pragma once
 
 #include <array>
@@ -39,7 +46,8 @@ struct Peer {
     LinkId link;
 };
 
-// The interceptor chain: every frame passes through all of them, in both directions.
+// The interceptor chain: every frame that a caller sent passes through all of them, in both
+// directions.
 struct Passage {
     bool outgoing;
     Peer peer;
@@ -70,8 +78,10 @@ struct Options {
     Duration connect_timeout = milliseconds(1000);  // and then as much for the peer's Hello
     Duration reconnect_min = milliseconds(20);
     Duration reconnect_max = milliseconds(500);
-    size_t unsent_bytes_max = 64 * 1024 * 1024;  // per connection; above it frames are refused
-    size_t peers_max = 64;                       // nodes that connect to this one
+    Duration alive_interval = milliseconds(1000);  // rpc-alive-interval
+    Duration silence_max = milliseconds(5000);     // rpc-silence-max; several alive_intervals
+    size_t unsent_bytes_max = 64 * 1024 * 1024;    // per connection; above it frames are refused
+    size_t peers_max = 64;                         // nodes that connect to this one
     // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
     // place of the oldest: those that stay silent keep no member out.
     size_t strangers_max = 64;
@@ -111,6 +121,8 @@ private:
     void deliver(Link& link, Frame frame);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
+    void drop_older(const Link& link);
+    void say_alive(Link& link);
     bool takes_output(const Link& link) const;
     bool write(Link& link, FrameType type, Bytes frame);
     void put(Link& link, FrameType type, Bytes frame);
@@ -130,7 +142,8 @@ private:
     uint64_t next_link_ = 1;
     // Callbacks on their way hold it weakly: none runs once this is gone.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>();
-    Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_;
+    Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_,
+        &silent_links_;
 };
 
 }  // namespace asterias::rpc

@@ -352,6 +352,89 @@ TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
     EXPECT_TRUE(refused);
 }
 
+// ------------------------------------------------------------------------------- liveness
+
+Options impatient() {
+    Options options;
+    options.alive_interval = milliseconds(100);
+    options.silence_max = milliseconds(500);
+    return options;
+}
+// a sends on the normal lane every 50 ms.
+void talk(Two& t, Duration duration, size_t bytes = 10) {
+    for (Instant end = t.world.now() + duration; t.world.now() < end;) {
+        t.a->send(NodeId(2), Lane::Normal, std::string(bytes, 'x'));
+        t.host_a->shard().post([] {});
+        t.world.run_for(milliseconds(50));
+    }
+}
+
+TEST(Liveness, AConnectionThatCarriesNothingOneWayIsDroppedLongBeforeTheTransportGivesUp) {
+    for (const bool there : {true, false}) {  // mutant rpc_silence_without_end
+        Two t(1, member(1), member(2), impatient());
+        t.connect();
+        talk(t, milliseconds(300));
+        t.world.cut(there ? t.na : t.nb, there ? t.nb : t.na, true);
+        talk(t, milliseconds(450));
+        EXPECT_EQ(t.a->outgoing_downs, 0) << there;
+        talk(t, milliseconds(350));
+        EXPECT_EQ(t.a->outgoing_downs, 1) << "the lane that was used; " << there;
+        EXPECT_FALSE(t.a->endpoint->connected(NodeId(2), Lane::Normal));
+        t.world.heal_all();
+        t.world.run_for(seconds(3));
+        EXPECT_TRUE(t.a->endpoint->connected(NodeId(2), Lane::Normal));
+        EXPECT_EQ(t.b->ups, 3);
+        EXPECT_EQ(t.b->downs, 1) << "what was left without a word went when the next one came";
+    }
+}
+
+TEST(Liveness, WhoHearsAndHasNothingToSaySaysThatItHears) {
+    Two t(1, member(1), member(2), impatient());
+    t.connect();
+    talk(t, seconds(5));
+    EXPECT_EQ(t.a->outgoing_downs, 0);
+    EXPECT_EQ(t.b->heard.size(), 100u);
+    EXPECT_TRUE(t.a->heard.empty()) << "nobody above is told";
+}
+
+TEST(Liveness, AnIdleConnectionOwesNothing) {
+    Two t(1, member(1), member(2), impatient());
+    t.connect();
+    talk(t, milliseconds(50));
+    t.world.run_for(seconds(1));
+    const uint64_t before = t.world.events_executed();
+    t.world.run_for(seconds(60));
+    EXPECT_EQ(t.world.events_executed(), before) << "no timer, no frame";
+    t.world.cut(t.na, t.nb);
+    t.world.run_for(seconds(60));
+    EXPECT_EQ(t.a->outgoing_downs, 0);
+}
+
+TEST(Liveness, ALongFrameOnASlowLinkIsNotSilence) {
+    Two t(1, member(1), member(2), impatient());
+    sim::LinkProfile slow;
+    slow.bytes_per_second = 300'000;
+    slow.window_bytes = 16 * 1024;  // the simulator delivers as much as that at once
+    t.world.set_link(t.na, t.nb, slow);
+    t.connect();
+    t.a->send(NodeId(2), Lane::Normal, std::string(1024 * 1024, 'x'));
+    t.host_a->shard().post([] {});
+    t.world.run_for(seconds(10));
+    EXPECT_EQ(t.a->outgoing_downs, 0);
+    EXPECT_EQ(t.b->heard.size(), 1u);
+}
+
+TEST(Liveness, TheTimeThatAProcessWasStoppedIsNotItsPeersSilence) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        Two t(seed, member(1), member(2), impatient());
+        t.connect();
+        talk(t, milliseconds(50));
+        t.world.pause(t.na, seconds(10));
+        t.world.run_for(seconds(11));
+        EXPECT_EQ(t.a->outgoing_downs, 0) << seed;
+    }
+}
+
 struct Judge : Interceptor {
     explicit Judge(Verdict v) : verdict(v) {}
     Verdict verdict;
