@@ -196,6 +196,17 @@ void NodeShard::receive_raft(const raft::Message& message, GroupId group) {
     if (it != replicas_.end()) it->second->receive(message);
 }
 
+Result<void> NodeShard::admit(const rpc::Peer& peer) {
+    if (peer.node == identity_.node)
+        return fail(Errc::Conflict, "this is node " + to_string(peer.node) +
+                                        " itself; a copy of its directory must not run beside it");
+    for (const auto& member : identity_.founding.members)
+        if (member.node == peer.node) return {};
+    return fail(Errc::Conflict, "node " + to_string(peer.node) +
+                                    " is not in the founding record of cluster " +
+                                    to_string(identity_.founding.cluster));
+}
+
 void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {
     if (outgoing && peer.lane == rpc::Lane::Normal)
         log_.info("node " + to_string(peer.node) + " is connected");
@@ -263,6 +274,7 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
         }
         case rpc::FrameType::Hello:
         case rpc::FrameType::CallReply:
+        case rpc::FrameType::Alive:
             bad_bodies_.add();
             return;
     }

@@ -78,6 +78,7 @@ public:
 
 private:
     // rpc::Receiver
+    Result<void> admit(const rpc::Peer& peer) override;
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override;
     void on_peer_up(const rpc::Peer& peer, bool outgoing) override;
     void on_peer_down(const rpc::Peer& peer, bool outgoing) override;

@@ -7,7 +7,7 @@
 
 #include "engine/mem/mem.h"
 #include "runtime/sim/disk.h"
-#include "runtime/sim/world.h"
+#include "runtime/sim/test_support.h"
 
 namespace asterias::node {
 namespace {
@@ -310,6 +310,42 @@ TEST(Node, WhatFillsSeveralFramesKeepsItsOrder) {
         ASSERT_TRUE(c.world.run_until([&] { return lengths.size() == kCommands; }, seconds(15)));
         for (int k = 0; k < kCommands; ++k)
             EXPECT_EQ(lengths[k], static_cast<int64_t>(kBytes) * (k + 1));
+    }
+}
+
+// Somebody with the cluster's number and a node's.
+struct Pretender : rpc::Receiver {
+    Pretender(port::Shard& shard, rpc::Identity self, LogSink& sink)
+        : endpoint(shard, self, {}, *this, registry, Log(sink, "p")) {}
+    Result<void> admit(const rpc::Peer&) override { return {}; }
+    void on_frame(const rpc::Peer&, rpc::Frame) override {}
+    void on_peer_up(const rpc::Peer&, bool) override { ++ups; }
+    void on_peer_down(const rpc::Peer&, bool) override {}
+    Registry registry;
+    int ups = 0;
+    rpc::Endpoint endpoint;
+};
+
+TEST(Node, OnlyWhomTheFoundingRecordNamesIsTalkedTo) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    const NodeId absent = c.processes[2]->node->identity().node;
+    c.crash(2);
+    const Founding founding = c.founding(0);
+    const auto extra = c.machines[3]->index;
+    for (const auto& [number, let_in] :
+         {std::pair{NodeId(77), false}, {NodeId(1), false}, {absent, true}}) {
+        sim::Host* host = sim::boot_host(c.world, extra);
+        auto& pretender = host->own<Pretender>(
+            host->shard(),
+            rpc::Identity{founding.cluster, founding.cluster_incarnation, number, Incarnation(9)},
+            c.world.log(extra));
+        pretender.endpoint.add_peer(NodeId(1), {"n0", 7});
+        c.world.run_for(seconds(2));
+        EXPECT_EQ(pretender.ups, let_in ? 2 : 0) << to_string(number);
+        c.world.crash(extra, sim::CrashKind::Kill);
     }
 }
 

@@ -11,12 +11,15 @@ enum HelloField : uint32_t {
     kNodeIncarnation = 2,
     kShard = 3,
     kLane = 4,
-    kExpected = 5
+    kExpected = 5,
+    kRefusal = 6
 };
 // Hello and Calls are short: who is not known to be a member is not lent more memory.
 constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
 // Of a long frame more is asked for before it is whole, because its bytes are signs of life.
 constexpr size_t kProgressBytes = 64 * 1024;
+constexpr size_t kRefusalBytesMax = 200;  // of what a peer says, that much goes to the log
+constexpr Duration kRefusalNotesInterval = seconds(10);
 }  // namespace
 
 // One connection in either direction, from its handshake to its end.
@@ -40,13 +43,14 @@ public:
             if (!ready_) die({Errc::Timeout, "no Hello in time"});
         });
     }
-    void say_hello(NodeId expected, Lane lane) {
+    void say_hello(NodeId expected, Lane lane, std::string_view refusal = {}) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
         wire::field(b.body(), kNodeIncarnation, owner_.self_.incarnation.value);
         wire::field(b.body(), kShard, owner_.shard_.id().value);
         wire::field(b.body(), kLane, static_cast<uint64_t>(lane));
         wire::field(b.body(), kExpected, expected.value);
+        if (!refusal.empty()) wire::field(b.body(), kRefusal, refusal);
         connection_->out().append(b.finish(owner_.header(FrameType::Hello)));
         peer_.lane = lane;
         expected_ = expected;
@@ -171,6 +175,7 @@ private:
             return die({Errc::Corrupt, "a connection begins with Hello"});
         NodeId meant;
         Lane lane = Lane::Normal;
+        Bytes refusal;
         wire::Fields fields(frame.body);
         while (fields.next()) {
             switch (fields.id()) {
@@ -192,6 +197,9 @@ private:
                 case kExpected:
                     meant = NodeId(fields.number());
                     break;
+                case kRefusal:
+                    refusal = fields.body();
+                    break;
                 default:
                     break;  // a newer peer says more
             }
@@ -201,6 +209,7 @@ private:
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a member's name without its cluster"});
         }
+        if (!refusal.empty()) return die({Errc::Conflict, told(refusal)});
         if (outgoing_ && lane != peer_.lane)
             return die({Errc::Conflict, "the peer answers for another lane"});
         peer_.lane = lane;
@@ -209,16 +218,35 @@ private:
                                             to_string(expected_) + " was expected"});
         if (!outgoing_ && meant && meant != owner_.self_.node)
             return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
+        if (!outgoing_ && peer_.node) {
+            auto admitted = owner_.receiver_.admit(peer_);
+            if (!admitted) return refuse(std::move(admitted.error()));
+        }
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
         owner_.shard_.timers().cancel(handshake_);
         owner_.link_up(*this);
+    }
+
+    void refuse(Error why) {
+        owner_.note_refused(*this, why);
+        say_hello(peer_.node, peer_.lane, why.context);
+        connection_->close_after_flush();
+        die(std::move(why));
+    }
+    // What a peer says about a refusal, fit for a log.
+    static std::string told(const Bytes& text) {
+        std::string out(text.view().substr(0, kRefusalBytesMax));
+        for (char& c : out)
+            if (c < 0x20 || c > 0x7e) c = '?';
+        return "refused by it: " + out;
     }
 };
 
 struct Endpoint::Outgoing {
     explicit Outgoing(port::Shard& shard) : ended(shard) {}
     Link* link = nullptr;  // while ready
+    std::string refusal;   // the last that the log was told
     port::Signal ended;
 };
 
@@ -240,8 +268,9 @@ Endpoint::Endpoint(port::Shard& shard, Identity self, Options options, Receiver&
       refused_frames_(registry.counter("asterias_rpc_unsent_frames_total",
                                        "Frames dropped because no connection could take them.")),
       silent_links_(registry.counter("asterias_rpc_silent_connections_total",
-                                     "Connections dropped after rpc-silence-max without a word.")) {
-}
+                                     "Connections dropped after rpc-silence-max without a word.")),
+      refused_peers_(registry.counter("asterias_rpc_refused_peers_total",
+                                      "Connections of nodes that this one knows nothing of.")) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -308,9 +337,13 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
             link->start();
             link->say_hello(node, lane);
             slot.link = nullptr;
+            const Instant began = shard_.clock().now();
             co_await slot.ended.wait();
             if (scope_.stop_requested()) co_return;
-            backoff = options_.reconnect_min;
+            // One that ended at once is as good as none: who is refused does not come back at the
+            // pace of the network.
+            if (shard_.clock().now() - began > options_.reconnect_max)
+                backoff = options_.reconnect_min;
         }
         // Jitter, so that peers of a restarted node do not come back in one wave.
         const auto jitter = Duration(
@@ -321,10 +354,13 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
 }
 
 void Endpoint::link_up(Link& link) {
-    if (link.outgoing_)
-        outgoing_[{link.peer_.node, link.peer_.lane}]->link = &link;
-    else if (link.peer_.node)
+    if (link.outgoing_) {
+        Outgoing& slot = *outgoing_[{link.peer_.node, link.peer_.lane}];
+        slot.link = &link;
+        slot.refusal.clear();
+    } else if (link.peer_.node) {
         drop_older(link);
+    }
     if (link.peer_.node) receiver_.on_peer_up(link.peer_, link.outgoing_);
 }
 
@@ -342,11 +378,24 @@ void Endpoint::say_alive(Link& link) {
     link.sent();
 }
 
+void Endpoint::note_refused(const Link& link, const Error& why) {
+    refused_peers_.add();
+    const Instant now = shard_.clock().now();
+    if (now < next_refusal_note_) return;
+    next_refusal_note_ = now + kRefusalNotesInterval;
+    log_.warn("refusing a connection from " + link.connection_->peer().name + ": " + why.context);
+}
+
 void Endpoint::link_down(Link& link, const Error& why) {
     const Peer peer = link.peer_;
     const bool outgoing = link.outgoing_, was_ready = link.ready_;
     const NodeId slot_node = outgoing ? link.expected_ : NodeId{};
-    if (was_ready || log_.debug_enabled())
+    // Why two do not come together is said once, not at every attempt.
+    const bool apart = outgoing && !was_ready && why.code == Errc::Conflict;
+    if (apart &&
+        std::exchange(outgoing_[{slot_node, peer.lane}]->refusal, why.context) != why.context)
+        log_.warn("no connection to node " + to_string(slot_node) + ": " + why.context);
+    else if (was_ready || log_.debug_enabled())
         log_.info("connection " + std::string(outgoing ? "to" : "from") + " node " +
                   to_string(outgoing ? slot_node : peer.node) + " ended: " + why.describe());
     links_.erase(peer.link);

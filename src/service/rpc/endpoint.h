@@ -67,6 +67,9 @@ public:
 class Receiver {
 public:
     virtual ~Receiver() = default;
+    // May a node of this number take part? Asked once for each connection that names one. The
+    // error's text is told to the peer.
+    virtual Result<void> admit(const Peer& peer) = 0;
     virtual void on_frame(const Peer& from, Frame frame) = 0;
     // A connection from or to this peer is up or was lost; until then no frame of it was, or after
     // that none will be, seen. `outgoing` tells which of the two directions.
@@ -123,6 +126,7 @@ private:
     void link_down(Link& link, const Error& why);
     void drop_older(const Link& link);
     void say_alive(Link& link);
+    void note_refused(const Link& link, const Error& why);
     bool takes_output(const Link& link) const;
     bool write(Link& link, FrameType type, Bytes frame);
     void put(Link& link, FrameType type, Bytes frame);
@@ -140,10 +144,11 @@ private:
     std::map<LinkId, std::unique_ptr<Link>> links_;
     std::vector<Interceptor*> interceptors_;
     uint64_t next_link_ = 1;
+    Instant next_refusal_note_;  // whoever is refused comes again and again
     // Callbacks on their way hold it weakly: none runs once this is gone.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>();
     Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_,
-        &silent_links_;
+        &silent_links_, &refused_peers_;
 };
 
 }  // namespace asterias::rpc

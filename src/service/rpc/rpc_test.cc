@@ -101,10 +101,15 @@ struct Station : Receiver {
     std::vector<std::pair<FrameType, std::string>> heard;
     std::vector<Peer> from;
     int ups = 0, downs = 0, outgoing_ups = 0, outgoing_downs = 0;
+    uint64_t highest_member = 10;
 
     void on_frame(const Peer& peer, Frame frame) override {
         heard.emplace_back(frame.header.type, frame.body.str());
         from.push_back(peer);
+    }
+    Result<void> admit(const Peer& peer) override {
+        if (peer.node.value <= highest_member) return {};
+        return fail(Errc::Conflict, "node " + to_string(peer.node) + " is unknown here");
     }
     void on_peer_up(const Peer&, bool outgoing) override { ++(outgoing ? outgoing_ups : ups); }
     void on_peer_down(const Peer&, bool outgoing) override {
@@ -350,6 +355,44 @@ TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
         t.world.run_for(microseconds(50));
     }
     EXPECT_TRUE(refused);
+}
+
+// A log whose lines are kept.
+struct Lines : LogSink {
+    std::string text;
+    void write(LogLevel, std::string_view room, std::string line) override {
+        text += std::string(room) + ": " + line + "\n";
+    }
+    bool enabled(LogLevel level) const override { return level >= LogLevel::Info; }
+    size_t count(std::string_view what) const {
+        size_t n = 0;
+        for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
+            ++n;
+        return n;
+    }
+};
+
+TEST(Endpoint, ANodeThatIsNoMemberIsRefusedAndToldWhy) {
+    Two t;
+    Lines& dialing = t.host_a->own<Lines>();
+    Lines& listening = t.host_b->own<Lines>();
+    t.a = &t.host_a->own<Station>(t.host_a->shard(), member(11), dialing);
+    t.b = &t.host_b->own<Station>(t.host_b->shard(), member(2), listening);
+    ASSERT_TRUE(t.b->endpoint->listen({"b", 8}));
+    t.a->endpoint->add_peer(NodeId(2), {"b", 8});
+    t.world.run_for(seconds(5));
+    EXPECT_EQ(t.a->outgoing_ups + t.b->ups, 0);
+    EXPECT_GT(t.b->registry
+                  .counter("asterias_rpc_refused_peers_total",
+                           "Connections of nodes that this one knows nothing of.")
+                  .value(),
+              10u);
+    EXPECT_EQ(dialing.count("refused by it: node 11 is unknown here"), 2u)
+        << "once for each lane, not at every attempt: " << dialing.text;
+    EXPECT_EQ(listening.count("node 11 is unknown here"), 1u) << listening.text;
+    t.b->highest_member = 11;
+    t.world.run_for(seconds(2));
+    EXPECT_EQ(t.a->outgoing_ups, 2) << "who is let in later gets in";
 }
 
 // ------------------------------------------------------------------------------- liveness
