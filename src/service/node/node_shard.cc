@@ -78,7 +78,8 @@ port::Task<Result<void>> NodeShard::open() {
         for (const auto& k : catalogue_of(identity_.founding).keyspaces)
             if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries},
+            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries,
+             options_.replica_queue_max, options_.replica_queue_bytes_max},
             keyspace, std::move(config), std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());
@@ -297,6 +298,10 @@ void NodeShard::receive_forward(const rpc::Peer& from, const Bytes& body) {
     }
     // A frame that decodes in part was made by a broken peer: nothing of it is done.
     if (!in.ok()) return bad_bodies_.add();
+    // Nothing is evaluated whose answer would find no room.
+    if (!endpoint_->takes_commands(from.link))
+        for (auto& request : requests)
+            request.turn_away();
     deliver(head.group, std::move(requests));
 }
 

@@ -8,6 +8,19 @@
 namespace asterias::replica {
 namespace {
 constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed it
+
+size_t bytes_of(const Incoming& request) {
+    size_t bytes = sizeof(Incoming) + request.command.request.client.size();
+    for (const auto* list : {&request.command.keys, &request.command.values})
+        for (const auto& piece : *list)
+            bytes += sizeof(Bytes) + piece.size();
+    return bytes;
+}
+}  // namespace
+
+void Incoming::turn_away() {
+    turned_away = true;
+    command = {};
 }
 
 void Replica::refuse(const Incoming& request) {
@@ -27,7 +40,14 @@ void Replica::submit(Incoming request) {
     if (request.origin.epoch < g.epoch || request.origin.epoch <= g.refused_epoch ||
         core_->role() != raft::Role::Leader)
         return refuse(request);
+    // Those turned away wait, too; this ends the epoch and says nothing of what was done.
+    if (queue_.size() >= 2 * parts_.queue_max) return refuse(request);
     g.epoch = request.origin.epoch;
+    const bool full = queue_.size() >= parts_.queue_max ||
+                      queue_bytes_ + bytes_of(request) > parts_.queue_bytes_max;
+    if (full && !queue_.empty()) request.turn_away();
+    request.bytes = bytes_of(request);
+    queue_bytes_ += request.bytes;
     queue_.push_back(std::move(request));
     wake();
 }
@@ -54,6 +74,7 @@ void Replica::lose_leadership() {
     reads_.clear();
     waiting_for_commit_.clear();
     queue_.clear();
+    queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
     fetched_.clear();
     fetching_ = 0;
@@ -95,10 +116,9 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes
 bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
-    auto refuse_for_good = [&] {
+    auto refuse_for_good = [&](Answer::Kind kind = Answer::Kind::Refused) {
         g.highest = std::max(g.highest, request.sequence);
-        parts_.surroundings.answer(config_.group, request.origin,
-                                   {Answer::Kind::Refused, {}, {}, {}, {}});
+        parts_.surroundings.answer(config_.group, request.origin, {kind, {}, {}, {}, {}});
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
@@ -107,6 +127,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
     }
+    if (request.turned_away) return refuse_for_good(Answer::Kind::Busy);
     // A gateway with another catalogue than ours must not write past a keyspace's fence.
     if (request.command.keyspace != keyspace_) return refuse_for_good();
     // Expired work is dropped before it runs.
@@ -188,6 +209,7 @@ void Replica::evaluate_queue() {
         for (size_t i = before; i < effects.writes.size(); ++i)
             bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
         fetched_.clear();
+        queue_bytes_ -= head.bytes;
         queue_.pop_front();
     }
     if (stopped_) {

@@ -52,6 +52,11 @@ struct Incoming {
     uint64_t sequence = 0;  // 0: a read
     Instant deadline;
     kv::Command command;
+    // There is no room for it or its answer: refused when its turn comes, so that what is said of
+    // it holds for every copy of it. Set by turn_away(), which also frees the command's bytes.
+    bool turned_away = false;
+    size_t bytes = 0;  // held while it waits; filled in by submit()
+    void turn_away();
 };
 
 // What a replica needs of its surroundings, beside the ports.
@@ -74,6 +79,9 @@ struct Parts {
     Registry& registry;
     Log log;
     uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
+    // Commands that wait for evaluation; what comes beyond either limit is turned away (Busy).
+    size_t queue_max = 100'000;                 // replica-queue-max
+    size_t queue_bytes_max = 64 * 1024 * 1024;  // replica-queue-bytes-max
 };
 
 struct Status {
@@ -202,6 +210,7 @@ private:
 
     // Leader only; void when the leadership is lost.
     std::deque<Incoming> queue_;
+    size_t queue_bytes_ = 0;
     std::map<session::SessionId, Gateway> gateways_;
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
     std::deque<Proposed> proposed_;

@@ -1,4 +1,6 @@
 // Order, exactly once and honesty of one replica, against peers that the test plays.
+#include <set>
+
 #include "service/replica/replica_test_bench.h"
 
 namespace asterias::replica {
@@ -231,6 +233,57 @@ TEST(Replica, ALateRequestOfAGatewaysEarlierStartIsNotEvaluatedAgain) {
     b.submit(3, 1, incr("n"), 2);
     EXPECT_EQ(b.await(3).kind, Kind::Refused);
     EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+TEST(Replica, WhatFindsNoRoomInTheQueueIsRefusedAndNoneOfItsCopiesTakesEffect) {
+    Bench b(3);
+    b.queue_bytes_max = 10'000;
+    b.kill();
+    b.boot();
+    b.elect();
+    constexpr uint64_t kCommands = 20;
+    for ([[maybe_unused]] const int copy : {1, 2})  // duplicated on the way
+        for (uint64_t i = 1; i <= kCommands; ++i) {
+            kv::Command command = on_key(kv::Op::Append, "k");
+            command.values = {Bytes::copy(std::string(1000, 'x'))};
+            b.submit(i, i, std::move(command));
+        }
+    b.run_for(milliseconds(100));
+    uint64_t done = 0, busy = 0;
+    for (uint64_t i = 1; i <= kCommands; ++i) {
+        ASSERT_GE(b.answered(i), 1u) << i;
+        std::set<Kind> kinds;
+        for (const auto& heard : b.answers)
+            if (heard.origin.ticket == i) kinds.insert(heard.answer.kind);
+        EXPECT_EQ(kinds.contains(Kind::Done), kinds.size() == 1) << "both said of ticket " << i;
+        done += kinds.contains(Kind::Done);
+        busy += kinds.contains(Kind::Busy);
+    }
+    EXPECT_GE(done, 5u);
+    EXPECT_LE(done, 10u);
+    EXPECT_EQ(busy, kCommands - done);
+    EXPECT_EQ(b.read("k").text.size(), done * 1000) << "what was refused took no effect";
+    b.submit(100, kCommands + 1, set("k", "v"), 2'000'000);
+    EXPECT_EQ(b.await(100).kind, Kind::Done) << "there is room again";
+}
+
+TEST(Replica, TheQueueHasABoundAlsoForWhatIsTurnedAway) {
+    Bench b(3);
+    b.queue_max = 5;
+    b.kill();
+    b.boot();
+    b.elect();
+    for (uint64_t i = 1; i <= 30; ++i)
+        b.submit(i, i, incr("n"));
+    EXPECT_EQ(b.replica->status().queued, 10u);
+    b.run_for(milliseconds(100));
+    for (uint64_t i = 1; i <= 30; ++i)
+        EXPECT_EQ(b.answer_to(i).kind, i <= 5    ? Kind::Done
+                                       : i <= 10 ? Kind::Busy
+                                                 : Kind::NotLeader)
+            << i;
+    b.submit(31, 11, incr("n"), 2);
+    EXPECT_EQ(b.await(31).reply, kv::Reply::number(6)) << "sent again, as its gateway would";
 }
 
 TEST(Replica, BehindARefusalNothingOfTheSameEpochPasses) {

@@ -66,6 +66,7 @@ public:
     }
     ~Bench() override { kill(); }
 
+    size_t queue_max = 100'000, queue_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
     std::vector<Sent> sent;      // everything, in order
@@ -98,9 +99,11 @@ public:
         journal = std::move((*opened)->journal);
         journal->set_observer(*this);
         shard->add_turn_hook(port::TurnPhase::Work, *this);
-        auto replica_made = sim::run(
-            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, kKeyspace,
-                                  config_, std::move((*opened)->recovered.groups[kGroup])));
+        auto replica_made =
+            sim::run(*shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log(),
+                                            1000, queue_max, queue_bytes_max},
+                                           kKeyspace, config_,
+                                           std::move((*opened)->recovered.groups[kGroup])));
         ASSERT_TRUE(replica_made && *replica_made);
         replica = std::move(**replica_made);
         awake_ = true;

@@ -482,7 +482,16 @@ bool Endpoint::send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> fra
 
 bool Endpoint::reply(LinkId link, FrameType type, Bytes frame) {
     const auto it = links_.find(link);
-    return it != links_.end() && write(*it->second, type, std::move(frame));
+    if (it == links_.end()) return false;
+    if (write(*it->second, type, std::move(frame))) return true;
+    it->second->die({Errc::Limit, "answers are not read (rpc-unsent-bytes-max)"});
+    return false;
+}
+
+bool Endpoint::takes_commands(LinkId link) const {
+    const auto it = links_.find(link);
+    return it != links_.end() && !it->second->dead_ &&
+           it->second->connection_->unsent() <= options_.unsent_bytes_max / 2;
 }
 
 bool Endpoint::connected(NodeId to, Lane lane) const {

@@ -107,8 +107,12 @@ public:
     bool send(NodeId to, Lane lane, FrameType type, Bytes frame);
     // All of them or none: no frame of a later send gets between or ahead of them.
     bool send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames);
-    // The same for an answer on the connection that a frame came in on.
+    // For an answer on the connection that a frame came in on. One that finds no room ends the
+    // connection, so that whoever waits for it learns that it will not come.
     bool reply(LinkId link, FrameType type, Bytes frame);
+    // Whoever answers what comes in on this connection asks first: half of the room is kept for
+    // the answers to what was accepted before.
+    bool takes_commands(LinkId link) const;
     bool connected(NodeId to, Lane lane) const;
     Header header(FrameType type, uint64_t request = 0, uint32_t remaining_ms = 0) const;
 

@@ -357,6 +357,41 @@ TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
     EXPECT_TRUE(refused);
 }
 
+// Whoever waits for an answer must not wait for one that was thrown away.
+TEST(Endpoint, AnAnswerThatFindsNoRoomEndsItsConnection) {
+    Options options;
+    options.unsent_bytes_max = 100'000;
+    Two t(1, member(1), member(2), options);
+    t.connect();
+    t.a->send(NodeId(2), Lane::Normal, "ask");
+    t.host_a->shard().post([] {});
+    t.world.run_for(milliseconds(50));
+    ASSERT_EQ(t.b->from.size(), 1u);
+    const LinkId link = t.b->from[0].link;
+    sim::LinkProfile narrow;
+    narrow.bytes_per_second = 1000;
+    t.world.set_link(t.nb, t.na, narrow);
+    const auto answer = [&] {
+        FrameBuilder f;
+        f.body().raw(std::string(10'000, 'x'));
+        return t.b->endpoint->reply(link, FrameType::ForwardReply,
+                                    f.finish(t.b->endpoint->header(FrameType::ForwardReply)));
+    };
+    int taken = 0;
+    bool accepting_at_half = true;
+    EXPECT_TRUE(t.b->endpoint->takes_commands(link));
+    while (taken < 1000 && answer()) {
+        ++taken;
+        accepting_at_half = t.b->endpoint->takes_commands(link);
+    }
+    EXPECT_GE(taken, 9);
+    EXPECT_LE(taken, 11);
+    EXPECT_FALSE(accepting_at_half) << "half of the room is for what was accepted before";
+    t.host_b->shard().post([] {});
+    ASSERT_TRUE(t.world.run_until([&] { return t.b->downs == 1; }, seconds(1)));
+    ASSERT_TRUE(t.world.run_until([&] { return t.a->outgoing_downs == 1; }, seconds(60)));
+}
+
 // A log whose lines are kept.
 struct Lines : LogSink {
     std::string text;
