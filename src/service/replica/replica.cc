@@ -140,6 +140,7 @@ void Replica::run() {
 void Replica::drain() {
     while (core_->has_output() && !stopped_) {
         raft::Output out = core_->take_output();
+        if (out.forgotten) return stop(describe_loss(*out.forgotten));
         if (out.persist_id) {
             if (out.hard_state)
                 parts_.journal.set_vote(config_.group,
@@ -310,6 +311,20 @@ void Replica::compact() {
     core_->step({parts_.shard.clock().now(), raft::Compact{through}});
     // The entry at the log's start stays in the journal: its term is asked for at the next start.
     parts_.journal.purge(config_.group, through.prev());
+}
+
+std::string Replica::describe_loss(const raft::Forgotten& lost) const {
+    return "node " + to_string(parts_.surroundings.self()) +
+           " lost entries that it had acknowledged: node " + to_string(lost.leader) +
+           ", leader of term " + to_string(lost.term) + ", counts on entry " +
+           to_string(lost.acknowledged) + " being here, but the log ends at " +
+           to_string(lost.last) +
+           ". The end of the journal was damaged, or not as durable as the disk said. The group "
+           "goes "
+           "on without this replica. Leave this node stopped until the others have elected another "
+           "leader, in a term above " +
+           to_string(lost.term) +
+           ", and all of them are up; then start it, and that leader sends it what it lost";
 }
 
 void Replica::stop(std::string why) {

@@ -183,6 +183,7 @@ private:
     void confirm_read(uint64_t context);
     void compact();
     void stop(std::string why);
+    std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
     Answer done(kv::Reply reply, LogIndex index) const;
 

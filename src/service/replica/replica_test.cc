@@ -407,6 +407,59 @@ TEST(Replica, APoisonousEntryStopsTheGroupNotTheNode) {
     EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
 }
 
+// The last record of a journal cannot be told from a torn tail: nothing after it says that it was
+// durable. Its leader knows, as long as it leads.
+TEST(Replica, WhoLostWhatItAcknowledgedStopsInWordsAndANewLeaderHealsIt) {
+    Bench b(3);
+    const std::string payload = "acknowledged and then damaged";
+    const auto entry = [](uint64_t index, wire::EntryKind kind, std::string_view text) {
+        return wire::make_entry(kGroup, Term(1), LogIndex(index), kind, Bytes::copy(text));
+    };
+    const auto append = [&](ReplicaId from, uint64_t term, uint64_t index, const wire::Entry& e) {
+        b.receive({from, ReplicaId(1), Term(term),
+                   raft::AppendRequest{LogIndex(index - 1), Term(index > 1), {}, {e}}});
+        b.run_for(milliseconds(40));
+    };
+    const auto noop = entry(1, wire::EntryKind::Noop, "");
+    const auto last = entry(2, wire::EntryKind::Effects, payload);
+    append(ReplicaId(2), 1, 1, noop);
+    append(ReplicaId(2), 1, 2, last);
+    ASSERT_EQ(b.replica->status().raft.durable, LogIndex(2));
+    const auto& said = std::get<raft::AppendReply>(b.sent.back().message.body);
+    ASSERT_EQ(said.match, LogIndex(2));
+    b.kill();
+    bool damaged = false;
+    for (const auto& path : b.image.paths())
+        if (const auto content = b.image.content(path); content)
+            if (const size_t at = content->view().find(payload); at != std::string_view::npos)
+                damaged |= b.image.flip(path, at, 1);
+    ASSERT_TRUE(damaged);
+
+    b.boot();
+    ASSERT_EQ(b.replica->status().raft.last, LogIndex(1)) << "cut as a torn tail";
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Heartbeat{LogIndex(2), 9}});
+    b.turn();
+    auto status = b.replica->status();
+    ASSERT_TRUE(status.stopped);
+    EXPECT_TRUE(b.shard->fatal_text().empty());
+    for (const char* words : {"node 1 lost entries", "node 2, leader of term 1",
+                              "counts on entry 2", "the log ends at 1", "in a term above 1"})
+        EXPECT_NE(status.stopped_why.find(words), std::string::npos) << status.stopped_why;
+    b.sent.clear();
+    b.receive(
+        {ReplicaId(3), ReplicaId(1), Term(5), raft::VoteRequest{false, LogIndex(1), Term(1)}});
+    b.turn();
+    EXPECT_TRUE(b.sent.empty()) << "it votes for nobody";
+
+    b.kill();
+    b.boot();
+    append(ReplicaId(3), 2, 2, last);
+    b.receive({ReplicaId(3), ReplicaId(1), Term(2), raft::Heartbeat{LogIndex(2), 1}});
+    status = b.replica->status();
+    EXPECT_FALSE(status.stopped) << status.stopped_why;
+    EXPECT_EQ(status.raft.durable, LogIndex(2));
+}
+
 TEST(Replica, ADamagedKeyStopsTheGroupAndLeavesNobodyWaiting) {  // rule 39
     Bench b(1);
     b.elect();
