@@ -8,6 +8,16 @@
 namespace asterias::replica {
 namespace {
 constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed it
+// Reads from disk under way for one command: nobody knows how large what they bring is.
+constexpr size_t kFetchesMax = 16;
+
+bool is_data(const Bytes& key) { return key[0] == static_cast<uint8_t>(kv::Space::Data); }
+
+// What of a stored value the evaluation of this command keeps in memory.
+Bytes kept(const kv::Command& command, const Bytes& key, Bytes value) {
+    return is_data(key) && !kv::needs_values(command.op) ? kv::without_value(value)
+                                                         : std::move(value);
+}
 
 size_t bytes_of(const Incoming& request) {
     size_t bytes = sizeof(Incoming) + request.command.request.client.size();
@@ -136,34 +146,48 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
 }
 
 // All keys from the overlay and the engine's memory; or starts fetching what is not there and says
-// no.
-bool Replica::look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found) {
+// no. Values that exceed the limit on replies are dropped while they come.
+bool Replica::look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found) {
     std::vector<Bytes> missing;
-    found.clear();
+    size_t bytes = 0;
     for (const auto& key : keys) {
-        Lookup& slot = found.emplace_back();
-        if (const auto over = overlay_.find(key); over != overlay_.end()) {
-            slot.depends_on = over->second.index;
-            if (!over->second.value.empty()) slot.value = over->second.value;
-            continue;
+        Lookup& slot = found.keys.emplace_back();
+        if (found.too_long && is_data(key)) continue;
+        if (!look_up_one(command, key, slot, missing)) return false;
+        if (slot.value && is_data(key)) bytes += kv::reply_bytes(kv::value_bytes(*slot.value));
+        if (bytes > kv::kReplyBytesMax && !std::exchange(found.too_long, true)) {
+            missing.clear();
+            for (auto& seen : found.keys)
+                seen.value.reset();
         }
-        if (const auto it = fetched_.find(key); it != fetched_.end()) {
-            slot.value = it->second;
-            continue;
-        }
-        auto got = parts_.engine.try_get(key.view());
-        if (auto* value = std::get_if<Bytes>(&got)) {
-            slot.value = std::move(*value);
-        } else if (std::holds_alternative<port::WouldBlock>(got)) {
-            missing.push_back(key);
-        } else if (auto* error = std::get_if<Error>(&got)) {
-            stop("the engine cannot read a key: " + error->describe());
-            return false;
-        }
+        if (missing.size() == kFetchesMax) break;
     }
     if (missing.empty()) return true;
     fetch(std::move(missing));
     return false;
+}
+
+bool Replica::look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
+                          std::vector<Bytes>& missing) {
+    if (const auto over = overlay_.find(key); over != overlay_.end()) {
+        slot.depends_on = over->second.index;
+        if (!over->second.value.empty()) slot.value = over->second.value;
+        return true;
+    }
+    if (const auto it = fetched_.find(key); it != fetched_.end()) {
+        slot.value = it->second;
+        return true;
+    }
+    auto got = parts_.engine.try_get(key.view());
+    if (auto* value = std::get_if<Bytes>(&got)) {
+        slot.value = kept(command, key, std::move(*value));
+    } else if (std::holds_alternative<port::WouldBlock>(got)) {
+        missing.push_back(key);
+    } else if (auto* error = std::get_if<Error>(&got)) {
+        stop("the engine cannot read a key: " + error->describe());
+        return false;
+    }
+    return true;
 }
 
 void Replica::fetch(std::vector<Bytes> keys) {
@@ -183,7 +207,8 @@ port::Task<> Replica::fetch_task(Bytes key, uint64_t generation) {
         stop("the engine cannot read a key: " + got.error().describe());
         co_return;
     }
-    fetched_[key] = std::move(*got);
+    std::optional<Bytes>& slot = fetched_[key];
+    if (*got) slot = kept(queue_.front().command, key, std::move(**got));
     wake();
 }
 
@@ -258,8 +283,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     const bool named = !command.request.client.empty();
     if (named) keys.push_back(kv::request_key(command.keyspace, command.request.client.view()));
 
-    std::vector<Lookup> found;
-    if (!look_up(keys, found)) return false;
+    Lookups lookups;
+    if (!look_up(command, keys, lookups)) return false;
+    auto& found = lookups.keys;
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
@@ -297,7 +323,11 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         evaluated_.add();
         const int64_t now_ms = parts_.shard.clock().wall().millis();
         keys.resize(state_keys);
-        evaluation = kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
+        if (lookups.too_long)
+            evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
+        else
+            evaluation =
+                kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
         if (named)
             evaluation.writes.push_back(
                 {kv::request_key(command.keyspace, command.request.client.view()),

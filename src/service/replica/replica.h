@@ -153,6 +153,10 @@ private:
         std::optional<Bytes> value;
         LogIndex depends_on;
     };
+    struct Lookups {
+        std::vector<Lookup> keys;
+        bool too_long = false;  // the values exceed kv::kReplyBytesMax: none was kept
+    };
 
     Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
 
@@ -161,7 +165,9 @@ private:
     bool evaluate_one(Incoming& request, session::Effects& effects,
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
-    bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
+    bool look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found);
+    bool look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
+                     std::vector<Bytes>& missing);
     bool admit(Incoming& request, std::vector<PendingWrite>& writes);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch(std::vector<Bytes> keys);
