@@ -4,10 +4,10 @@
 // order, or the connection is reported down and nothing later arrives on it. A frame may be lost
 // with its connection; nobody is told which. Nothing is retried here. Threading: one shard.
 //
-// Liveness. A transport may take minutes to give a connection up whose other end is gone. So who
-// accepted a connection and hears something on it says so at least every `alive_interval` (what it
-// sends anyway is as good), and who dialed it and sent something drops it when no byte comes back
-// for `silence_max`. While nothing is sent nothing is owed: an idle connection is silent. A
+// Liveness (N6). A transport may take minutes to give a connection up whose other end is gone. So
+// who accepted a connection and hears something on it says so at least every `alive_interval` (what
+// it sends anyway is as good), and who dialed it and sent something drops it when no byte comes
+// back for `silence_max`. While nothing is sent nothing is owed: an idle connection is silent. A
 // connection that its dialer left without a word is dropped when the next one of the same node,
 // shard and lane comes.
 #pragma once

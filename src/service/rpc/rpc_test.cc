@@ -447,6 +447,7 @@ void talk(Two& t, Duration duration, size_t bytes = 10) {
     }
 }
 
+// N6: a dead peer is noticed by us, not by TCP.
 TEST(Liveness, AConnectionThatCarriesNothingOneWayIsDroppedLongBeforeTheTransportGivesUp) {
     for (const bool there : {true, false}) {  // mutant rpc_silence_without_end
         Two t(1, member(1), member(2), impatient());
