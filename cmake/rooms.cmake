@@ -112,7 +112,7 @@ room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
-room(runtime/asio    DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
+room(runtime/epoll   DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
@@ -137,7 +137,7 @@ room(sim/world       DEPS base core/kv core/raft port proto/resp runtime/sim eng
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)
 room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim)
-room(app             DEPS base core/kv port proto/resp runtime/asio engine/rocks service/execute
+room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
                      service/router service/rpc service/replica service/node edge/resp edge/http
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 

@@ -11,7 +11,7 @@
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
-#include "runtime/asio/runtime.h"
+#include "runtime/epoll/runtime.h"
 #include "service/node/node.h"
 
 namespace asterias::app {

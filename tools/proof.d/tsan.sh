@@ -3,8 +3,8 @@
 # evidence: skeleton
 set -euo pipefail
 ./dev build tsan
-suites='^(base|runtime/asio|engine/rocks|app)$'
-for name in runtime_asio engine_rocks; do
+suites='^(base|runtime/epoll|engine/rocks|app)$'
+for name in runtime_epoll engine_rocks; do
     [[ -x "build/tsan/test_$name" ]] || { echo "build/tsan/test_$name is not there"; exit 1; }
 done
 ctest --test-dir build/tsan -R "$suites" --output-on-failure --timeout 1800

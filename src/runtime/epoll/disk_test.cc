@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/asio/sync_pace.h"
-#include "runtime/asio/testing.h"
+#include "runtime/epoll/sync_pace.h"
+#include "runtime/epoll/testing.h"
 
 namespace asterias::runtime {
 namespace {

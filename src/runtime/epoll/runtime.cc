@@ -1,4 +1,4 @@
-#include "runtime/asio/runtime.h"
+#include "runtime/epoll/runtime.h"
 
 #include <condition_variable>
 #include <csignal>
@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "runtime/asio/disk.h"
-#include "runtime/asio/net.h"
-#include "runtime/asio/shard.h"
+#include "runtime/epoll/disk.h"
+#include "runtime/epoll/net.h"
+#include "runtime/epoll/shard.h"
 
 namespace asterias::runtime {
 namespace {

@@ -1,4 +1,4 @@
-// runtime/asio/system.h: file descriptors, errno and socket addresses, as the rest of the room
+// runtime/epoll/system.h: file descriptors, errno and socket addresses, as the rest of the room
 // wants them.
 #pragma once
 

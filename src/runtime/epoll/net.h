@@ -1,4 +1,4 @@
-// runtime/asio/net.h: the sockets of one shard: who listens, who connects, who has output to send.
+// runtime/epoll/net.h: the sockets of one shard: who listens, who connects, who has output to send.
 #pragma once
 
 #include <map>
@@ -7,9 +7,9 @@
 
 #include "base/metrics.h"
 #include "port/net.h"
-#include "runtime/asio/read_buffer.h"
-#include "runtime/asio/shard.h"
-#include "runtime/asio/socket.h"
+#include "runtime/epoll/read_buffer.h"
+#include "runtime/epoll/shard.h"
+#include "runtime/epoll/socket.h"
 
 namespace asterias::runtime {
 

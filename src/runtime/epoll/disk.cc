@@ -1,4 +1,4 @@
-#include "runtime/asio/disk.h"
+#include "runtime/epoll/disk.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,7 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "runtime/asio/file.h"
+#include "runtime/epoll/file.h"
 
 namespace asterias::runtime {
 namespace {

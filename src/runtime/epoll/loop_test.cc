@@ -6,9 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "port/sync.h"
-#include "runtime/asio/stall.h"
-#include "runtime/asio/testing.h"
-#include "runtime/asio/timers.h"
+#include "runtime/epoll/stall.h"
+#include "runtime/epoll/testing.h"
+#include "runtime/epoll/timers.h"
 
 namespace asterias::runtime {
 namespace {

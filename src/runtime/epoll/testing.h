@@ -1,5 +1,5 @@
-// runtime/asio/testing.h: what the tests of this room share: a Runtime that runs one task per shard
-// and stops when all have ended.
+// runtime/epoll/testing.h: what the tests of this room share: a Runtime that runs one task per
+// shard and stops when all have ended.
 #pragma once
 
 #include <cstdlib>
@@ -14,7 +14,7 @@
 #include "base/mutant.h"
 #include "port/scope.h"
 #include "port/shard.h"
-#include "runtime/asio/runtime.h"
+#include "runtime/epoll/runtime.h"
 
 namespace asterias::runtime {
 

@@ -1,4 +1,4 @@
-#include "runtime/asio/timers.h"
+#include "runtime/epoll/timers.h"
 
 #include <algorithm>
 #include <utility>

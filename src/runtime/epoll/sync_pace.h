@@ -1,4 +1,4 @@
-// runtime/asio/sync_pace.h: whether the next sync runs on the shard or on the disk thread. An
+// runtime/epoll/sync_pace.h: whether the next sync runs on the shard or on the disk thread. An
 // inline sync of 0.1 ms is cheaper than two thread wake-ups; one of 10 ms would hold up everything
 // else.
 #pragma once

@@ -1,4 +1,4 @@
-// runtime/asio/poller.h: one epoll instance. Registrations are named by tokens that are never
+// runtime/epoll/poller.h: one epoll instance. Registrations are named by tokens that are never
 // reused soon, so an event that was fetched before its owner died finds nobody instead of a ghost.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "runtime/asio/system.h"
+#include "runtime/epoll/system.h"
 
 namespace asterias::runtime {
 

@@ -1,4 +1,4 @@
-// runtime/asio/timers.h: the timers of one shard: a heap of deadlines over reusable slots.
+// runtime/epoll/timers.h: the timers of one shard: a heap of deadlines over reusable slots.
 // Cancelling frees the callback at once and leaves its heap entry to be skipped.
 #pragma once
 

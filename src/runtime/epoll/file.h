@@ -1,4 +1,4 @@
-// runtime/asio/file.h: one open file.
+// runtime/epoll/file.h: one open file.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "port/disk.h"
-#include "runtime/asio/system.h"
+#include "runtime/epoll/system.h"
 
 namespace asterias::runtime {
 

@@ -1,12 +1,12 @@
-// runtime/asio/disk.h: files of one shard. Writes go to the page cache on the shard; a sync runs
+// runtime/epoll/disk.h: files of one shard. Writes go to the page cache on the shard; a sync runs
 // there, too, while the device is fast, and with its writes on the shard's disk thread when it is
 // not (one wake-up each way per batch). Whatever may take long goes to the blocking pool.
 #pragma once
 
 #include "base/metrics.h"
 #include "port/disk.h"
-#include "runtime/asio/shard.h"
-#include "runtime/asio/sync_pace.h"
+#include "runtime/epoll/shard.h"
+#include "runtime/epoll/sync_pace.h"
 
 namespace asterias::runtime {
 

@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "port/sync.h"
-#include "runtime/asio/system.h"
-#include "runtime/asio/testing.h"
+#include "runtime/epoll/system.h"
+#include "runtime/epoll/testing.h"
 
 namespace asterias::runtime {
 namespace {

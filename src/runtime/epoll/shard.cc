@@ -1,4 +1,4 @@
-#include "runtime/asio/shard.h"
+#include "runtime/epoll/shard.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -9,8 +9,8 @@
 
 #include "base/check.h"
 #include "base/mutant.h"
-#include "runtime/asio/disk.h"
-#include "runtime/asio/net.h"
+#include "runtime/epoll/disk.h"
+#include "runtime/epoll/net.h"
 
 namespace asterias::runtime {
 
@@ -76,7 +76,7 @@ void EpollShard::deliver(port::Callback fn) {
         inbox_filled_.store(true, std::memory_order_relaxed);
         wake = std::exchange(asleep_, false);
     }
-    if (MUTANT(asio_submit_no_wake)) return;
+    if (MUTANT(epoll_submit_no_wake)) return;
     if (!wake) return;
     const uint64_t one = 1;
     CHECK(::write(wake_.get(), &one, sizeof one) == sizeof one, "an eventfd takes 2^64 wake-ups");

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "port/sync.h"
-#include "runtime/asio/net.h"
+#include "runtime/epoll/net.h"
 
 namespace asterias::runtime {
 namespace {

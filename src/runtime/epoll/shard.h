@@ -1,4 +1,4 @@
-// runtime/asio/shard.h: one event loop: the turns that port/shard.h promises, over epoll.
+// runtime/epoll/shard.h: one event loop: the turns that port/shard.h promises, over epoll.
 // A turn: what epoll reported, what asked to be called again, what other threads delivered, timers
 // that are due, posted callbacks until none are left; then hooks, one write per connection, hooks.
 #pragma once
@@ -14,11 +14,11 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "port/shard.h"
-#include "runtime/asio/poller.h"
-#include "runtime/asio/runtime.h"
-#include "runtime/asio/stall.h"
-#include "runtime/asio/timers.h"
-#include "runtime/asio/workers.h"
+#include "runtime/epoll/poller.h"
+#include "runtime/epoll/runtime.h"
+#include "runtime/epoll/stall.h"
+#include "runtime/epoll/timers.h"
+#include "runtime/epoll/workers.h"
 
 namespace asterias::runtime {
 

@@ -1,4 +1,4 @@
-#include "runtime/asio/net.h"
+#include "runtime/epoll/net.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -115,7 +115,7 @@ Result<Fd> ListenTable::listen(const SocketAddress& address) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     const auto share = [&] { ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); };
     const bool ours = listeners_.contains(wanted);
-    if (ours || MUTANT(asio_port_shared_with_strangers)) share();
+    if (ours || MUTANT(epoll_port_shared_with_strangers)) share();
     if (::bind(fd.get(), address.get(), address.size) != 0) {
         if (errno != EADDRINUSE) return errno_fail(errno, what);
         return fail(Errc::AlreadyExists,

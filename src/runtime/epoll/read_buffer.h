@@ -1,4 +1,4 @@
-// runtime/asio/read_buffer.h: where received bytes land. Most receives end on a message boundary,
+// runtime/epoll/read_buffer.h: where received bytes land. Most receives end on a message boundary,
 // so idle connections hold no buffer: they share the shard's chunk. A connection with part of a
 // message left keeps it in a buffer of its own, in one piece, until the rest is there.
 #pragma once
@@ -34,7 +34,7 @@ public:
     Bytes slice(size_t from) const { return all_.slice(from, filled_ - from); }
     // Starts over, keeping what lies behind `from`, if nobody holds a slice.
     bool rewind(size_t from) {
-        if (!all_.unique() && !MUTANT(asio_kept_slice_overwritten)) return false;
+        if (!all_.unique() && !MUTANT(epoll_kept_slice_overwritten)) return false;
         std::memmove(const_cast<uint8_t*>(all_.data()), all_.data() + from, filled_ - from);
         filled_ -= from;
         return true;

@@ -1,4 +1,4 @@
-#include "runtime/asio/file.h"
+#include "runtime/epoll/file.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 
 #include "base/check.h"
 #include "base/mutant.h"
-#include "runtime/asio/disk.h"
+#include "runtime/epoll/disk.h"
 
 namespace asterias::runtime {
 namespace {
@@ -75,7 +75,7 @@ Result<void> EpollFile::write_pieces(const Open& file, uint64_t offset,
 }
 
 Result<void> EpollFile::sync_data(const Open& file) {
-    if (MUTANT(asio_sync_skipped)) return {};
+    if (MUTANT(epoll_sync_skipped)) return {};
     // fdatasync also carries a changed length; a failure is final (reliability rule 36), and so is
     // an interruption: what reached the device is unknown.
     if (::fdatasync(file.fd.get()) != 0) {

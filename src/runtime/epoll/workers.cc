@@ -1,10 +1,10 @@
-#include "runtime/asio/workers.h"
+#include "runtime/epoll/workers.h"
 
 #include <csignal>
 #include <pthread.h>
 
 #include "base/check.h"
-#include "runtime/asio/shard.h"
+#include "runtime/epoll/shard.h"
 
 namespace asterias::runtime {
 

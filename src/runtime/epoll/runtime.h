@@ -1,4 +1,4 @@
-// runtime/asio/runtime.h: the real world: threads, sockets, files and clocks behind port::Shard.
+// runtime/epoll/runtime.h: the real world: threads, sockets, files and clocks behind port::Shard.
 // One thread per shard, each with its own epoll loop; a small pool for calls that block (name
 // resolution, opening and preallocating files); one disk thread per shard, started only when its
 // device is too slow to sync inline (blueprint 6 and 7).

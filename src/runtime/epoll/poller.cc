@@ -1,4 +1,4 @@
-#include "runtime/asio/poller.h"
+#include "runtime/epoll/poller.h"
 
 #include <cerrno>
 

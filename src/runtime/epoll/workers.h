@@ -1,4 +1,4 @@
-// runtime/asio/workers.h: threads for calls that block. A job runs on one of them and its result
+// runtime/epoll/workers.h: threads for calls that block. A job runs on one of them and its result
 // comes back to the shard that asked, as a resumption like any other.
 #pragma once
 

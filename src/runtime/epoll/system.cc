@@ -1,4 +1,4 @@
-#include "runtime/asio/system.h"
+#include "runtime/epoll/system.h"
 
 #include <arpa/inet.h>
 #include <cerrno>

@@ -1,4 +1,4 @@
-// runtime/asio/socket.h: one connected TCP socket. The owner of the connection holds a handle; the
+// runtime/epoll/socket.h: one connected TCP socket. The owner of the connection holds a handle; the
 // socket itself may outlive it while its last output is on the way (close_after_flush).
 // Edge-triggered: epoll is told once what to watch, and the flags here remember what it said.
 #pragma once
@@ -11,9 +11,9 @@
 #include "base/chain.h"
 #include "port/net.h"
 #include "port/shard.h"
-#include "runtime/asio/poller.h"
-#include "runtime/asio/read_buffer.h"
-#include "runtime/asio/system.h"
+#include "runtime/epoll/poller.h"
+#include "runtime/epoll/read_buffer.h"
+#include "runtime/epoll/system.h"
 
 namespace asterias::runtime {
 

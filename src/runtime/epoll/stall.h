@@ -1,4 +1,4 @@
-// runtime/asio/stall.h: how the watchdog thread sees that a turn or a sync hangs. Time is counted
+// runtime/epoll/stall.h: how the watchdog thread sees that a turn or a sync hangs. Time is counted
 // in the watchdog's own ticks, so a process that was stopped and continued has stalled for none.
 #pragma once
 

@@ -1,4 +1,4 @@
-#include "runtime/asio/socket.h"
+#include "runtime/epoll/socket.h"
 
 #include <array>
 #include <cerrno>
@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "base/mutant.h"
-#include "runtime/asio/net.h"
+#include "runtime/epoll/net.h"
 
 namespace asterias::runtime {
 namespace {
@@ -190,7 +190,7 @@ bool Socket::received(ssize_t n, size_t room) {
         full_receive_ = static_cast<size_t>(n) == room;
         // A short receive emptied the queue; whatever comes later is a new event. Only an end of
         // file that was announced together with the data has no event of its own.
-        readable_ = full_receive_ || (hangup_ && !MUTANT(asio_end_of_stream_missed));
+        readable_ = full_receive_ || (hangup_ && !MUTANT(epoll_end_of_stream_missed));
         if (readable_) call_again();
         return true;
     }
@@ -290,7 +290,7 @@ void Socket::report_closed() {
 
 void Socket::finish_flush() {
     if (stage_ != Stage::Flushing) return;
-    if (end_seen_ || MUTANT(asio_close_without_linger)) return close_descriptor();
+    if (end_seen_ || MUTANT(epoll_close_without_linger)) return close_descriptor();
     ::shutdown(fd_.get(), SHUT_WR);
     stage_ = Stage::Lingering;
     if (readable_) call_again();
