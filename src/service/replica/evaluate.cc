@@ -55,6 +55,7 @@ void Replica::lose_leadership() {
     waiting_for_commit_.clear();
     queue_.clear();
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
+    if (unwritten_.through) unwritten_.foreign = true;
     fetched_.clear();
     fetching_ = 0;
     ++fetch_generation_;
@@ -170,7 +171,9 @@ void Replica::evaluate_queue() {
     if (queue_.empty() || fetching_ > 0 || !core_->ready_to_lead() || stopped_) return;
     // Back-pressure: the engine stalls, or too much waits for a quorum. The queue waits; what
     // passes its deadline there is dropped.
-    if (!unwritten_.empty() || proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    if (proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
+    if ((engine_stalled_ || hidden) && !write_to_engine()) return;
     const auto wall = parts_.shard.clock().wall();
     session::Effects effects;
     effects.commit_time =
@@ -223,8 +226,9 @@ void Replica::evaluate_queue() {
         }
         return;
     }
-    // Evaluated but in no log: as if the leadership had been lost, overlay and all.
-    lose_leadership();
+    // The overlay has what no log has. It was asked before, so this is not met; if it is, going on
+    // would be guessing.
+    stop("the consensus refused an entry of its leader, above uncommitted_bytes_max");
 }
 
 bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
