@@ -22,7 +22,8 @@ data = json.load(open(sys.argv[1]))
 rows = data["rows"]
 commit = subprocess.check_output(["git", "log", "-1", "--format=%h"], text=True).strip()
 with open(sys.argv[2], "w") as out:
-    out.write("# Evidence: figures\n\nWritten by `./dev proof figures` (`./dev bench`, every row).\n\n")
+    out.write("# Evidence: figures\n\n")
+    out.write("Written by `./dev proof figures`: every row of `./dev bench`.\n\n")
     out.write(f"- Commit: `{commit}`\n- Machine: {data['machine']}\n\n")
     out.write("| what | asterias | peer | ratio | aim | |\n|---|---|---|---|---|---|\n")
     for row in rows:

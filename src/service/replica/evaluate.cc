@@ -231,6 +231,24 @@ void Replica::evaluate_queue() {
     stop("the consensus refused an entry of its leader, above uncommitted_bytes_max");
 }
 
+// What a named client (ASTERIAS.REQUEST) heard before, if this or a later request of it is done.
+bool Replica::answer_of_client(const kv::Command& command, const Bytes& stored,
+                               std::optional<kv::Reply>& answer) {
+    auto last = kv::decode_request_result(stored);
+    if (!last) {
+        stop("a stored request result is damaged: " + last.error().describe());
+        return false;
+    }
+    if (last->sequence == command.request.sequence)
+        answer = std::move(last->reply);
+    else if (last->sequence > command.request.sequence)
+        answer = kv::Reply::error(
+            "ERR a later request of this client already took effect; the answer to this one is no "
+            "longer kept");
+    return true;
+}
+
+// False: the keys are being fetched, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
                            std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                            LogIndex index) {
@@ -259,23 +277,14 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         records[i] = std::move(*record);
         pointers[i] = &records[i];
     }
+    std::optional<kv::Reply> answered_before;
+    if (named && found.back().value &&
+        !answer_of_client(command, *found.back().value, answered_before))
+        return false;
     kv::Evaluation evaluation;
-    bool answered_before = false;
-    if (named && found.back().value) {
-        auto last = kv::decode_request_result(*found.back().value);
-        if (!last) {
-            stop("a stored request result is damaged: " + last.error().describe());
-            return false;
-        }
-        answered_before = last->sequence >= command.request.sequence;
-        evaluation.reply =
-            last->sequence == command.request.sequence
-                ? std::move(last->reply)
-                : kv::Reply::error(
-                      "ERR a later request of this client already took effect; the answer to this "
-                      "one is no longer kept");
-    }
-    if (!answered_before) {
+    if (answered_before) {
+        evaluation.reply = std::move(*answered_before);
+    } else {
         evaluated_.add();
         const int64_t now_ms = parts_.shard.clock().wall().millis();
         keys.resize(state_keys);
@@ -289,11 +298,19 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     // way could find another state at another leader, and take effect after its client was told
     // that it did not (sim/regressions/no_effect_not_logged.txt).
     const bool logged = request.sequence != 0 && !MUTANT(replica_no_effect_not_logged);
-    if (evaluation.writes.empty() && !logged) {
-        if (request.sequence) gateways_[request.session].highest = request.sequence;
-        reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    if (!evaluation.writes.empty() || logged) {
+        log_write(request, std::move(evaluation), effects, writes, index);
         return true;
     }
+    if (request.sequence) gateways_[request.session].highest = request.sequence;
+    reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    return true;
+}
+
+// Adds what was evaluated to the entry that this round makes, and to the overlay.
+void Replica::log_write(const Incoming& request, kv::Evaluation evaluation,
+                        session::Effects& effects, std::vector<PendingWrite>& writes,
+                        LogIndex index) {
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};
         effects.writes.push_back(std::move(write));
@@ -316,7 +333,6 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     }
     writes.push_back(
         {request.origin, request.session, request.sequence, std::move(evaluation.reply)});
-    return true;
 }
 
 }  // namespace asterias::replica

@@ -160,6 +160,10 @@ private:
     bool evaluate_one(Incoming& request, session::Effects& effects,
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
+    bool answer_of_client(const kv::Command& command, const Bytes& stored,
+                          std::optional<kv::Reply>& answer);
+    void log_write(const Incoming& request, kv::Evaluation evaluation, session::Effects& effects,
+                   std::vector<PendingWrite>& writes, LogIndex index);
     bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
     bool admit(Incoming& request, std::vector<PendingWrite>& writes);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
