@@ -4,6 +4,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstring>
+#include <mutex>
 #include <shared_mutex>
 
 #include <rocksdb/listener.h>
@@ -85,14 +86,14 @@ class RocksEngine final : public port::Engine {
 public:
     RocksEngine(std::string directory, std::unique_ptr<rocksdb::Env> env, rocksdb::Options options,
                 std::shared_ptr<Health> health, std::unique_ptr<rocksdb::DB> db,
-                uint32_t read_threads, Duration resume_interval)
+                uint32_t read_threads, const RocksInternal& internal)
         : directory_(std::move(directory)),
           env_(std::move(env)),
           options_(std::move(options)),
           health_(std::move(health)),
           db_(std::move(db)),
           base_(db_->GetLatestSequenceNumber()),
-          resume_interval_(resume_interval),
+          internal_(internal),
           readers_(read_threads),
           housekeeping_(1) {
         health_->raise_flushed(base_);
@@ -138,11 +139,12 @@ private:
     const std::shared_ptr<Health> health_;
     const std::unique_ptr<rocksdb::DB> db_;
     const SequenceNumber base_;  // EngineSeq counts from the opening
-    const Duration resume_interval_;
+    const RocksInternal internal_;
     rocksdb::WriteOptions volatile_write_;
     rocksdb::ReadOptions from_memory_;
     // Shared by writes, held by an install from its last flush to its ingestion.
     std::shared_mutex gate_;
+    mutable std::mutex maintenance_;  // installs and resumes, one at a time; taken before gate_
     mutable std::atomic<bool> flush_queued_{false};
     mutable std::atomic<SequenceNumber> flush_wanted_{0};
     mutable std::atomic<int64_t> next_resume_{0};
@@ -215,7 +217,8 @@ void RocksEngine::flush_in_background() const {
 void RocksEngine::try_resume() const {
     const int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
     int64_t due = next_resume_;
-    if (now < due || !next_resume_.compare_exchange_strong(due, now + resume_interval_.count()))
+    if (now < due ||
+        !next_resume_.compare_exchange_strong(due, now + internal_.resume_interval.count()))
         return;
     housekeeping_.run([this] {
         if (resume()) flush_in_background();
@@ -225,8 +228,12 @@ void RocksEngine::try_resume() const {
 // True if a full disk was met and is over.
 bool RocksEngine::resume() const {
     if (health_->failed || !health_->full) return false;
-    // A compaction that fails in the manifest meanwhile would make RocksDB 7.8 abort. While the
-    // error stands no new one begins.
+    // A compaction or an install that fails in the manifest meanwhile would make RocksDB 7.8 abort.
+    // While the error stands no new compaction begins.
+    std::lock_guard alone(maintenance_);
+    std::unique_lock<std::mutex> unhurt;
+    if (internal_.resuming) unhurt = std::unique_lock(*internal_.resuming);
+    if (health_->failed) return false;
     uint64_t compactions = 0;
     db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions, &compactions);
     if (compactions > 0) return false;
@@ -314,6 +321,7 @@ Result<void> RocksEngine::install(Bytes from, Bytes to, std::vector<KeyValue> co
     const EngineBatch late = MUTANT(engine_install_not_atomic) ? meta : EngineBatch();
     if (MUTANT(engine_install_not_atomic)) meta.clear();
 
+    std::lock_guard alone(maintenance_);
     bool manifest_tried = false;
     auto done = [&]() -> Result<void> {
         const bool any =
@@ -386,7 +394,7 @@ Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& option
     remove_install_files(*how.env, options.directory);
     return std::make_unique<RocksEngine>(options.directory, std::move(env), std::move(how),
                                          std::move(health), std::move(db), options.read_threads,
-                                         internal.resume_interval);
+                                         internal);
 }
 
 }  // namespace asterias::engine

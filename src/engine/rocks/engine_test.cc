@@ -40,16 +40,25 @@ struct FaultyDisk {
                              .write_buffers_max = 2,
                              .block_cache_bytes = 256 * 1024,
                              .read_threads = 1};
-        return open_rocks_with(options, {.env = env.get(), .resume_interval = Duration(0)});
+        return open_rocks_with(
+            options, {.env = env.get(), .resume_interval = Duration(0), .resuming = &resuming});
     }
     void crash(std::unique_ptr<port::Engine> engine) {
-        fs->set_mode(FaultFs::Mode::Dead);
+        {
+            std::unique_lock lock(resuming, std::try_to_lock);
+            if (!lock) {  // it waits for compactions, and they for space
+                fs->set_mode(FaultFs::Mode::Healthy);
+                lock.lock();
+            }
+            fs->set_mode(FaultFs::Mode::Dead);
+        }
         engine.reset();
         fs->crash();
     }
 
     std::shared_ptr<FaultFs> fs;
     std::unique_ptr<rocksdb::Env> env;
+    std::mutex resuming;
 };
 
 class RocksSubject final : public Subject {

@@ -132,7 +132,8 @@ private:
     std::set<std::string> locks_;
 };
 
-// The environment over a FaultFs. RocksDB sleeps a second after a failed flush; here it does not.
+// The environment over a FaultFs. RocksDB sleeps a second after a failed flush or compaction;
+// here 300 us.
 std::unique_ptr<rocksdb::Env> make_fault_env(std::shared_ptr<FaultFs> fs);
 
 }  // namespace asterias::engine

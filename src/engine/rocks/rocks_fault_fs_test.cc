@@ -84,18 +84,20 @@ struct MemLock final : rocksdb::FileLock {
     std::string name;
 };
 
-class Sleepless final : public rocksdb::SystemClockWrapper {
+class LightSleeper final : public rocksdb::SystemClockWrapper {
 public:
     using SystemClockWrapper::SystemClockWrapper;
-    const char* Name() const override { return "Sleepless"; }
-    void SleepForMicroseconds(int) override {}
+    const char* Name() const override { return "LightSleeper"; }
+    void SleepForMicroseconds(int micros) override {
+        SystemClockWrapper::SleepForMicroseconds(std::min(micros, 300));
+    }
 };
 
 class FaultEnv final : public rocksdb::EnvWrapper {
 public:
     explicit FaultEnv(std::shared_ptr<FaultFs> fs) : EnvWrapper(rocksdb::NewCompositeEnv(fs)) {
         file_system_ = std::move(fs);
-        system_clock_ = std::make_shared<Sleepless>(rocksdb::SystemClock::Default());
+        system_clock_ = std::make_shared<LightSleeper>(rocksdb::SystemClock::Default());
     }
 };
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ namespace asterias::engine {
 struct RocksInternal {
     rocksdb::Env* env = nullptr;            // null: the real one; outlives the engine
     Duration resume_interval = seconds(1);  // between attempts to go on after a full disk
+    // Held during each attempt. A simulated kill takes it: a manifest error from a compaction that
+    // the attempt itself began aborts RocksDB 7.8, which for a real node is an exit like any other.
+    std::mutex* resuming = nullptr;
 };
 
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
