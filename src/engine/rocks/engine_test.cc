@@ -46,8 +46,9 @@ struct FaultyDisk {
     void crash(std::unique_ptr<port::Engine> engine) {
         {
             std::unique_lock lock(resuming, std::try_to_lock);
-            if (!lock) {  // it waits for compactions, and they for space
+            if (!lock) {  // it waits for flushes and compactions, and they for the disk
                 fs->set_mode(FaultFs::Mode::Healthy);
+                fs->hold_tables(false);
                 lock.lock();
             }
             fs->set_mode(FaultFs::Mode::Dead);
