@@ -3,6 +3,7 @@
 
 # Group matrix: what a group of rooms may look into (ARCHITECTURE.md, "The house").
 set(MAY_base)
+set(MAY_test_support base)
 set(MAY_wire base)
 set(MAY_port base)
 set(MAY_core base wire core)
@@ -12,14 +13,16 @@ set(MAY_runtime base wire port)
 set(MAY_engine base wire port)
 set(MAY_service base wire core port journal service)
 set(MAY_edge base wire proto core port service)
-set(MAY_sim base wire core proto port journal runtime engine service edge)
+set(MAY_sim base wire core proto port journal runtime engine service edge sim)
 set(MAY_app base wire core proto port journal runtime engine service edge sim)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
 
-# room(NAME [DEPS room...] [HEAVY target...] [SOURCE_DIR dir])
+# room(NAME [DEPS room...] [HEAVY target...] [SOURCE_DIR dir]
+#      [TEST_DEPS room...] [TEST_HEAVY target...])
 #   DEPS   rooms whose headers this room may include; linked PUBLIC; must be declared above.
-#   HEAVY  outside libraries of this room only; linked PRIVATE, so that they never leak into a header.
+#   HEAVY  outside libraries of this room only; linked PRIVATE: they never leak into a header.
+#   TEST_DEPS, TEST_HEAVY  more rooms and libraries for this room's tests; outside the group matrix.
 # *_test.cc beside the code become one test binary per room; *_fuzz.cc one fuzzer each.
 function(room name)
   cmake_parse_arguments(R "" "SOURCE_DIR" "DEPS;HEAVY;TEST_DEPS;TEST_HEAVY" ${ARGN})
@@ -34,9 +37,11 @@ function(room name)
     string(REGEX REPLACE "/.*" "" dep_group ${dep})
     string(REPLACE "/" "_" dep_id ${dep})
     if(NOT dep_group IN_LIST MAY_${group})
-      message(FATAL_ERROR "${name} lists ${dep}: ${group} looks into {${MAY_${group}}} (ARCHITECTURE.md, The house)")
+      message(FATAL_ERROR "${name} lists ${dep}: ${group} looks into {${MAY_${group}}} "
+                          "(ARCHITECTURE.md, The house)")
     elseif(NOT TARGET asterias_${dep_id})
-      message(FATAL_ERROR "${name} lists ${dep}, not declared above it: rooms go bottom-up, so there are no cycles")
+      message(FATAL_ERROR "${name} lists ${dep}, not declared above it: rooms go bottom-up, so "
+                          "there are no cycles")
     endif()
     list(APPEND libs asterias_${dep_id})
   endforeach()
@@ -46,9 +51,10 @@ function(room name)
   set(fuzzers ${srcs})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+  list(FILTER hdrs EXCLUDE REGEX "_test_[^/]*\\.h$")  # shared by a room's tests, not part of it
   list(FILTER srcs EXCLUDE REGEX "(_test|_fuzz|/main)\\.cc$")
   if(NOT srcs)
-    set(srcs cmake/empty_room.cc)  # a header-only room is still a static target, so all rooms are alike
+    set(srcs cmake/empty_room.cc)  # a header-only room is a static target, too: all are alike
   endif()
   add_library(asterias_${id} STATIC ${srcs})
   set(base_dirs src)
@@ -70,8 +76,16 @@ function(room name)
       list(APPEND test_libs asterias_${dep_id})
     endforeach()
     add_executable(test_${id} ${tests})
-    target_link_libraries(test_${id} PRIVATE asterias_${id} ${test_libs} ${R_TEST_HEAVY} GTest::gtest_main)
-    target_compile_definitions(test_${id} PRIVATE ASTERIAS_TESTDATA="${CMAKE_SOURCE_DIR}/${dir}/testdata")
+    # In the preset `mutants` every test binary takes its planted bug from MUTANT=name.
+    set(test_main GTest::gtest_main)
+    if(ASTERIAS_MUTANTS)
+      target_sources(test_${id} PRIVATE cmake/mutants_main.cc)
+      set(test_main asterias_base GTest::gtest)
+    endif()
+    target_link_libraries(test_${id} PRIVATE asterias_${id} ${test_libs} ${R_TEST_HEAVY}
+                                             ${test_main})
+    target_compile_definitions(test_${id} PRIVATE
+                               ASTERIAS_TESTDATA="${CMAKE_SOURCE_DIR}/${dir}/testdata")
     add_test(NAME ${name} COMMAND test_${id})
     set_tests_properties(${name} PROPERTIES LABELS unit)
   endif()
@@ -83,30 +97,58 @@ function(room name)
       target_link_options(${fuzz_name} PRIVATE -fsanitize=fuzzer)
     endforeach()
   endif()
-  set_property(GLOBAL APPEND_STRING PROPERTY ASTERIAS_ROOMS "${name}|${dir}|${R_DEPS}\n")
+  set_property(GLOBAL APPEND_STRING PROPERTY ASTERIAS_ROOMS
+               "${name}|${dir}|${R_DEPS}|${R_TEST_DEPS}\n")
 endfunction()
 
 # ---------------------------------------------------------------------------------------------
 room(base)
+room(test_support    DEPS base               SOURCE_DIR test_support)  # for TEST_DEPS of any room
 room(wire            DEPS base)
 room(port            DEPS base)
-room(core/raft       DEPS base wire)
+room(core/raft       DEPS base wire          TEST_DEPS test_support)
 room(core/kv         DEPS base wire)
+room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)
-room(journal         DEPS base wire port)
 room(runtime/sim     DEPS base port)
+room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
 room(runtime/asio    DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
                      TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
 
-find_package(benchmark QUIET)
-if(benchmark_FOUND)
-  add_executable(bench_engine EXCLUDE_FROM_ALL bench/engine_bench.cc)
-  target_link_libraries(bench_engine PRIVATE asterias_engine_mem asterias_engine_rocks
-                        benchmark::benchmark)
-endif()
+room(service/execute DEPS base core/kv)
+room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
+room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute
+                     TEST_DEPS runtime/sim engine/mem)
+room(service/router  DEPS base core/kv core/raft port service/execute service/replica
+                     TEST_DEPS runtime/sim)
+room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
+                     service/replica service/router TEST_DEPS runtime/sim engine/mem)
+room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS runtime/sim)
+room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
+room(sim/check       DEPS base                SOURCE_DIR sim/check)
+room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
+room(sim/world       DEPS base core/kv core/raft port proto/resp runtime/sim engine/mem
+                     service/execute service/rpc service/replica service/node edge/resp sim/check
+                     sim/scenario
+                     SOURCE_DIR sim/world)
+room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
+                     SOURCE_DIR sim/strategy)
+room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim)
+room(app             DEPS base core/kv port proto/resp runtime/asio engine/rocks service/execute
+                     service/router service/rpc service/replica service/node edge/resp edge/http
+                     HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
+
+add_executable(asterias src/app/main.cc)
+target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
+add_executable(asterias-sim sim/main.cc)
+target_link_libraries(asterias-sim PRIVATE asterias_sim CLI11::CLI11)
+
+# Judges histories that real clients recorded: tests/kill_nodes.py.
+add_executable(check-history sim/check/main.cc)
+target_link_libraries(check-history PRIVATE asterias_sim_check)
 
 get_property(rooms GLOBAL PROPERTY ASTERIAS_ROOMS)
 file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${rooms}")

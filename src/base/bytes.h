@@ -77,6 +77,8 @@ public:
     // offset + count <= size().
     Bytes slice(size_t offset, size_t count) const;
     Bytes suffix(size_t offset) const { return slice(offset, size_ - offset); }
+    // Nobody else shares the buffer: whoever filled it may fill it again.
+    bool unique() const { return buffer_ && buffer_->refs.load(std::memory_order_acquire) == 1; }
     // A copy of its own if this slice is a small part of its buffer; else itself.
     Bytes compact() const;
 

@@ -82,6 +82,8 @@ public:
     virtual void append(GroupId group, const std::vector<wire::Entry>& entries) = 0;
     virtual void set_vote(GroupId group, Vote vote) = 0;
     // Entries at or below `through` will not be asked for again. Space returns segment by segment.
+    // `through` may lie above the last entry (a snapshot from elsewhere): the log is empty then and
+    // goes on at through + 1.
     virtual void purge(GroupId group, LogIndex through) = 0;
 
     // The observer outlives the journal; set once, before the first append.
@@ -90,8 +92,13 @@ public:
     virtual port::Task<> close() = 0;
 
     struct Usage {
-        uint64_t segments = 0, bytes = 0;
+        uint64_t segments = 0, bytes = 0;  // in use: neither spare nor made ready ahead
         Duration last_sync{};
+        // No further segment can be made ready: accept no more work while this lasts (D2). The
+        // journal goes on in the current segment, tries again every second, and ends the node
+        // (Shard::fatal) only when a batch fits nowhere.
+        bool no_space = false;
+        bool over_retained = false;  // bytes > Options::retained_bytes_max
     };
     virtual Usage usage() const = 0;
 };

@@ -1,5 +1,5 @@
 // port/engine.h: the ordered key-value engine under the state of all groups of a node.
-// Contract (blueprint of the durability story; the conformance suite in engine/ checks both
+// Contract (docs/adr/0005-rocksdb-without-wal-and-record-format.md; engine/conformance checks both
 // implementations against it):
 //   - write() is atomic and volatile, and returns the batch's sequence number, rising by call
 //   order;
@@ -46,6 +46,9 @@ public:
     void del_range(Bytes from, Bytes to) {
         ops_.push_back({Kind::DeleteRange, std::move(from), std::move(to)});
     }
+    // Drops every Put and Delete that a later one of its key overrides, and orders the rest by key,
+    // which a sorted store takes in faster. Only for batches without DeleteRange.
+    void keep_last_writes();
     const std::vector<Op>& ops() const { return ops_; }
     bool empty() const { return ops_.empty(); }
     void clear() { ops_.clear(); }
@@ -89,6 +92,11 @@ public:
     virtual TryGet try_get(std::string_view key) = 0;
     // May go to disk, off the shard; resumes on `shard`. `key` is owned by the call.
     virtual Task<Result<std::optional<Bytes>>> get(Shard& shard, Bytes key) = 0;
+
+    // What EngineSnapshot::scan would say of this moment or a little later; off the shard, as
+    // get().
+    virtual Task<Result<std::vector<KeyValue>>> scan(Shard& shard, Bytes from, Bytes to,
+                                                     size_t limit) = 0;
 
     virtual std::unique_ptr<EngineSnapshot> snapshot() = 0;
 

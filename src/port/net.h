@@ -31,6 +31,10 @@ struct PeerIdentity {
     bool authenticated = false;
 };
 
+// The marks of on_drained, the same in every runtime.
+inline constexpr size_t kHighOutputMark = 1024 * 1024;
+inline constexpr size_t kLowOutputMark = 256 * 1024;
+
 // What a handler made of the bytes that it was shown.
 struct Consumed {
     size_t bytes = 0;   // from the front; the rest is shown again, with what follows it
@@ -59,13 +63,16 @@ public:
 
     // Begins reading; `handler` must outlive this connection. Called once.
     virtual void start(ConnectionHandler& handler) = 0;
-    // Output is collected and leaves at the turn end with one writev.
+    // Output is collected and leaves at the turn end with one writev. Ask for it in every turn that
+    // appends: the call itself is what marks the connection for the turn end.
     virtual Chain& out() = 0;
     // Bytes handed to out() and not yet taken by the network.
     virtual size_t unsent() const = 0;
-    // Back-pressure: while paused no on_data is called.
+    // Back-pressure: while paused no on_data is called. Going on shows bytes that were left
+    // unconsumed again, also when nothing new has come.
     virtual void pause_reading(bool paused) = 0;
-    // Sends what is in out(), then closes. No callback follows.
+    // Sends what is in out(), then closes. No callback follows. The object may be destroyed at
+    // once: the runtime finishes sending on its own.
     virtual void close_after_flush() = 0;
     virtual const PeerIdentity& peer() const = 0;
 };

@@ -73,7 +73,8 @@ public:
 
     // Runs `fn` on this shard, in this turn if one is running; first in, first out.
     virtual void post(Callback fn) = 0;
-    // Runs `fn` on shard `to` of this node; order is kept per pair of shards.
+    // Runs `fn` on shard `to` of this node; order is kept per pair of shards. The one call that may
+    // come from any thread (an engine's reader hands its answer back so).
     virtual void submit(ShardId to, Callback fn) = 0;
     virtual size_t shard_count() const = 0;
 

@@ -37,8 +37,10 @@ public:
 
     size_t size() const { return out_.size(); }
     std::string_view view() const { return out_.view(); }
-    // Overwrites a u32 written before at `offset`.
-    void patch_u32(size_t offset, uint32_t v) { std::memcpy(out_.data() + offset, &v, sizeof v); }
+    // Overwrites what was written before at `offset`.
+    void patch(size_t offset, std::string_view text) {
+        std::memcpy(out_.data() + offset, text.data(), text.size());
+    }
     Bytes take() { return out_.take(); }
 
 private:

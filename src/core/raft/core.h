@@ -9,8 +9,11 @@
 //   held
 //      back inside the core until its Persisted arrives (rules 1, 2, 7, 8, 45);
 //   3. applies Output::committed in order and feeds Applied;
-//   4. feeds Tick at least every 20 ms, with now constant within a turn.
+//   4. feeds Tick at least every 20 ms, with now constant within a turn; a longer gap counts as one
+//   heartbeat interval at most (rule 34).
 // step() is total: any input in any role, duplicated, reordered, late, or from an earlier life.
+// Only what a broken peer or driver alone can send fails a CHECK: a second leader of one term, an
+// acknowledgement or commit beyond the log, Applied beyond what was given.
 //
 // Invariants, CHECKed in every build: (I1) applied <= commit <= last; (I2) at most one vote per
 // term; (I3) commits by counting only entries of the current term [3.6.2]; (I4) nothing at or below
@@ -136,9 +139,14 @@ struct Status {
         Member member;
         LogIndex match;
         LogIndex next;
-        bool recently_heard;
+        bool recently_heard;  // within the shortest election timeout
+        bool needs_snapshot;  // its log ends below ours: heartbeats only, until snapshots exist
+        size_t inflight_messages, inflight_bytes;  // sent and not answered
     };
     std::vector<Peer> peers;  // leaders only
+    LogIndex durable;         // the log is on this replica's disk up to here
+    // Messages dropped: addressed to another replica or from a non-member (rule 47); contradictory.
+    uint64_t foreign_messages, malformed_messages;
 };
 
 class Core {

@@ -113,11 +113,15 @@ public:
     TryGet try_get(std::string_view key) override;
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override {
         check_open();
-        const auto range =
-            static_cast<uint64_t>((options_.read_delay_max - options_.read_delay_min).count());
-        const Duration delay =
-            options_.read_delay_min + Duration(static_cast<int64_t>(prng_.below(range + 1)));
+        const Duration delay = draw_read_delay();
         return read_later(store_, prng_.split(), shard, std::move(key), delay);
+    }
+    port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
+                                                   size_t limit) override {
+        check_open();
+        const Duration delay = draw_read_delay();
+        return scan_later(store_, prng_.split(), shard, std::move(from), std::move(to), limit,
+                          delay);
     }
     std::unique_ptr<port::EngineSnapshot> snapshot() override {
         check_open();
@@ -127,12 +131,24 @@ public:
                          EngineBatch meta) override;
 
 private:
+    Duration draw_read_delay() {
+        const auto range =
+            static_cast<uint64_t>((options_.read_delay_max - options_.read_delay_min).count());
+        return options_.read_delay_min + Duration(static_cast<int64_t>(prng_.below(range + 1)));
+    }
     // `shard` outlives its tasks; the store is shared, so the engine may die meanwhile.
     static port::Task<Result<std::optional<Bytes>>> read_later(std::shared_ptr<MemStore> store,
                                                                Prng prng, port::Shard& shard,
                                                                Bytes key, Duration delay) {
         co_await port::sleep(shard, delay);
         co_return read(*store, prng, key.view());
+    }
+    static port::Task<Result<std::vector<KeyValue>>> scan_later(std::shared_ptr<MemStore> store,
+                                                                Prng prng, port::Shard& shard,
+                                                                Bytes from, Bytes to, size_t limit,
+                                                                Duration delay) {
+        co_await port::sleep(shard, delay);
+        co_return MemSnapshot(std::move(store), prng).scan(from.view(), to.view(), limit);
     }
 
     EngineSeq seq(Position position) const { return EngineSeq(position - base_); }

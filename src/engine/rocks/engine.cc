@@ -113,17 +113,23 @@ public:
     void request_flush() override;
     TryGet try_get(std::string_view key) override;
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override;
+    port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
+                                                   size_t limit) override;
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return make_snapshot(*db_); }
     Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
                          EngineBatch meta) override;
 
 private:
-    struct Read {
+    // Work for a reader thread, and who waits for it.
+    template <typename T>
+    struct Errand {
         port::Shard& shard;
-        Bytes key;
-        std::optional<Result<std::optional<Bytes>>> answer;
+        std::move_only_function<T()> work;
+        std::optional<T> answer;
         std::coroutine_handle<> waiter;  // touched on the shard only; null once the frame is gone
     };
+    template <typename T>
+    port::Task<T> off_shard(port::Shard& shard, std::move_only_function<T()> work);
 
     Result<std::optional<Bytes>> read(std::string_view key);
     Error refusal(const Status& status) const;
@@ -262,26 +268,40 @@ Result<std::optional<Bytes>> RocksEngine::read(std::string_view key) {
     return std::unexpected(to_error(status, "read"));
 }
 
-port::Task<Result<std::optional<Bytes>>> RocksEngine::get(port::Shard& shard, Bytes key) {
-    auto request = std::make_shared<Read>(shard, std::move(key));
+template <typename T>
+port::Task<T> RocksEngine::off_shard(port::Shard& shard, std::move_only_function<T()> work) {
+    auto errand = std::make_shared<Errand<T>>(shard, std::move(work));
     struct Awaiter {
         RocksEngine& engine;
-        std::shared_ptr<Read> request;
-        ~Awaiter() { request->waiter = {}; }
+        std::shared_ptr<Errand<T>> errand;
+        ~Awaiter() { errand->waiter = {}; }
         bool await_ready() const noexcept { return false; }
         void await_suspend(std::coroutine_handle<> self) {
-            request->waiter = self;
-            engine.readers_.run([e = &engine, r = request] {
-                r->answer = e->read(r->key.view());
-                r->shard.submit(r->shard.id(), [r] {
-                    if (r->waiter) r->waiter.resume();
+            errand->waiter = self;
+            engine.readers_.run([e = errand] {
+                e->answer.emplace(e->work());
+                e->shard.submit(e->shard.id(), [e] {
+                    if (e->waiter) e->waiter.resume();
                 });
             });
         }
         void await_resume() const noexcept {}
     };
-    co_await Awaiter{*this, request};
-    co_return std::move(*request->answer);
+    co_await Awaiter{*this, errand};
+    co_return std::move(*errand->answer);
+}
+
+port::Task<Result<std::optional<Bytes>>> RocksEngine::get(port::Shard& shard, Bytes key) {
+    co_return co_await off_shard<Result<std::optional<Bytes>>>(
+        shard, [this, key = std::move(key)] { return read(key.view()); });
+}
+
+port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan(port::Shard& shard, Bytes from,
+                                                            Bytes to, size_t limit) {
+    co_return co_await off_shard<Result<std::vector<KeyValue>>>(
+        shard, [this, from = std::move(from), to = std::move(to), limit] {
+            return make_snapshot(*db_)->scan(from.view(), to.view(), limit);
+        });
 }
 
 Result<void> RocksEngine::flush_all(bool may_stall_writers) const {

@@ -11,7 +11,7 @@
 #include "base/mutant.h"
 #include "engine/conformance/conformance.h"
 #include "engine/conformance/test_shard.h"
-#include "engine/rocks/rocks_fault_fs.h"
+#include "engine/rocks/rocks_fault_fs_internal.h"
 #include "engine/rocks/rocks_internal.h"
 
 namespace asterias::engine {

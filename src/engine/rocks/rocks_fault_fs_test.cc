@@ -1,12 +1,12 @@
-// The implementation of rocks_fault_fs.h; a *_test.cc so that it is in the test binary only.
-#include "engine/rocks/rocks_fault_fs.h"
-
+// The implementation of rocks_fault_fs_internal.h; a *_test.cc so that it is in the test binary
+// only.
 #include <algorithm>
 #include <cstring>
 
 #include <rocksdb/system_clock.h>
 
 #include "base/check.h"
+#include "engine/rocks/rocks_fault_fs_internal.h"
 
 namespace asterias::engine {
 namespace {

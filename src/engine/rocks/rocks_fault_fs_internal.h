@@ -1,10 +1,10 @@
-// engine/rocks/rocks_fault_fs.h: a RocksDB file system in memory that forgets what was not synced
-// and fails on demand. Tests only.
-// Fault model of a crash: a file keeps its synced bytes and a drawn prefix of the appended rest
-// (what ext4 and xfs leave of an appended file); names follow a drawn prefix of the operations
-// since the last sync of the directory. Bytes at rest change only by flip_byte(). Modes: Full and
-// Broken fail what allocates or syncs; Dead fails everything that changes something, like a kill -9
-// in the middle of a call. hold_tables() lets table files wait in their sync.
+// engine/rocks/rocks_fault_fs_internal.h: a RocksDB file system in memory that forgets what was not
+// synced and fails on demand. Tests only. Fault model of a crash: a file keeps its synced bytes and
+// a drawn prefix of the appended rest (what ext4 and xfs leave of an appended file); names follow a
+// drawn prefix of the operations since the last sync of the directory. Bytes at rest change only by
+// flip_byte(). Modes: Full and Broken fail what allocates or syncs; Dead fails everything that
+// changes something, like a kill -9 in the middle of a call. hold_tables() lets table files wait in
+// their sync.
 #pragma once
 
 #include <condition_variable>

@@ -1,0 +1,218 @@
+"""The systems under test: each starts on free loopback ports with its data in its own directory."""
+import json
+import os
+import re
+import shlex
+import socket
+import time
+import urllib.request
+
+from processes import Processes, free_port_base, listener, wait_until
+
+
+def resp(port, *words):
+    """One RESP command; the first line of the reply (or the body of a bulk)."""
+    request = "*%d\r\n" % len(words) + "".join("$%d\r\n%s\r\n" % (len(w), w) for w in words)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        s.sendall(request.encode())
+        data = b""
+        while True:
+            chunk = s.recv(65536)
+            if not chunk:
+                raise OSError("closed")
+            data += chunk
+            head, found, rest = data.partition(b"\r\n")
+            if found and (head[:1] != b"$" or int(head[1:]) < 0 or len(rest) >= int(head[1:]) + 2):
+                return (rest if head[:1] == b"$" else head).decode("latin-1")
+
+
+class System:
+    protocol = "resp"
+    ports = []  # of the nodes' doors
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.makedirs(directory)
+        self.processes = Processes(directory)
+        self.ready_seconds = None
+
+    def start(self):
+        begin = time.monotonic()
+        self.launch()
+        wait_until(self.name + " ready", self.ready, 60)
+        self.ready_seconds = time.monotonic() - begin
+
+    def stop(self):
+        self.processes.stop()
+
+    def pids(self):
+        return self.processes.pids()
+
+    def endpoints(self, count=None):
+        return ",".join("127.0.0.1:%d" % p for p in self.ports[:count])
+
+    def leader(self):
+        """The index of the node that leads (all of) the written keys, None if none says so."""
+        leading = [i for i, port in enumerate(self.ports) if self.leads(port)]
+        return leading[0] if len(leading) == 1 else None
+
+    def leads(self, port):
+        return (
+            re.search(r"^role:(master|leader)\r?$", resp(port, "INFO", "replication"), re.M)
+            is not None
+        )
+
+    def node_pid(self, index):
+        return listener(self.ports[index], self.pids())
+
+
+class Asterias(System):
+    """Started by a command line with {nodes}, {data}, {port}.
+
+    Node i's RESP door is {port} + i * step.
+
+    INFO replication names the node that answers and the leader of each group.
+    """
+
+    GROUP = 2  # of the keyspace `default`
+
+    def __init__(self, directory, command, nodes, step):
+        super().__init__(directory)
+        self.command, self.nodes, self.step = command, nodes, step
+        self.name = "asterias %d" % nodes
+
+    def launch(self):
+        base = free_port_base(max(self.step * self.nodes, 100))
+        self.ports = [base + i * self.step for i in range(self.nodes)]
+        words = [
+            w.format(nodes=self.nodes, data=os.path.join(self.directory, "data"), port=base)
+            for w in shlex.split(self.command)
+        ]
+        self.processes.start("asterias", words)
+
+    def ready(self):
+        return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)
+
+    def leads(self, port):
+        info = resp(port, "INFO", "replication")
+        node = re.search(r"^asterias_node:(\d+)\r?$", info, re.M)
+        leader = re.search(r"^asterias_group_%d_leader:(\d+)\r?$" % self.GROUP, info, re.M)
+        return bool(node and leader) and node.group(1) == leader.group(1)
+
+
+class Floor(System):
+    """bench/floor: a leader and two followers that do nothing but exchange and sync."""
+
+    name = "floor 3"
+
+    def __init__(self, directory, binary):
+        super().__init__(directory)
+        self.binary = binary
+
+    def launch(self):
+        base = free_port_base(8)
+        self.ports, peers = [base, base + 1, base + 2], base + 3
+        for i, port in enumerate(self.ports):
+            role = (
+                ["leader", "--peers", str(peers)]
+                if i == 0
+                else ["follower", "--leader", str(peers)]
+            )
+            path = os.path.join(self.directory, "floor-%d" % i)
+            os.mkdir(path)
+            self.processes.start(
+                "floor-%d" % i, [self.binary, *role, "--clients", str(port), "--dir", path]
+            )
+            if i == 0:
+                wait_until("the floor's leader listens", lambda: listener(peers, self.pids()), 10)
+
+    def ready(self):
+        return all(resp(p, "SET", "ready", "1") == "+OK" for p in self.ports)
+
+
+class Etcd(System):
+    protocol = "etcd"
+
+    def __init__(self, directory, nodes=3):
+        super().__init__(directory)
+        self.nodes, self.name = nodes, "etcd %d" % nodes
+
+    def launch(self):
+        base = free_port_base(2 * self.nodes)
+        self.ports = [base + 2 * i for i in range(self.nodes)]
+        cluster = ",".join("n%d=http://127.0.0.1:%d" % (i, p + 1) for i, p in enumerate(self.ports))
+        for i, port in enumerate(self.ports):
+            client, peer = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % (port + 1)
+            self.processes.start(
+                "etcd%d" % i,
+                [
+                    "etcd",
+                    "--name",
+                    "n%d" % i,
+                    "--data-dir",
+                    os.path.join(self.directory, "n%d" % i),
+                    "--listen-client-urls",
+                    client,
+                    "--advertise-client-urls",
+                    client,
+                    "--listen-peer-urls",
+                    peer,
+                    "--initial-advertise-peer-urls",
+                    peer,
+                    "--initial-cluster",
+                    cluster,
+                    "--log-level",
+                    "error",
+                ],
+            )
+
+    def ready(self):
+        for port in self.ports:
+            with urllib.request.urlopen("http://127.0.0.1:%d/health" % port, timeout=5) as answer:
+                if b'"true"' not in answer.read():
+                    return False
+        return True
+
+    def leads(self, port):
+        request = urllib.request.Request("http://127.0.0.1:%d/v3/maintenance/status" % port, b"{}")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status = json.load(answer)
+        return status["leader"] == status["header"]["member_id"]
+
+
+class Redis(System):
+    """One primary, `replicas` replicas; appendfsync always on each."""
+
+    def __init__(self, directory, replicas):
+        super().__init__(directory)
+        self.replicas = replicas
+        self.name = "redis 1+%d" % replicas if replicas else "redis 1"
+
+    def launch(self):
+        base = free_port_base(1 + self.replicas)
+        self.ports = [base]
+        for i in range(1 + self.replicas):
+            data = os.path.join(self.directory, "n%d" % i)
+            os.makedirs(data)
+            command = [
+                "redis-server",
+                "--port",
+                str(base + i),
+                "--bind",
+                "127.0.0.1",
+                "--dir",
+                data,
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ]
+            if i > 0:
+                command += ["--replicaof", "127.0.0.1 %d" % base, "--repl-diskless-sync-delay", "0"]
+            self.processes.start("redis%d" % i, command)
+
+    def ready(self):
+        info = resp(self.ports[0], "INFO", "replication")
+        return len(re.findall(r"state=online", info)) == self.replicas

@@ -1,0 +1,97 @@
+// sim/check/model.h: the sequential meaning of the commands, over interned values. One Model serves
+// all searches of one history.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/check/history.h"
+
+namespace asterias::sim {
+
+// A (key, value) pair; nil is a value too.
+using Slot = uint32_t;
+// The value of every key of the history, by key number.
+using State = std::vector<Slot>;
+
+struct Write {
+    uint32_t key;
+    Slot slot;
+};
+
+// An operation that may have taken effect and can tell or change something. `answered`: it
+// certainly took effect and `seen` / `number` hold its reply.
+struct ModelOp {
+    const Op* source = nullptr;
+    OpKind kind = OpKind::Get;
+    bool answered = false;
+    std::vector<uint32_t> keys;
+    std::vector<Slot> written;      // Set, SetNx, MSet: per key
+    std::vector<Slot> seen;         // answered Get, MGet: per key
+    std::optional<int64_t> number;  // answered Incr, Del, SetNx; empty: the reply was an error
+    int64_t amount = 0;             // Incr
+    Slot before = 0;  // answered Incr whose predecessor value is certain; else kNoSlot
+};
+
+inline constexpr Slot kNoSlot = 0xFFFFFFFF;
+
+class Model {
+public:
+    // Takes every operation that did not fail, but for unanswered reads, which tell nothing.
+    // `history` must outlive the model.
+    explicit Model(const History& history);
+
+    const std::vector<ModelOp>& ops() const { return ops_; }
+    size_t keys() const { return key_names_.size(); }
+    size_t slots() const { return slots_.size(); }
+    const std::string& key_name(uint32_t key) const { return key_names_[key]; }
+    std::string describe(Slot slot) const;  // its value
+    uint32_t key_of(Slot slot) const { return slots_[slot].key; }
+    bool is_nil(Slot slot) const { return slots_[slot].nil; }
+    // As INCR reads it: nil counts as 0.
+    std::optional<int64_t> number(Slot slot) const { return slots_[slot].number; }
+    State initial() const { return initial_; }
+
+    // Whether `op`, taken now, answers as it did; if so `changes` (cleared first) gets what it
+    // writes, without writes of the value that is already there.
+    bool step(const ModelOp& op, const State& state, std::vector<Write>& changes);
+
+    // True if only one event of the history, `producer(slot)`, can ever have given the key this
+    // value: then whoever saw the value came after that event, and once overwritten it never
+    // returns. The initial nil is an event without an operation.
+    bool unique(Slot slot) const { return slot < unique_.size() && unique_[slot]; }
+    std::optional<uint32_t> producer(Slot slot) const;
+    // True if only INCRs by positive amounts write the key: its number only ever rises.
+    bool rising(uint32_t key) const { return rising_[key]; }
+
+private:
+    struct SlotInfo {
+        uint32_t key;
+        bool nil;
+        std::string value;
+        std::optional<int64_t> number;  // if INCR takes it; nil counts as 0
+    };
+    uint32_t key_number(const std::string& key);
+    Slot intern(uint32_t key, const Value& value);
+    void add(const Op& op);
+    void find_producers();
+
+    std::vector<ModelOp> ops_;
+    std::vector<std::string> key_names_;
+    std::map<std::string, uint32_t, std::less<>> key_numbers_;
+    std::vector<SlotInfo> slots_;
+    std::map<std::pair<uint32_t, std::string>, Slot> slot_numbers_;
+    State initial_;  // all nil
+    std::vector<bool> unique_;
+    std::vector<uint32_t> producer_;
+    std::vector<bool> rising_;  // by key
+};
+
+// `text` as INCR reads it: what a number prints as, nothing else.
+std::optional<int64_t> incr_number(const std::string& text);
+
+}  // namespace asterias::sim

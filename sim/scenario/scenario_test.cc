@@ -1,0 +1,235 @@
+#include "sim/scenario/scenario.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "sim/scenario/profile.h"
+#include "sim/scenario/schedule.h"
+
+namespace asterias::sim {
+namespace {
+
+std::filesystem::path directory() {
+    return std::filesystem::path(ASTERIAS_TESTDATA).parent_path().parent_path() / "scenarios";
+}
+
+Scenario load(const std::string& file) {
+    std::ifstream in(directory() / file);
+    std::stringstream text;
+    text << in.rdbuf();
+    auto scenario = parse_scenario(file, text.str());
+    EXPECT_TRUE(scenario) << scenario.error().describe();
+    return scenario ? *scenario : Scenario{};
+}
+
+std::vector<std::string> shipped() {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(directory()))
+        names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+TEST(Scenario, EveryShippedFileParsesAndSurvivesPrinting) {
+    ASSERT_GE(shipped().size(), 6u);
+    for (const std::string& file : shipped()) {
+        const Scenario scenario = load(file);
+        const auto again = parse_scenario("printed", print(scenario));
+        ASSERT_TRUE(again) << again.error().describe() << "\n" << print(scenario);
+        EXPECT_EQ(*again, scenario) << file;
+    }
+}
+
+TEST(Scenario, PrintsEveryParameterWithItsUnit) {
+    const auto scenario = parse_scenario("t",
+                                         "world nodes=3..5   # a comment\n"
+                                         "workload kv rate=20..30\n"
+                                         "\n"
+                                         "fault partition mode=bridge every=1500ms..2m\n"
+                                         "fault clock offset=-500ms..500ms drift=-7..7\n"
+                                         "swarm off=0.25\n"
+                                         "check order atomic\n"
+                                         "require crashes>=2\n"
+                                         "require operations>=10\n");
+    ASSERT_TRUE(scenario) << scenario.error().describe();
+    EXPECT_EQ(print(*scenario),
+              "world nodes=3..5 shards=1 duration=1m liveness=30s core=all\n"
+              "workload kv clients=8 keys=40 pipeline=1 rate=20..30 value_bytes=16 reads=0.5 "
+              "request=0 reconnect=0.01 timeout=5s\n"
+              "fault partition mode=bridge every=1500ms..2m for=1s..8s\n"
+              "fault clock offset=-500ms..500ms drift=-7..7 every=0s jump=-1s..1s\n"
+              "swarm off=0.25 extreme=0.15\n"
+              "check order atomic\n"
+              "require crashes>=2 operations>=10\n");
+}
+
+TEST(Scenario, EveryErrorNamesFileLineAndWord) {
+    const std::string head = "world nodes=3\nworkload kv\ncheck order\n";
+    const std::pair<std::string, const char*> cases[] = {
+        {"word nodes=3\n",
+         "f.txt:1: unknown line 'word'; known: world, workload, fault, swarm, check, require"},
+        {"\nworld node=3\n",
+         "f.txt:2: unknown parameter 'node' of world; known: nodes, shards, duration, liveness, "
+         "core"},
+        {"world nodes=0\n", "f.txt:1: nodes=0 of world is not a number or range within 1..64"},
+        {"world nodes=5..3\n",
+         "f.txt:1: nodes=5..3 of world is not a number or range within 1..64"},
+        {"world nodes=3 nodes=3\n", "f.txt:1: 'nodes' is given twice"},
+        {"world nodes\n", "f.txt:1: expected name=value, found 'nodes'"},
+        {"world duration=60\n", "f.txt:1: duration=60 of world is not a time from 1ms to 24h"},
+        {"world core=some\n", "f.txt:1: core=some of world is not one of all, majority"},
+        {"workload\n", "f.txt:1: workload needs one of kv, counter, pairs, order"},
+        {"workload pairs keys=1\n", "f.txt:1: workload pairs needs keys=2 or more"},
+        {"fault flood\n",
+         "f.txt:1: fault needs one of partition, crash, pause, disk, slow, full, clock, net, "
+         "frames"},
+        {"fault net loss=1.5\n",
+         "f.txt:1: loss=1.5 of fault net is not a probability or range within 0..0.5"},
+        {"fault net loss=nan\n",
+         "f.txt:1: loss=nan of fault net is not a probability or range within 0..0.5"},
+        {"fault net\nfault net\n", "f.txt:2: a second fault net line"},
+        {"swarm off=0.7 extreme=0.4\n",
+         "f.txt:1: off and extreme of swarm are more than 1 together"},
+        {"swarm off=0..1\n", "f.txt:1: off=0..1 of swarm is not a single probability"},
+        {"check lineal\n", "f.txt:1: unknown check 'lineal'; known: linearizable, order, atomic"},
+        {"check order order\n", "f.txt:1: check order is named twice"},
+        {"require crashes>2\n", "f.txt:1: expected metric>=number from 1, found 'crashes>2'"},
+        {"require crashes>=0\n", "f.txt:1: expected metric>=number from 1, found 'crashes>=0'"},
+        {head + "world nodes=4\n", "f.txt:4: a second world line"},
+        {"workload kv\ncheck order\n", "f.txt: there is no world line"},
+        {"world\ncheck order\n", "f.txt: there is no workload line"},
+        {"world\nworkload kv\n", "f.txt: there is no check line"},
+    };
+    for (const auto& [text, message] : cases) {
+        const auto scenario = parse_scenario("f.txt", text);
+        ASSERT_FALSE(scenario) << text;
+        EXPECT_EQ(scenario.error().context, message);
+    }
+}
+
+TEST(Draw, TheSameSeedGivesTheSameAndRangesBecomeNumbers) {
+    const Scenario scenario = load("swarm.txt");
+    EXPECT_EQ(draw(scenario, 7), draw(scenario, 7));
+    std::set<uint64_t> nodes;
+    std::set<FaultLevel> levels;
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+        const Profile profile = draw(scenario, seed);
+        EXPECT_EQ(profile.world.nodes.low, profile.world.nodes.high);
+        nodes.insert(profile.nodes());
+        for (const DrawnFault& fault : profile.faults)
+            levels.insert(fault.level);
+        if (const auto* net = profile.fault<NetFault>()) EXPECT_EQ(net->loss.low, net->loss.high);
+        // A drawn profile stays within the bounds of the language.
+        std::string lines = print(profile);
+        lines = lines.substr(lines.find('\n') + 1) + "check order\n";
+        EXPECT_TRUE(parse_scenario("drawn", lines)) << lines;
+    }
+    EXPECT_EQ(nodes, (std::set<uint64_t>{3, 4, 5}));
+    EXPECT_EQ(levels.size(), 3u);
+}
+
+TEST(Draw, AnAddedFaultLeavesTheOthersAsTheyWere) {
+    Scenario scenario = load("swarm.txt");
+    const Profile before = draw(scenario, 11);
+    const Schedule all = make_schedule(before, Prng(11));
+    ASSERT_TRUE(std::holds_alternative<PartitionFault>(scenario.faults.front()));
+    scenario.faults.erase(scenario.faults.begin());
+    const Profile after = draw(scenario, 11);
+    ASSERT_EQ(after.faults.size() + 1, before.faults.size());
+    EXPECT_TRUE(std::equal(after.faults.begin(), after.faults.end(), before.faults.begin() + 1));
+    std::vector<FaultEvent> rest;
+    for (const FaultEvent& event : all.events)
+        if (event.kind != FaultKind::Partition) rest.push_back(event);
+    EXPECT_EQ(make_schedule(after, Prng(11)).events, rest);
+}
+
+TEST(Schedule, EveryFaultEndsInTheSafetyPhaseAndOfOneKindOnlyOneAtATime) {
+    for (const std::string& file : shipped()) {
+        for (uint64_t seed = 0; seed < 50; ++seed) {
+            const Profile profile = draw(load(file), seed);
+            const Schedule schedule = make_schedule(profile, Prng(seed));
+            EXPECT_EQ(schedule.core.size(), profile.nodes());
+            std::map<FaultKind, Duration> busy;
+            Duration last{0};
+            for (const FaultEvent& event : schedule.events) {
+                EXPECT_GE(event.at, last);
+                EXPECT_LE(event.end(), schedule.safety_end);
+                EXPECT_GE(event.at, busy[event.kind]) << describe(event);
+                busy[event.kind] = event.end();
+                last = event.at;
+                for (const uint32_t node : event.victims)
+                    EXPECT_LT(node, profile.nodes());
+                if (event.kind == FaultKind::Partition) EXPECT_FALSE(event.cuts.empty());
+            }
+        }
+    }
+}
+
+std::vector<FaultEvent> partitions(const std::string& mode, uint64_t nodes) {
+    Profile profile;
+    profile.world.nodes = {nodes, nodes};
+    PartitionFault fault;
+    fault.mode = mode;
+    profile.faults.push_back({fault, FaultLevel::Normal});
+    std::vector<FaultEvent> events = make_schedule(profile, Prng(3)).events;
+    EXPECT_FALSE(events.empty());
+    return events;
+}
+
+TEST(Schedule, PartitionsHaveTheShapeOfTheirMode) {
+    const auto has = [](const FaultEvent& e, uint32_t a, uint32_t b) {
+        return std::find(e.cuts.begin(), e.cuts.end(), Link{a, b}) != e.cuts.end();
+    };
+    for (const FaultEvent& e : partitions("oneway", 5)) {
+        EXPECT_EQ(e.cuts.size(), 4u);
+        for (const Link& link : e.cuts)
+            EXPECT_FALSE(has(e, link.to, link.from));
+    }
+    for (const FaultEvent& e : partitions("isolate", 5))
+        EXPECT_EQ(e.cuts.size(), 8u);
+    for (const FaultEvent& e : partitions("majority", 5))
+        EXPECT_TRUE(e.cuts.size() == 8 || e.cuts.size() == 12) << describe(e);
+    for (const FaultEvent& e : partitions("flap", 5))
+        EXPECT_EQ(e.cuts.size(), 2u);
+    for (const FaultEvent& e : partitions("bridge", 3)) {
+        ASSERT_EQ(e.cuts.size(), 2u);  // of three nodes the middle one sees both others
+        EXPECT_TRUE(has(e, e.cuts[0].to, e.cuts[0].from));
+    }
+    for (FaultEvent e : partitions("leader", 3)) {
+        EXPECT_TRUE(e.leader);
+        e = aim(std::move(e), 2, 3);
+        EXPECT_EQ(e.victims, std::vector<uint32_t>{2});
+        EXPECT_EQ(e.cuts, (std::vector<Link>{{0, 2}, {1, 2}, {2, 0}, {2, 1}}));
+    }
+}
+
+TEST(Schedule, TheCoreOfAMajorityWorldIsAMajority) {
+    Profile profile;
+    profile.world.nodes = {5, 5};
+    profile.world.core = "majority";
+    std::set<std::vector<uint32_t>> cores;
+    for (uint64_t seed = 0; seed < 50; ++seed) {
+        const Schedule schedule = make_schedule(profile, Prng(seed));
+        EXPECT_EQ(schedule.core.size(), 3u);
+        cores.insert(schedule.core);
+    }
+    EXPECT_GT(cores.size(), 5u);
+}
+
+TEST(Schedule, EventsDescribeThemselves) {
+    FaultEvent crash{.at = Duration(5), .length = Duration(7), .kind = FaultKind::Crash};
+    crash.victims = {0, 2};
+    crash.loses_unsynced = true;
+    EXPECT_EQ(describe(crash), "5 crash for 7 n0 n2 losing unsynced data");
+    FaultEvent cut{.at = Duration(5), .length = Duration(7)};
+    cut.cuts = {{0, 1}};
+    EXPECT_EQ(describe(cut), "5 partition for 7 cut n0>n1");
+}
+
+}  // namespace
+}  // namespace asterias::sim

@@ -1,0 +1,286 @@
+#include "sim/world/cluster.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "sim/world/frame_faults.h"
+
+namespace asterias::sim {
+namespace {
+
+constexpr Duration kWatch = milliseconds(50);
+constexpr uint16_t kPeerPort = 7100, kDoorPort = 6379;
+constexpr size_t kBreachesMax = 8;
+
+std::string seconds_text(Duration d) {
+    const int64_t ms = d.count() / 1'000'000;
+    std::string digits = std::to_string(ms % 1000);
+    digits.insert(0, 3 - digits.size(), '0');
+    return std::to_string(ms / 1000) + "." + digits;
+}
+
+std::string describe(const ReplicaView& r) {
+    return std::string(r.leads ? "leads" : "follows") + " in term " + to_string(r.term) +
+           ", log to " + to_string(r.last) + ", durable " + to_string(r.durable) + ", commit " +
+           to_string(r.commit) + ", applied " + to_string(r.applied);
+}
+
+// Small enough that everything rare happens within a minute.
+Sizes draw_sizes(Prng& prng) {
+    Sizes s;
+    s.segment_bytes = uint64_t{64 * 1024} << prng.below(3);
+    s.slice_bytes = s.segment_bytes >> prng.between(2, 4);
+    s.flush_bytes = s.segment_bytes * prng.between(1, 3);
+    s.compact_entries = prng.between(10, 200);
+    s.engine_flush_begins = 1.0 / static_cast<double>(prng.between(4, 256));
+    s.engine_would_block = prng.chance(0.5) ? 0.0 : prng.unit() * 0.2;
+    s.command_timeout = milliseconds(prng.between(800, 3000));
+    s.sync_latency_max = microseconds(prng.chance(0.5) ? 1500 : prng.between(1500, 30'000));
+    s.faults_from_birth = prng.chance(0.2);
+    return s;
+}
+
+}  // namespace
+
+Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
+    : profile_(profile),
+      factory_(std::move(factory)),
+      story_(std::move(story)),
+      world_(profile.seed),
+      prng_(world_.split_prng()) {
+    sizes_ = draw_sizes(prng_);
+    static constexpr std::array<std::string_view, 3> kNames = {"a", "b", "c"};
+    for (uint64_t i = prng_.between(0, 2) + (profile.shards() > 1 ? 1 : 0); i > 0; --i)
+        keyspaces_.emplace_back(kNames[i - 1]);
+    const auto* clock = profile.fault<ClockFault>();
+    for (uint64_t i = 0; i < profile.nodes(); ++i) {
+        auto machine = std::make_unique<Machine>();
+        Machine& m = *machine;
+        m.name = "n" + std::to_string(i + 1);
+        m.peer = {m.name, kPeerPort};
+        m.door = {m.name, kDoorPort};
+        m.founder = i == 0;
+        m.prng = prng_.split();
+        NodeOptions options;
+        options.shards = profile.shards();
+        if (clock) {
+            options.wall_offset = draw_between(prng_, clock->offset);
+            const auto width = static_cast<uint64_t>(clock->drift.high - clock->drift.low);
+            options.drift_ppm = clock->drift.low + static_cast<int64_t>(prng_.between(0, width));
+        }
+        options.disk = [&m](port::Shard& shard, Prng prng) -> std::unique_ptr<port::Disk> {
+            return std::make_unique<SimDisk>(m.image, shard, m.disk_faults, prng, &m.disk_counts);
+        };
+        options.after_crash = [this, &m](CrashKind kind) { power_lost(m, kind); };
+        m.index = world_.add_node(m.name, std::move(options));
+        machines_.push_back(std::move(machine));
+    }
+    processes_.resize(machines_.size());
+    down_until_.resize(machines_.size());
+    banned_.resize(machines_.size());
+    // Of the World's own lines the story takes what nodes log; the rest is one line per event.
+    if (story_)
+        world_.set_text_trace([this](std::string_view line) {
+            if (const size_t at = line.find(" log "); at != std::string_view::npos)
+                tell(line.substr(line.find(' ') + 1));
+        });
+    world_.set_default_link({});
+    world_.set_crash_listener(
+        [this](NodeIndex node, std::string_view reason) { on_crash(node, reason); });
+    for (auto& m : machines_) {
+        m->disk_faults = disk_profile();
+        m->disk_faults.stall = m->disk_faults.write_error = m->disk_faults.sync_error = 0;
+    }
+}
+
+void Cluster::say(std::string_view line) {
+    world_.trace(line);
+    tell(line);
+}
+
+void Cluster::tell(std::string_view line) const {
+    if (story_) story_(seconds_text(now()) + " " + std::string(line));
+}
+
+// ------------------------------------------------------------------------------- processes
+
+void Cluster::boot_all() {
+    for (auto& m : machines_)
+        boot(*m);
+    watch();
+}
+
+Process* Cluster::process(size_t machine) const { return processes_[machine].lock().get(); }
+
+std::optional<uint32_t> Cluster::index_of(NodeIndex node) const {
+    for (uint32_t i = 0; i < machines_.size(); ++i)
+        if (machines_[i]->index == node) return i;
+    return {};
+}
+
+void Cluster::boot(Machine& m) {
+    const auto i = *index_of(m.index);
+    if (world_.up(m.index) || banned_[i]) return;
+    if (now() < down_until_[i]) return boot_later(m, down_until_[i] - now());
+    ++m.boots;
+    say(m.name + " starts");
+    engine::MemFaults mem;
+    mem.would_block = sizes_.engine_would_block;
+    if (faults_on_ && profile_.fault<DiskFault>()) mem.stall_begins = 0.002;
+    m.engine.set_faults(mem);
+    world_.boot(m.index, [this, &m, i](const std::vector<port::Shard*>& shards) {
+        auto made = factory_({world_, m, machines_, keyspaces_, sizes_, shards, world_.faults()});
+        processes_[i] = made;
+        return made;
+    });
+}
+
+void Cluster::boot_later(Machine& m, Duration delay) {
+    world_.call_at(world_.now() + delay, [this, &m] { boot(m); });
+}
+
+void Cluster::power_lost(Machine& m, CrashKind kind) {
+    m.engine.crash(m.prng);
+    if (kind == CrashKind::Kill) return m.image.kill();
+    const CrashLoss loss = m.image.crash(m.prng);
+    if (loss.bytes == 0 && loss.directory_operations == 0) return;
+    ++m.crashes_losing_data;
+    world_.faults().hit("disk.unsynced_lost");
+    say(m.name + " lost " + std::to_string(loss.bytes) + " unsynced bytes and " +
+        std::to_string(loss.directory_operations) + " names");
+}
+
+void Cluster::on_crash(NodeIndex node, std::string_view reason) {
+    const auto i = index_of(node);
+    if (!i) return;
+    Machine& m = *machines_[*i];
+    ++m.crashes;
+    say(m.name + " is down" + (reason.empty() ? "" : ": " + std::string(reason)));
+    if (!reason.empty() && m.last_reason.empty()) m.last_reason = reason;
+    boot_later(m, milliseconds(prng_.between(20, 500)));
+}
+
+bool Cluster::ready(const std::vector<uint32_t>& nodes) const {
+    return std::all_of(nodes.begin(), nodes.end(), [this](uint32_t i) {
+        const Process* p = process(i);
+        return world_.up(machines_[i]->index) && p && p->ready();
+    });
+}
+
+// ------------------------------------------------------------------------------- watching
+
+void Cluster::watch() {
+    for (size_t i = 0; i < machines_.size(); ++i)
+        if (const Process* p = process(i))
+            for (const ReplicaView& replica : p->replicas())
+                look(*machines_[i], replica);
+    if (faults_on_) clog_some();
+    world_.call_at(world_.now() + kWatch, [this] { watch(); });
+}
+
+void Cluster::look(const Machine& m, const ReplicaView& r) {
+    const auto breach = [this](std::string text) {
+        if (breaches_.size() < kBreachesMax) breaches_.push_back(text);
+        say("BREACH " + text);
+    };
+    const std::string group = "group " + to_string(r.group);
+    if (r.stopped && breaches_.size() < kBreachesMax)
+        breach(group + " stopped on " + m.name + ": " + r.stopped_why);
+    if (!r.leads) return;
+    const auto [it, fresh] = leaders_.try_emplace({r.group, r.term}, m.index);
+    if (fresh) say(m.name + " leads " + group + " in term " + to_string(r.term));
+    if (it->second != m.index)
+        breach("two leaders of " + group + " in term " + to_string(r.term) + ": " +
+               world_.name(it->second) + " and " + m.name);
+}
+
+// Of the group that clients use most, as last seen.
+std::optional<uint32_t> Cluster::leader() const {
+    constexpr GroupId kDefault{2}, kNext{3};
+    const auto next = leaders_.lower_bound({kNext, Term(0)});
+    if (next == leaders_.begin() || std::prev(next)->first.first != kDefault) return {};
+    return index_of(std::prev(next)->second);
+}
+
+std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
+    struct Seen {
+        size_t leaders = 0;
+        std::vector<std::pair<uint32_t, ReplicaView>> replicas;
+    };
+    std::map<GroupId, Seen> groups;
+    for (const uint32_t i : nodes) {
+        const Process* p = process(i);
+        if (!p || !p->ready())
+            return machines_[i]->name + " is not up: " + machines_[i]->last_reason;
+        for (const ReplicaView& r : p->replicas()) {
+            Seen& seen = groups[r.group];
+            seen.leaders += r.leads;
+            seen.replicas.emplace_back(i, r);
+        }
+    }
+    for (const auto& [group, seen] : groups) {
+        const std::string name = "group " + to_string(group);
+        if (seen.leaders != 1) return name + " has " + std::to_string(seen.leaders) + " leaders";
+        const ReplicaView& first = seen.replicas.front().second;
+        for (const auto& [i, r] : seen.replicas)
+            if (r.applied != r.last || r.applied != first.applied)
+                return name + ": " + machines_[i]->name + " " + describe(r) + "; " +
+                       machines_[seen.replicas.front().first]->name + " " + describe(first);
+    }
+    return {};
+}
+
+std::string Cluster::describe_nodes() const {
+    std::string out;
+    for (size_t i = 0; i < machines_.size(); ++i)
+        if (const Process* p = process(i)) out += machines_[i]->name + ":\n" + p->describe();
+    return out;
+}
+
+void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
+    std::map<GroupId, std::pair<uint32_t, ContentView>> first;
+    for (const uint32_t i : nodes) {
+        const Process* p = process(i);
+        if (!p) continue;
+        for (const ContentView& view : p->contents()) {
+            const auto [it, fresh] = first.try_emplace(view.group, i, view);
+            const auto& [other, expected] = it->second;
+            if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&
+                          expected.keys == view.keys))
+                continue;
+            breaches_.push_back(
+                "group " + to_string(view.group) + ": " + machines_[i]->name +
+                " holds other content than " + machines_[other]->name + " (applied " +
+                to_string(view.applied) + ", " + std::to_string(view.keys) + " keys; applied " +
+                to_string(expected.applied) + ", " + std::to_string(expected.keys) + " keys)");
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------- figures
+
+void Cluster::add_stats(SeedStats& stats) const {
+    stats.leader_changes = leaders_.size();
+    stats.partitions = partitions_;
+    SimDisk::Counts disks;
+    for (const auto& m : machines_) {
+        stats.crashes += m->crashes;
+        stats.crashes_losing_data += m->crashes_losing_data;
+        disks.add(m->disk_counts);
+    }
+    for (const auto& [site, hits] : world_.faults().report())
+        if (hits > 0) stats.sites[site] += hits;
+    const std::pair<const char*, uint64_t> more[] = {
+        {"disk.stall", disks.stalls},           {"disk.write_error", disks.write_errors},
+        {"disk.sync_error", disks.sync_errors}, {"disk.no_space", disks.no_space},
+        {"disk.bit_rot", disks.rotten},
+    };
+    for (const auto& [site, hits] : more)
+        if (hits > 0) stats.sites[site] += hits;
+    for (const auto& [site, hits] : stats.sites)
+        stats.fault_hits += hits;
+    stats.simulated_seconds = static_cast<double>(now().count()) / 1e9;
+}
+
+}  // namespace asterias::sim

@@ -1,0 +1,93 @@
+// sim/world/process.h: what a run asks of the process on a simulated node, whatever replication
+// strategy it runs; and the machine under it, which outlives the process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "engine/mem/mem.h"
+#include "port/net.h"
+#include "port/shard.h"
+#include "runtime/sim/disk.h"
+#include "runtime/sim/world.h"
+#include "sim/scenario/profile.h"
+
+namespace asterias::sim {
+
+// What is drawn once per run beside the scenario: sizes small enough that segments change, logs are
+// purged and engines flush within a minute.
+struct Sizes {
+    uint64_t segment_bytes = 64 * 1024;
+    uint64_t slice_bytes = 8 * 1024;
+    uint64_t flush_bytes = 128 * 1024;  // journal bytes above which the engine is asked to flush
+    uint64_t compact_entries = 1000;
+    double engine_flush_begins = 1.0 / 64;
+    double engine_would_block = 0;
+    Duration command_timeout = seconds(2);  // of the doors
+    Duration sync_latency_max = microseconds(1500);
+    bool faults_from_birth = false;
+};
+
+// One machine: what lies on its disk, and how its disk behaves now.
+struct Machine {
+    NodeIndex index{};
+    std::string name;
+    port::Address peer, door;  // where nodes and clients reach it
+    bool founder = false;
+    bool founded = false;  // the founder's `init` has succeeded once
+    DiskImage image;
+    engine::MemImage engine;
+    DiskFaults disk_faults;       // in force
+    FrameFault frame_faults;      // in force; all zero: none
+    SimDisk::Counts disk_counts;  // of all boots
+    uint64_t boots = 0;
+    uint64_t crashes = 0, crashes_losing_data = 0;
+    std::string last_reason;  // why it last ended by itself
+    Prng prng{0};
+};
+
+// A replica of a group as it is at this moment.
+struct ReplicaView {
+    GroupId group;
+    bool leads = false;
+    Term term;
+    LogIndex applied, commit, last, durable;
+    bool stopped = false;
+    std::string stopped_why;
+};
+
+// What a group's replica holds in its engine.
+struct ContentView {
+    GroupId group;
+    LogIndex applied;
+    uint64_t keys = 0, digest = 0;
+};
+
+class Process {
+public:
+    virtual ~Process() = default;
+    // Its doors are open.
+    virtual bool ready() const = 0;
+    virtual std::vector<ReplicaView> replicas() const = 0;
+    virtual std::vector<ContentView> contents() const = 0;
+    // For people who ask why nothing moves; lines.
+    virtual std::string describe() const { return {}; }
+};
+
+// Everything that a process is made of. What is passed by reference outlives the process.
+struct Birth {
+    World& world;
+    Machine& machine;
+    const std::vector<std::unique_ptr<Machine>>& machines;  // all; the first one is the founder
+    const std::vector<std::string>& keyspaces;              // beside `default`
+    const Sizes& sizes;
+    std::vector<port::Shard*> shards;
+    FaultCounters& faults;
+};
+using ProcessFactory = std::function<std::shared_ptr<Process>(Birth birth)>;
+
+}  // namespace asterias::sim

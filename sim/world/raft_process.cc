@@ -1,0 +1,173 @@
+#include "sim/world/raft_process.h"
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "core/kv/record.h"
+
+namespace asterias::sim {
+namespace {
+
+constexpr std::string_view kDirectory = "data";
+
+// Everything that belongs to a group: its state, its keyspace's newest versions, and the results of
+// named requests there.
+std::vector<Bytes> prefixes_of(const node::Founding& founding, GroupId group) {
+    std::vector<Bytes> prefixes{kv::meta_key(group, "")};
+    for (const auto& keyspace : node::catalogue_of(founding).keyspaces) {
+        if (keyspace.group != group) continue;
+        const Bytes data = kv::data_key(keyspace.id, 0, "");
+        prefixes.push_back(data.slice(0, data.size() - 2));  // of every database
+        prefixes.push_back(kv::request_key(keyspace.id, ""));
+    }
+    return prefixes;
+}
+
+}  // namespace
+
+RaftProcess::RaftProcess(Birth birth)
+    : birth_(std::move(birth)),
+      log_(birth_.world.log(birth_.machine.index), "sim"),
+      frame_faults_(birth_.world, birth_.machine) {
+    auto engine = [this](std::string) {
+        engine::MemOptions mem;
+        mem.prng = birth_.machine.prng.split();
+        mem.flush_begins = birth_.sizes.engine_flush_begins;
+        auto opened = engine::open_mem(birth_.machine.engine, mem);
+        if (opened) engine_ = opened->get();
+        return opened;
+    };
+    node_ = std::make_unique<node::Node>(birth_.shards, options(), engine, registry_, log_);
+    doors_.resize(birth_.shards.size());
+    scope_ = std::make_unique<port::Scope>(*birth_.shards[0]);
+    scope_->spawn("sim.start", start_task());
+}
+
+RaftProcess::~RaftProcess() = default;
+
+std::shared_ptr<Process> RaftProcess::make(Birth birth) {
+    return std::make_shared<RaftProcess>(std::move(birth));
+}
+
+node::Options RaftProcess::options() const {
+    const Sizes& sizes = birth_.sizes;
+    node::Options o;
+    o.directory = kDirectory;
+    o.peer_address = birth_.machine.peer;
+    o.door_address = birth_.machine.door;
+    if (!birth_.machine.founder) o.join = birth_.machines.front()->peer;
+    o.journal_segment_bytes = sizes.segment_bytes;
+    o.journal_slice_bytes = sizes.slice_bytes;
+    o.journal_flush_bytes = sizes.flush_bytes;
+    o.compact_entries = sizes.compact_entries;
+    return o;
+}
+
+port::Task<Result<void>> RaftProcess::found() {
+    auto made = co_await node::init(*birth_.shards[0], std::string(kDirectory),
+                                    static_cast<uint32_t>(birth_.machines.size()), birth_.keyspaces,
+                                    static_cast<uint32_t>(birth_.shards.size()));
+    if (!made && made.error().code == Errc::AlreadyExists) made = Result<void>{};
+    if (made) birth_.machine.founded = true;
+    co_return made;
+}
+
+port::Task<> RaftProcess::start_task() {
+    if (birth_.machine.founder && !birth_.machine.founded) {
+        auto made = co_await found();
+        if (!made) co_return give_up(made.error());
+    }
+    auto started = co_await node_->start();
+    if (!started) co_return give_up(started.error());
+    for (size_t i = 0; i < doors_.size(); ++i) {
+        if (i == 0)
+            open_door(0);
+        else
+            birth_.shards[0]->submit(ShardId(i), [this, i] { open_door(i); });
+    }
+}
+
+void RaftProcess::open_door(size_t i) {
+    auto& member = node_->member(ShardId(i));
+    member.endpoint().add_interceptor(frame_faults_);
+    edge_resp::Options options;
+    options.address = birth_.machine.door;
+    options.command_timeout = birth_.sizes.command_timeout;
+    edge_resp::About about;
+    about.version = "sim";
+    about.node = node_->identity().node.value;
+    doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
+                                                  std::move(about), options, registry_, log_);
+    if (auto listening = doors_[i]->listen(); !listening) return give_up(listening.error());
+    ++open_doors_;
+}
+
+// A node that cannot start says why and ends; whoever looks after it starts it again.
+void RaftProcess::give_up(const Error& error) {
+    birth_.machine.last_reason = error.describe();
+    log_.error("cannot start: " + error.describe());
+    birth_.shards[0]->fatal("the node could not start");
+}
+
+std::vector<ReplicaView> RaftProcess::replicas() const {
+    std::vector<ReplicaView> views;
+    if (!ready()) return views;
+    for (size_t i = 0; i < doors_.size(); ++i)
+        for (const auto& s : node_->member(ShardId(i)).status().groups)
+            views.push_back({s.group, s.raft.role == raft::Role::Leader, s.raft.term,
+                             s.raft.applied, s.raft.commit, s.raft.last, s.raft.durable, s.stopped,
+                             s.stopped_why});
+    return views;
+}
+
+std::string RaftProcess::describe() const {
+    std::string out;
+    if (!ready()) return "  not started\n";
+    for (size_t i = 0; i < doors_.size(); ++i) {
+        auto& member = node_->member(ShardId(i));
+        const node::ShardStatus status = member.status();
+        out += "  node " + to_string(node_->identity().node) + " shard " + std::to_string(i) +
+               ": " + std::to_string(status.in_flight) + " in flight; leaders";
+        for (const auto& [group, leader] : status.leaders)
+            out += " " + to_string(group) + ":" + to_string(leader);
+        out += "; connected to";
+        for (const auto& other : node_->identity().founding.members)
+            for (const auto lane : {rpc::Lane::Heartbeat, rpc::Lane::Normal})
+                if (member.endpoint().connected(other.node, lane))
+                    out += " " + to_string(other.node) + (lane == rpc::Lane::Normal ? "n" : "h");
+        out += "\n";
+        for (const auto& g : status.groups) {
+            out += "    group " + to_string(g.group) +
+                   (g.raft.role == raft::Role::Leader ? " leads" : " follows") + " term " +
+                   to_string(g.raft.term) + " commit " + to_string(g.raft.commit) + " applied " +
+                   to_string(g.raft.applied) + " last " + to_string(g.raft.last) + " queued " +
+                   std::to_string(g.queued) + " proposed " + std::to_string(g.proposed) + "\n";
+            for (const auto& peer : g.raft.peers)
+                out += "      node " + to_string(peer.member.node) + " match " +
+                       to_string(peer.match) + " next " + to_string(peer.next) + " in flight " +
+                       std::to_string(peer.inflight_messages) + "\n";
+        }
+    }
+    return out;
+}
+
+std::vector<ContentView> RaftProcess::contents() const {
+    std::vector<ContentView> views;
+    const auto snapshot = engine_->snapshot();
+    for (const ReplicaView& replica : replicas()) {
+        ContentView view{replica.group, replica.applied};
+        for (const Bytes& prefix : prefixes_of(node_->identity().founding, replica.group)) {
+            auto found = snapshot->scan(prefix.view(), kv::after_prefix(prefix).view(),
+                                        std::numeric_limits<size_t>::max());
+            CHECK(found.has_value(), "a run turns damage off before it compares");
+            for (const auto& kv : *found) {
+                ++view.keys;
+                view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.key.view());
+                view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.value.view());
+            }
+        }
+        views.push_back(view);
+    }
+    return views;
+}
+
+}  // namespace asterias::sim

@@ -1,0 +1,281 @@
+#include "sim/world/run.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "base/check.h"
+#include "sim/check/checks.h"
+#include "sim/world/client.h"
+#include "sim/world/raft_process.h"
+
+namespace asterias::sim {
+namespace {
+
+constexpr Duration kBirth = seconds(60);
+constexpr Duration kAfterHealing = seconds(2);  // clients go on for so long
+constexpr uint64_t kReaderIds = 1'000'000;
+
+class Run {
+public:
+    Run(const Scenario& scenario, uint64_t seed, const RunOptions& options)
+        : scenario_(scenario),
+          profile_(draw(scenario, seed)),
+          cluster_(profile_, options.factory ? options.factory : RaftProcess::make, options.story) {
+        seen_.now = [this] { return cluster_.now(); };
+        if (options.story) seen_.say = [this](std::string_view line) { cluster_.tell(line); };
+    }
+
+    RunResult go() {
+        live();
+        cluster_.world().trace("end");
+        judge();
+        return std::move(result_);
+    }
+
+private:
+    // False: it did not come to its end, and failed() said why.
+    bool live() {
+        std::vector<uint32_t> all(cluster_.machines().size());
+        std::iota(all.begin(), all.end(), 0u);
+        const Schedule schedule = make_schedule(profile_, cluster_.world().split_prng());
+        cluster_.boot_all();
+        // Faults may strike the founding, too; else it has to succeed first.
+        if (!cluster_.sizes().faults_from_birth &&
+            !within(kBirth, [&] { return cluster_.ready(all); }))
+            return failed("birth: the cluster did not come up: " + cluster_.settled(all));
+        start_clients();
+        cluster_.say("faults begin");
+        cluster_.begin_faults(schedule);
+        cluster_.world().run_for(schedule.safety_end);
+        return liveness(schedule);
+    }
+
+    bool liveness(const Schedule& schedule) {
+        const Duration bound = profile_.world.liveness;
+        cluster_.heal(schedule.core);
+        const Duration healed = cluster_.now();
+        cluster_.world().run_for(kAfterHealing);
+        const auto served = [&] {
+            return std::all_of(clients_.begin(), clients_.end(), [&](const auto& client) {
+                return client.lock()->answered_since(healed);
+            });
+        };
+        if (!within(bound, served)) return failed("" + first_unserved(healed));
+        seen_.stopping = true;
+        const auto idle = [&] {
+            return std::all_of(clients_.begin(), clients_.end(),
+                               [](const auto& client) { return client.lock()->idle(); });
+        };
+        if (!within(bound, idle)) return failed("" + first_busy());
+        start_readers(schedule);
+        if (!within(bound, idle)) return failed("final reads: " + first_busy());
+        std::string missing;
+        const auto settled = [&] { return (missing = cluster_.settled(schedule.core)).empty(); };
+        if (!within(bound, settled)) return failed("" + missing);
+        cluster_.compare_contents(schedule.core);
+        return true;
+    }
+
+    bool within(Duration bound, const std::function<bool()>& done) {
+        // Asked now and then: it costs more than an event.
+        for (const Duration end = cluster_.now() + bound; cluster_.now() < end;) {
+            if (done()) return true;
+            cluster_.world().run_for(milliseconds(20));
+        }
+        return done();
+    }
+    bool failed(std::string text) {
+        add_finding("liveness", std::move(text));
+        report_.findings.back().text += cluster_.describe_nodes();
+        return false;
+    }
+    void add_finding(std::string check, std::string text) {
+        cluster_.say(text);
+        report_.findings.push_back({Verdict::Violation, std::move(check), text + "\n", {}});
+    }
+    std::string first_unserved(Duration since) const {
+        for (const auto& client : clients_)
+            if (!client.lock()->answered_since(since))
+                return client.lock()->describe() + " and was not answered since everything healed";
+        return {};
+    }
+    std::string first_busy() const {
+        for (const auto& client : clients_)
+            if (!client.lock()->idle()) return client.lock()->describe();
+        return {};
+    }
+
+    // --- clients -------------------------------------------------------------------------------
+
+    void add_client(const std::string& name, Client::Plan plan) {
+        NodeOptions options;
+        options.authenticated = false;
+        World& world = cluster_.world();
+        const NodeIndex node = world.add_node(name, std::move(options));
+        Prng prng = cluster_.prng().split();
+        world.boot(node, [&](const std::vector<port::Shard*>& shards) {
+            auto client = std::make_shared<Client>(*shards[0], std::move(plan), seen_, prng);
+            clients_.push_back(client);
+            return client;
+        });
+    }
+
+    std::vector<port::Address> doors(const std::vector<uint32_t>& nodes) const {
+        std::vector<port::Address> doors;
+        for (const uint32_t i : nodes)
+            doors.push_back(cluster_.machines()[i]->door);
+        return doors;
+    }
+
+    void start_clients() {
+        std::vector<uint32_t> all(cluster_.machines().size());
+        std::iota(all.begin(), all.end(), 0u);
+        uint64_t id = 0;
+        for (size_t w = 0; w < profile_.workloads.size(); ++w) {
+            const Workload& workload = profile_.workloads[w];
+            for (uint64_t i = 0; i < workload.clients.low; ++i) {
+                Client::Plan plan;
+                plan.id = ++id;
+                plan.doors = doors(all);
+                Prng& prng = cluster_.prng();
+                plan.pipeline = prng.between(workload.pipeline.low, workload.pipeline.high);
+                plan.gap = Duration(seconds(1)) * static_cast<int64_t>(workload.clients.low) /
+                           static_cast<int64_t>(workload.rate.low);
+                plan.timeout = workload.timeout;
+                plan.reconnect = workload.reconnect.low;
+                plan.source.emplace(workload, w, plan.id, cluster_.keyspaces(), prng.split());
+                add_client("c" + std::to_string(id), std::move(plan));
+            }
+        }
+    }
+
+    // Every key that may have been written, once more, through every node.
+    void start_readers(const Schedule& schedule) {
+        const auto keys = written_keys(seen_.recorder.history());
+        for (const uint32_t node : schedule.core) {
+            Client::Plan plan;
+            plan.id = kReaderIds + node;
+            plan.doors = doors({node});
+            plan.pipeline = 8;
+            plan.gap = milliseconds(1);
+            plan.timeout = {seconds(5), seconds(5)};
+            for (const std::string& key : keys) {
+                Op op;
+                op.kind = OpKind::Get;
+                op.keys = {key};
+                plan.script.push_back(std::move(op));
+            }
+            add_client("r" + std::to_string(node + 1), std::move(plan));
+        }
+    }
+
+    // --- verdict -------------------------------------------------------------------------------
+
+    void judge() {
+        const bool came_to_its_end = report_.findings.empty();
+        for (const std::string& breach : cluster_.breaches())
+            add_finding("replicas", breach);
+        for (const std::string& strange : seen_.strange)
+            add_finding("replies", strange);
+        seen_.stopping = true;
+        History history = seen_.recorder.take();
+        CheckReport checked = run_checks(history, scenario_.checks);
+        // Without an end there are no final reads; that alone is not what is wrong.
+        if (!came_to_its_end)
+            std::erase_if(checked.findings,
+                          [](const Finding& f) { return f.verdict == Verdict::Undecided; });
+        report_.add(std::move(checked));
+
+        SeedStats& stats = result_.stats;
+        stats.seed = profile_.seed;
+        stats.verdict = report_.verdict();
+        count_operations(history, stats);
+        cluster_.add_stats(stats);
+        if (seen_.timeouts > 0) stats.sites["client.timeout"] += seen_.timeouts;
+        if (stats.verdict != Verdict::Pass) {
+            const Finding* worst = &report_.findings.front();
+            for (const Finding& f : report_.findings)
+                if (f.verdict == stats.verdict) {
+                    worst = &f;
+                    break;
+                }
+            stats.failure = worst->check + ": " + worst->text.substr(0, worst->text.find('\n'));
+        }
+        Trace trace;
+        trace.add(cluster_.world().trace_hash());
+        trace.add(print(history));
+        result_.hash = trace.hash();
+        result_.events = cluster_.world().events_executed();
+        result_.profile = print(profile_);
+        result_.explanation = report_.print();
+        result_.history = std::move(history);
+    }
+
+    const Scenario& scenario_;
+    const Profile profile_;
+    Observations seen_;
+    RunResult result_;
+    CheckReport report_;
+    Cluster cluster_;
+    std::vector<std::weak_ptr<Client>> clients_;
+};
+
+void add_sites(std::vector<std::string>& out, std::initializer_list<const char*> names) {
+    out.insert(out.end(), names.begin(), names.end());
+}
+void add_faults(std::vector<std::string>& out, std::initializer_list<sim::Fault> faults) {
+    for (const sim::Fault fault : faults)
+        out.emplace_back(to_string(fault));
+}
+
+struct SitesOf {
+    std::vector<std::string>& out;
+
+    void operator()(const PartitionFault&) const {
+        add_faults(out, {Fault::LinkCut, Fault::LinkHealed});
+    }
+    void operator()(const CrashFault& f) const {
+        add_faults(out, {Fault::CrashBeforeTurn, Fault::CrashMidTurn, Fault::CrashBeforeWork,
+                         Fault::CrashBeforeFlush, Fault::CrashMidFlush, Fault::CrashBeforeSync,
+                         Fault::CrashAfterTurn, Fault::PeerSawClose, Fault::PeerSawReset,
+                         Fault::PeerHalfOpen, Fault::ConnectRefused});
+        if (f.lose.low > 0) add_faults(out, {Fault::CrashPowerCut});
+        if (f.lose.low > 0) add_sites(out, {"disk.unsynced_lost"});
+    }
+    void operator()(const PauseFault&) const { add_faults(out, {Fault::Paused}); }
+    void operator()(const DiskFault& f) const {
+        if (f.stall.high > 0) add_sites(out, {"disk.stall"});
+        if (f.error.high > 0) add_sites(out, {"disk.write_error", "disk.sync_error"});
+    }
+    void operator()(const SlowDiskFault&) const { add_sites(out, {"disk.slow"}); }
+    void operator()(const FullDiskFault&) const { add_sites(out, {"disk.no_space"}); }
+    void operator()(const ClockFault& f) const {
+        if (f.every.high > Duration(0)) add_faults(out, {Fault::WallStepped});
+    }
+    void operator()(const NetFault& f) const {
+        if (f.loss.high > 0) add_faults(out, {Fault::ConnectionBroken, Fault::PacketLost});
+        if (f.corrupt.high > 0) add_faults(out, {Fault::Corrupted});
+        if (f.clog.high > 0) add_faults(out, {Fault::LinkClogged});
+    }
+    void operator()(const FrameFault& f) const {
+        if (f.drop.high > 0) add_sites(out, {"frame.dropped"});
+        if (f.duplicate.high > 0) add_sites(out, {"frame.duplicated"});
+        if (f.late.high > 0) add_sites(out, {"frame.late"});
+    }
+};
+
+}  // namespace
+
+RunResult run_seed(const Scenario& scenario, uint64_t seed, const RunOptions& options) {
+    return Run(scenario, seed, options).go();
+}
+
+std::vector<std::string> expected_sites(const Scenario& scenario) {
+    std::vector<std::string> sites;
+    for (const FaultSpec& fault : scenario.faults)
+        std::visit(SitesOf{sites}, fault);
+    return sites;
+}
+
+}  // namespace asterias::sim

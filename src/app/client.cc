@@ -1,0 +1,108 @@
+#include "app/client.h"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+namespace asterias::app {
+
+Result<Socket> Socket::connect(const port::Address& address, Duration timeout) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return fail(Errc::Limit, "no socket: " + std::string(std::strerror(errno)));
+    Socket socket(fd);
+    const auto micros = std::chrono::duration_cast<microseconds>(timeout).count();
+    timeval tv{micros / 1000000, micros % 1000000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(address.port);
+    const std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
+    if (inet_pton(AF_INET, host.c_str(), &to.sin_addr) != 1)
+        return fail(Errc::InvalidArgument, "'" + address.host + "' is not a numeric address");
+    if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+        return fail(Errc::Unavailable, address.describe() + ": " + std::strerror(errno));
+    return socket;
+}
+
+Socket::~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Result<void> Socket::write(std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t n = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return fail(Errc::Unavailable, std::string("send: ") + std::strerror(errno));
+        text.remove_prefix(static_cast<size_t>(n));
+    }
+    return {};
+}
+
+Result<std::string> Socket::read() {
+    char buffer[16384];
+    for (;;) {
+        const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+        if (n >= 0) return std::string(buffer, static_cast<size_t>(n));
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return fail(Errc::Timeout, "no answer in time");
+        return fail(Errc::Unavailable, std::string("recv: ") + std::strerror(errno));
+    }
+}
+
+Result<RespClient> RespClient::connect(const port::Address& address, Duration timeout) {
+    auto socket = Socket::connect(address, timeout);
+    if (!socket) return std::unexpected(socket.error());
+    return RespClient(std::move(*socket));
+}
+
+Result<resp::Value> RespClient::call(const std::vector<std::string>& arguments) {
+    std::string request = "*" + std::to_string(arguments.size()) + "\r\n";
+    for (const auto& a : arguments)
+        request += "$" + std::to_string(a.size()) + "\r\n" + a + "\r\n";
+    if (auto written = socket_.write(request); !written) return std::unexpected(written.error());
+    for (;;) {
+        size_t at = 0;
+        auto outcome = parser_.next(Bytes::copy(unread_), at);
+        unread_.erase(0, at);
+        if (auto* value = std::get_if<resp::Value>(&outcome)) return std::move(*value);
+        if (auto* error = std::get_if<resp::ProtocolError>(&outcome))
+            return fail(Errc::Corrupt, error->text);
+        auto more = socket_.read();
+        if (!more) return std::unexpected(more.error());
+        if (more->empty()) return fail(Errc::Closed, "the node closed the connection");
+        unread_ += *more;
+    }
+}
+
+Result<std::string> http_get(const port::Address& address, const std::string& path,
+                             Duration timeout) {
+    auto socket = Socket::connect(address, timeout);
+    if (!socket) return std::unexpected(socket.error());
+    if (auto sent = socket->write("GET " + path + " HTTP/1.1\r\nHost: " + address.describe() +
+                                  "\r\nConnection: close\r\n\r\n");
+        !sent)
+        return std::unexpected(sent.error());
+    std::string all;
+    for (;;) {
+        auto more = socket->read();
+        if (!more) return std::unexpected(more.error());
+        if (more->empty()) break;
+        all += *more;
+    }
+    const size_t head = all.find("\r\n\r\n");
+    if (head == std::string::npos || !all.starts_with("HTTP/1.1 200"))
+        return fail(Errc::Unavailable, address.describe() + path + " answered " +
+                                           all.substr(0, std::min(all.find("\r\n"), all.size())));
+    return all.substr(head + 4);
+}
+
+}  // namespace asterias::app

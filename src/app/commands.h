@@ -1,0 +1,72 @@
+// app/commands.h: the commands of the program. Each returns the process's exit code:
+// 0 done · 1 failed · 2 wrong use · 3 could not reach a node · 4 a check of the demo failed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace asterias::app {
+
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kUnreachable = 3;
+inline constexpr int kCheckFailed = 4;
+
+std::string version();
+
+struct InitOptions {
+    std::string data = "asterias-data";
+    uint32_t nodes = 1;
+    uint32_t shards = 1;
+    std::vector<std::string> keyspaces;
+};
+int run_init(const InitOptions& options);
+
+struct ServeOptions {
+    std::string data = "asterias-data";
+    std::string host = "127.0.0.1";
+    uint16_t resp_port = 6379;
+    uint16_t http_port = 8080;
+    uint16_t peer_port = 7400;
+    std::string join;  // HOST:PORT of a node's peer port
+    uint32_t shards = 1;
+    std::string log_level = "info";
+    bool log_json = false;
+    std::string name;            // stands in log lines
+    uint32_t memtable_mib = 32;  // engine write buffer
+    bool insecure = false;
+};
+int run_serve(const ServeOptions& options);
+
+struct DevOptions {
+    std::string data = "asterias-data";
+    uint32_t nodes = 1;
+    uint32_t shards = 1;
+    uint16_t resp_port = 6379;  // of the first node; the others follow
+    uint16_t http_port = 8080;
+    uint16_t peer_port = 7400;
+    std::vector<std::string> keyspaces;
+    std::string log_level = "warn";
+    bool json = false;
+};
+int run_dev(const DevOptions& options);
+
+struct StatusOptions {
+    std::string address = "127.0.0.1:8080";
+    bool json = false;
+};
+int run_status(const StatusOptions& options);
+
+struct DemoOptions {
+    std::string file;  // empty: the text that is built in
+    uint32_t nodes = 3;
+    uint32_t clients = 24;
+    std::string kill = "leader";  // leader | all | none
+    std::string data;             // empty: a temporary directory
+    bool json = false;
+};
+int run_demo(const DemoOptions& options);
+
+}  // namespace asterias::app

@@ -1,0 +1,263 @@
+// asterias demo: many clients count the words of a text with INCR through all nodes while a node,
+// or all of them, are killed with kill -9 and started again; the counts are then compared with a
+// count by one thread. Each increment is an ASTERIAS.REQUEST, so that asking again is exact.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include "app/client.h"
+#include "app/commands.h"
+#include "app/local_cluster.h"
+#include "base/prng.h"
+
+namespace asterias::app {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+using Counts = std::map<std::string, int64_t>;
+
+std::vector<std::string> words_of(std::istream& in) {
+    std::vector<std::string> words;
+    std::string word;
+    for (char c; in.get(c);) {
+        const auto u = static_cast<unsigned char>(c);
+        if (std::isalnum(u) || u >= 0x80) {
+            word += static_cast<char>(std::tolower(u));
+        } else if (!word.empty()) {
+            words.push_back(std::exchange(word, {}));
+        }
+    }
+    if (!word.empty()) words.push_back(word);
+    return words;
+}
+
+// 100,000 words, few of them often and many seldom, as in a language.
+std::vector<std::string> made_up_words() {
+    Prng prng(20);
+    std::vector<std::string> vocabulary;
+    for (int i = 0; i < 5000; ++i) {
+        std::string w;
+        for (uint64_t n = prng.between(1, 4); n > 0; --n) {
+            w += "bdfgklmnprstvz"[prng.below(14)];
+            w += "aeiou"[prng.below(5)];
+        }
+        vocabulary.push_back(w);
+    }
+    std::vector<std::string> words;
+    for (int i = 0; i < 100000; ++i) {
+        const double u = prng.unit();
+        words.push_back(vocabulary[static_cast<size_t>(u * u * u * 5000)]);
+    }
+    return words;
+}
+
+// What the clients share.
+struct Progress {
+    std::atomic<size_t> next{0}, done{0}, retries{0}, unknown{0};
+    std::atomic<int64_t> last_ack_us{0}, gap_us{0};
+    std::atomic<bool> give_up{false};
+    SteadyClock::time_point begun = SteadyClock::now();
+
+    int64_t now_us() const {
+        return std::chrono::duration_cast<microseconds>(SteadyClock::now() - begun).count();
+    }
+    void acknowledged() {
+        const int64_t now = now_us();
+        const int64_t gap = now - last_ack_us.exchange(now);
+        int64_t seen = gap_us.load();
+        while (gap > seen && !gap_us.compare_exchange_weak(seen, gap)) {
+        }
+        done.fetch_add(1);
+    }
+};
+
+// One client: asks its node; in doubt asks the next one the same again, until it has an answer.
+void count_words(const LocalCluster& cluster, const std::vector<std::string>& words, size_t id,
+                 Progress& progress) {
+    size_t node = id % cluster.size();
+    std::optional<RespClient> client;
+    uint64_t sequence = 0;
+    for (size_t i; (i = progress.next.fetch_add(1)) < words.size();) {
+        const std::vector<std::string> request = {"ASTERIAS.REQUEST", "demo-" + std::to_string(id),
+                                                  std::to_string(++sequence), "INCR",
+                                                  "demo:" + words[i]};
+        for (int attempt = 0;; ++attempt) {
+            if (progress.give_up) return;
+            if (attempt > 0) {
+                progress.retries.fetch_add(1);
+                std::this_thread::sleep_for(milliseconds(std::min(attempt * 5, 100)));
+            }
+            if (!client) {
+                auto connected = RespClient::connect(cluster.resp(node), seconds(6));
+                if (!connected) {
+                    node = (node + 1) % cluster.size();
+                    continue;
+                }
+                client.emplace(std::move(*connected));
+            }
+            auto value = client->call(request);
+            if (!value) {
+                client.reset();
+                node = (node + 1) % cluster.size();
+                continue;
+            }
+            if (value->kind == resp::ValueKind::Integer) break;
+            if (value->is_error() && value->text.view().starts_with("UNKNOWN"))
+                progress.unknown.fetch_add(1);
+        }
+        progress.acknowledged();
+    }
+}
+
+Result<Counts> read_counts(const LocalCluster& cluster, const Counts& expected) {
+    Counts counts;
+    for (size_t node = 0; node < cluster.size(); ++node) {
+        auto client = RespClient::connect(cluster.resp(node), seconds(10));
+        if (!client) continue;
+        bool all = true;
+        counts.clear();
+        for (const auto& [word, n] : expected) {
+            auto value = client->call({"GET", "demo:" + word});
+            if (!value || value->is_error()) {
+                all = false;
+                break;
+            }
+            counts[word] = value->is_null() ? 0 : std::atoll(value->text.str().c_str());
+        }
+        if (all) return counts;
+    }
+    return fail(Errc::Unavailable, "no node answered every read");
+}
+
+void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, Progress& progress,
+                  std::string& told) {
+    if (kind == "none") return;
+    auto wait_for = [&](size_t done) {
+        while (progress.done < done && !progress.give_up)
+            std::this_thread::sleep_for(milliseconds(2));
+    };
+    wait_for(total * 2 / 5);
+    std::vector<size_t> victims;
+    if (kind == "all") {
+        for (size_t i = 0; i < cluster.size(); ++i)
+            victims.push_back(i);
+    } else {
+        const size_t leader = cluster.leader("demo");
+        victims.push_back(leader < cluster.size() ? leader : 0);
+    }
+    for (size_t v : victims)
+        cluster.kill_hard(v);
+    told = kind == "all" ? "all nodes" : "node " + std::to_string(victims[0] + 1) + ", the leader,";
+    std::printf("  kill -9    %s at %zu of %zu words\n", told.c_str(), progress.done.load(), total);
+    std::fflush(stdout);
+    // One of several: let the others carry on for a while. All, or the only one: nothing else can
+    // go on.
+    if (victims.size() < cluster.size()) wait_for(total * 7 / 10);
+    for (size_t v : victims)
+        cluster.spawn(v);
+    std::printf("  started    again at %zu of %zu words\n", progress.done.load(), total);
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int run_demo(const DemoOptions& options) {
+    std::vector<std::string> words;
+    if (options.file.empty()) {
+        words = made_up_words();
+    } else {
+        std::ifstream in(options.file, std::ios::binary);
+        words = words_of(in);
+    }
+    if (words.empty()) {
+        std::fprintf(stderr, "asterias demo: %s holds no words\n", options.file.c_str());
+        return kUsage;
+    }
+    Counts expected;
+    for (const auto& w : words)
+        ++expected[w];
+
+    std::string data = options.data;
+    if (data.empty()) {
+        char name[] = "/tmp/asterias-demo-XXXXXX";
+        if (!::mkdtemp(name)) {
+            std::fprintf(stderr, "asterias demo: no temporary directory\n");
+            return kFailed;
+        }
+        data = name;
+    }
+    int result = kFailed;
+    {
+        LocalCluster cluster({.data = data, .nodes = options.nodes, .keyspaces = {"demo"}});
+        if (auto started = cluster.start(seconds(30)); !started) {
+            std::fprintf(stderr, "asterias demo: %s\n", started.error().context.c_str());
+            return kFailed;
+        }
+        std::printf("  promised   every acknowledged increment is kept, and none is done twice\n");
+        std::printf("  counting   %zu words (%zu different) with %u clients through %zu nodes\n",
+                    words.size(), expected.size(), options.clients, cluster.size());
+        std::fflush(stdout);
+
+        Progress progress;
+        std::string told = "nobody";
+        std::vector<std::thread> threads;
+        for (uint32_t i = 0; i < options.clients; ++i)
+            threads.emplace_back([&, i] { count_words(cluster, words, i, progress); });
+        // Nobody waits for ever: without an acknowledgement for a minute the demo has failed.
+        std::thread watch([&] {
+            while (progress.done < words.size() && !progress.give_up) {
+                if (progress.now_us() - progress.last_ack_us > 60'000'000) progress.give_up = true;
+                std::this_thread::sleep_for(milliseconds(20));
+            }
+        });
+        // On this thread: a child ends with the thread that started it (see run_program).
+        make_trouble(cluster, options.kill, words.size(), progress, told);
+        for (auto& t : threads)
+            t.join();
+        const double taken = static_cast<double>(progress.now_us()) / 1e6;
+        watch.join();
+        cluster.wait_ready(seconds(20));
+
+        auto counts = read_counts(cluster, expected);
+        size_t wrong = 0;
+        if (counts)
+            for (const auto& [word, n] : expected)
+                wrong += (*counts)[word] != n;
+        const bool exact = counts && wrong == 0 && !progress.give_up;
+        std::printf(
+            "  checked    %zu counts against a count by one thread: %s\n", expected.size(),
+            exact ? "all equal"
+                  : (counts ? std::to_string(wrong) + " differ" : counts.error().context).c_str());
+        std::printf(
+            "  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them "
+            "UNKNOWN %zu\n",
+            static_cast<double>(words.size()) / taken, taken,
+            static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
+            progress.unknown.load());
+        std::printf("  verdict    %s\n", exact ? "exact: nothing lost, nothing twice" : "WRONG");
+        if (options.json)
+            std::printf(
+                "{\"exact\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,\"gap_ms\":%.1f,"
+                "\"retries\":%zu,\"unknown\":%zu}\n",
+                exact ? "true" : "false", words.size(), wrong, taken,
+                static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
+                progress.unknown.load());
+        result = exact ? kDone : kCheckFailed;
+    }
+    if (options.data.empty() && result == kDone) {
+        std::error_code ec;
+        std::filesystem::remove_all(data, ec);
+    } else {
+        std::printf("  data       %s\n", data.c_str());
+    }
+    return result;
+}
+
+}  // namespace asterias::app

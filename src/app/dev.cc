@@ -1,0 +1,119 @@
+// asterias dev: a cluster on this machine without configuration, and the card that says what it is.
+// asterias status: what a node says of itself.
+#include <chrono>
+#include <cstdio>
+#include <signal.h>
+
+#include "app/client.h"
+#include "app/commands.h"
+#include "app/local_cluster.h"
+
+namespace asterias::app {
+namespace {
+
+void print_card(const LocalCluster& cluster, const DevOptions& options, double seconds_taken) {
+    const std::string resp = std::to_string(cluster.resp(0).port);
+    std::printf("\n  Asterias %s: %zu node%s, one computer.   (ready in %.1f s)\n\n",
+                version().c_str(), cluster.size(), cluster.size() == 1 ? "" : "s", seconds_taken);
+    for (size_t i = 0; i < cluster.size(); ++i)
+        std::printf("  node %zu    redis %s   http %s   peers %s   pid %d\n", i + 1,
+                    cluster.resp(i).describe().c_str(), cluster.http(i).describe().c_str(),
+                    cluster.peer(i).describe().c_str(), cluster.pid(i));
+    std::printf("\n  Redis      redis-cli -p %s set hello world\n", resp.c_str());
+    if (cluster.size() > 1)
+        std::printf("             redis-cli -p %u get hello        # any node, same answer\n",
+                    cluster.resp(cluster.size() - 1).port);
+    std::printf("  Metrics    curl http://%s/metrics\n", cluster.http(0).describe().c_str());
+    std::printf("  Status     asterias status --node %s\n", cluster.http(0).describe().c_str());
+    std::printf("\n  Data       %s\n", options.data.c_str());
+    if (cluster.size() > 2)
+        std::printf(
+            "  Promise    linearizable; an acknowledged write is on disk on a majority (%zu of "
+            "%zu)\n",
+            cluster.size() / 2 + 1, cluster.size());
+    else
+        std::printf("  Promise    linearizable; an acknowledged write is on disk on every node\n");
+    std::printf("  Security   loopback only, no password, no TLS (not in this version)\n");
+    std::printf(
+        "\n  Next       asterias demo          # counts words while its leader is killed\n");
+    std::printf("             Ctrl-C stops the nodes; the data stays.\n\n");
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int run_dev(const DevOptions& options) {
+    LocalCluster cluster({options.data, options.nodes, options.shards, options.resp_port,
+                          options.http_port, options.peer_port, options.keyspaces,
+                          options.log_level});
+    const auto begun = std::chrono::steady_clock::now();
+    if (auto started = cluster.start(seconds(30)); !started) {
+        std::fprintf(stderr, "asterias dev: %s\n", started.error().context.c_str());
+        return kFailed;
+    }
+    const double taken =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    // Before the card is out: whoever reads it may end us at once. The children are there already,
+    // so they inherit nothing of this.
+    sigset_t ends;
+    sigemptyset(&ends);
+    for (int s : {SIGINT, SIGTERM, SIGCHLD})
+        sigaddset(&ends, s);
+    sigprocmask(SIG_BLOCK, &ends, nullptr);
+    if (options.json) {
+        std::string nodes;
+        for (size_t i = 0; i < cluster.size(); ++i)
+            nodes += std::string(i ? "," : "") + "{\"redis\":\"" + cluster.resp(i).describe() +
+                     "\",\"http\":\"" + cluster.http(i).describe() +
+                     "\",\"pid\":" + std::to_string(cluster.pid(i)) + "}";
+        std::printf("{\"ready_seconds\":%.3f,\"data\":\"%s\",\"nodes\":[%s]}\n", taken,
+                    options.data.c_str(), nodes.c_str());
+        std::fflush(stdout);
+    } else {
+        print_card(cluster, options, taken);
+    }
+    for (;;) {
+        const timespec wait{1, 0};
+        const int got = sigtimedwait(&ends, nullptr, &wait);
+        if (got == SIGINT || got == SIGTERM) break;
+        for (std::string ended; !(ended = cluster.ended_child()).empty();)
+            std::fprintf(stderr, "asterias dev: %s\n", ended.c_str());
+        if (cluster.running_count() == 0) return kFailed;
+    }
+    cluster.stop();
+    return kDone;
+}
+
+int run_status(const StatusOptions& options) {
+    auto address = port::Address::parse(options.address);
+    if (!address) {
+        std::fprintf(stderr, "asterias status: --node: %s\n", address.error().context.c_str());
+        return kUsage;
+    }
+    auto json = http_get(*address, "/status", seconds(5));
+    if (!json) {
+        std::fprintf(stderr,
+                     "asterias status: %s\nIs a node's --http-port there? Name it with --node.\n",
+                     json.error().context.c_str());
+        return kUnreachable;
+    }
+    if (options.json) {
+        std::fputs(json->c_str(), stdout);
+        return kDone;
+    }
+    std::printf("cluster %s, seen from node %s (start %s)\n", json_field(*json, "cluster").c_str(),
+                json_field(*json, "node").c_str(), json_field(*json, "incarnation").c_str());
+    std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", "group", "keyspace", "role here", "leader",
+                "term", "commit", "applied");
+    const size_t groups = json->find("\"groups\":");
+    for (size_t at = json->find("{\"group\":", groups); at != std::string::npos;
+         at = json->find("{\"group\":", at + 1))
+        std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", json_field(*json, "group", at).c_str(),
+                    json_field(*json, "keyspace", at).c_str(),
+                    json_field(*json, "role", at).c_str(), json_field(*json, "leader", at).c_str(),
+                    json_field(*json, "term", at).c_str(), json_field(*json, "commit", at).c_str(),
+                    json_field(*json, "applied", at).c_str());
+    return kDone;
+}
+
+}  // namespace asterias::app

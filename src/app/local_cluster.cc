@@ -1,0 +1,260 @@
+#include "app/local_cluster.h"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "app/client.h"
+
+namespace asterias::app {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// Can this port be bound on loopback now?
+bool port_free(uint16_t port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool ok = ::bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+    ::close(fd);
+    return ok;
+}
+
+// A run of `count` free ports, looked for from a place that differs per process.
+uint16_t free_run(uint32_t count, uint16_t from) {
+    for (uint32_t base = from; base < 60000; base += count) {
+        bool all = true;
+        for (uint32_t i = 0; i < count && all; ++i)
+            all = port_free(static_cast<uint16_t>(base + i));
+        if (all) return static_cast<uint16_t>(base);
+    }
+    return 0;
+}
+
+pid_t run_program(const std::vector<std::string>& arguments, const std::string& log_file) {
+    const pid_t parent = ::getpid();
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    // The child dies with its parent (with the thread that forked it): nobody has to look for stray
+    // nodes.
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != parent) ::_exit(1);
+    ::setpgid(0, 0);  // Ctrl-C reaches the supervisor alone
+    const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (log >= 0) {
+        ::dup2(log, 1);
+        ::dup2(log, 2);
+    }
+    std::vector<char*> argv;
+    for (const auto& a : arguments)
+        argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+}
+
+}  // namespace
+
+std::string own_executable() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+std::string json_field(const std::string& json, const std::string& name, size_t from) {
+    const std::string mark = "\"" + name + "\":";
+    size_t at = json.find(mark, from);
+    if (at == std::string::npos) return "";
+    at += mark.size();
+    if (json[at] == '"') return json.substr(at + 1, json.find('"', at + 1) - at - 1);
+    return json.substr(at, json.find_first_of(",}]", at) - at);
+}
+
+LocalCluster::LocalCluster(LocalClusterOptions options)
+    : options_(std::move(options)),
+      resp_port_(options_.resp_port),
+      http_port_(options_.http_port),
+      peer_port_(options_.peer_port),
+      pids_(options_.nodes, 0) {
+    const auto start = static_cast<uint16_t>(20000 + ::getpid() % 20000);
+    if (!resp_port_) resp_port_ = free_run(options_.nodes, start);
+    if (!http_port_) http_port_ = free_run(options_.nodes, static_cast<uint16_t>(resp_port_ + 16));
+    if (!peer_port_) peer_port_ = free_run(options_.nodes, static_cast<uint16_t>(http_port_ + 16));
+}
+
+LocalCluster::~LocalCluster() { stop(); }
+
+std::string LocalCluster::directory(size_t node) const {
+    return options_.data + "/node-" + std::to_string(node + 1);
+}
+
+Result<void> LocalCluster::check_ports() const {
+    struct Kind {
+        uint16_t base;
+        const char* flag;
+    };
+    for (const Kind& kind : {Kind{resp_port_, "--resp-port"}, Kind{http_port_, "--http-port"},
+                             Kind{peer_port_, "--peer-port"}})
+        for (size_t i = 0; i < pids_.size(); ++i)
+            if (!port_free(port_of(kind.base, i)))
+                return fail(Errc::Conflict, "port " + std::to_string(port_of(kind.base, i)) +
+                                                " is taken; move this cluster with " + kind.flag +
+                                                " PORT");
+    return {};
+}
+
+Result<void> LocalCluster::start(Duration timeout) {
+    if (auto free = check_ports(); !free) return free;
+    std::error_code ec;
+    std::filesystem::create_directories(options_.data, ec);
+    if (ec) return fail(Errc::Io, options_.data + ": " + ec.message());
+    for (size_t i = 0; i < pids_.size(); ++i) {
+        std::filesystem::create_directories(directory(i), ec);
+        if (i == 0 && !std::filesystem::exists(directory(0) + "/identity")) {
+            std::vector<std::string> init = {own_executable(), "init",
+                                             "--data",         directory(0),
+                                             "--nodes",        std::to_string(options_.nodes),
+                                             "--shards",       std::to_string(options_.shards)};
+            for (const auto& k : options_.keyspaces) {
+                init.push_back("--keyspace");
+                init.push_back(k);
+            }
+            const pid_t pid = run_program(init, options_.data + "/init.log");
+            int status = 0;
+            ::waitpid(pid, &status, 0);
+            if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                return fail(Errc::Io, "init failed; see " + options_.data + "/init.log");
+        }
+        if (auto spawned = spawn(i); !spawned) return spawned;
+    }
+    if (!wait_ready(timeout)) {
+        const std::string ended = ended_child();
+        return fail(Errc::Timeout, ended.empty() ? "the nodes found no leader in time; see " +
+                                                       options_.data + "/node-*/log"
+                                                 : ended);
+    }
+    return {};
+}
+
+std::vector<std::string> LocalCluster::arguments(size_t node) const {
+    std::vector<std::string> all = {own_executable(), "serve",
+                                    "--data",         directory(node),
+                                    "--resp-port",    std::to_string(resp(node).port),
+                                    "--http-port",    std::to_string(http(node).port),
+                                    "--peer-port",    std::to_string(peer(node).port),
+                                    "--shards",       std::to_string(options_.shards),
+                                    "--log-level",    options_.log_level,
+                                    "--name",         "n" + std::to_string(node + 1)};
+    if (node > 0) {
+        all.push_back("--join");
+        all.push_back(peer(0).describe());
+    }
+    return all;
+}
+
+std::string LocalCluster::command_line(size_t node) const {
+    std::string line;
+    for (const auto& a : arguments(node))
+        line += (line.empty() ? "" : " ") + a;
+    return line;
+}
+
+size_t LocalCluster::running_count() const {
+    size_t n = 0;
+    for (pid_t pid : pids_)
+        n += pid > 0;
+    return n;
+}
+
+Result<void> LocalCluster::spawn(size_t node) {
+    pids_[node] = run_program(arguments(node), directory(node) + "/log");
+    if (pids_[node] < 0) return fail(Errc::Limit, "cannot start a process");
+    return {};
+}
+
+void LocalCluster::kill_hard(size_t node) {
+    if (pids_[node] <= 0) return;
+    ::kill(pids_[node], SIGKILL);
+    ::waitpid(pids_[node], nullptr, 0);
+    pids_[node] = 0;
+}
+
+void LocalCluster::stop() {
+    for (pid_t pid : pids_)
+        if (pid > 0) ::kill(pid, SIGTERM);
+    const auto deadline = SteadyClock::now() + seconds(10);
+    for (pid_t& pid : pids_) {
+        while (pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == 0) {
+            if (SteadyClock::now() > deadline) ::kill(pid, SIGKILL);
+            std::this_thread::sleep_for(milliseconds(5));
+        }
+        pid = 0;
+    }
+}
+
+std::string LocalCluster::ended_child() {
+    for (size_t i = 0; i < pids_.size(); ++i) {
+        int status = 0;
+        if (pids_[i] <= 0 || ::waitpid(pids_[i], &status, WNOHANG) != pids_[i]) continue;
+        pids_[i] = 0;
+        return "node " + std::to_string(i + 1) + " ended " +
+               (WIFEXITED(status) ? "with exit code " + std::to_string(WEXITSTATUS(status))
+                                  : "by signal " + std::to_string(WTERMSIG(status))) +
+               "; its log is " + directory(i) + "/log\n  start it again:  " + command_line(i);
+    }
+    return "";
+}
+
+bool LocalCluster::wait_ready(Duration timeout) {
+    const auto deadline = SteadyClock::now() + timeout;
+    for (size_t i = 0; i < pids_.size();) {
+        if (SteadyClock::now() > deadline) return false;
+        auto status = http_get(http(i), "/status", seconds(1));
+        bool ready = status.has_value() && status->find("\"leader\":") != std::string::npos &&
+                     status->find("\"leader\":0") == std::string::npos;
+        if (ready) {
+            ++i;
+            continue;
+        }
+        for (size_t k = 0; k < pids_.size(); ++k)
+            if (pids_[k] > 0 && ::kill(pids_[k], 0) != 0) return false;
+        siginfo_t info{};
+        if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0)
+            return false;
+        std::this_thread::sleep_for(milliseconds(10));
+    }
+    return true;
+}
+
+size_t LocalCluster::leader(const std::string& keyspace) const {
+    for (size_t i = 0; i < pids_.size(); ++i) {
+        if (!running(i)) continue;
+        auto status = http_get(http(i), "/status", seconds(1));
+        if (!status) continue;
+        const size_t at = status->find("\"keyspace\":\"" + keyspace + "\"");
+        if (at == std::string::npos) continue;
+        const std::string node = json_field(*status, "leader", at);
+        if (node.empty() || node == "0") continue;
+        // The node's number is the cluster's, its index is ours: matched by the peer port.
+        const size_t member = status->find("{\"node\":" + node + ",\"peer\":");
+        if (member == std::string::npos) continue;
+        const std::string address = json_field(*status, "peer", member);
+        for (size_t k = 0; k < pids_.size(); ++k)
+            if (peer(k).describe() == address) return k;
+    }
+    return pids_.size();
+}
+
+}  // namespace asterias::app

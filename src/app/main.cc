@@ -1,0 +1,137 @@
+// The command line: which commands there are and what they take. What they do is in the other
+// files.
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+
+#include "app/commands.h"
+
+namespace asterias::app {
+namespace {
+
+CLI::App* add_init(CLI::App& app, InitOptions& init) {
+    auto* command = app.add_subcommand("init", "Create a cluster, exactly once");
+    command->add_option("--data", init.data, "Directory of its first node")->capture_default_str();
+    command->add_option("--nodes", init.nodes, "Founding members (1 to 7)")->capture_default_str();
+    command->add_option("--shards", init.shards, "Event loops of this node")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 64));
+    command->add_option("--keyspace", init.keyspaces,
+                        "A keyspace beside `default`: keys NAME:... live in it (repeatable)");
+    command->footer("Example: asterias init --data /var/lib/asterias --nodes 3 --keyspace orders");
+    return command;
+}
+
+CLI::App* add_serve(CLI::App& app, ServeOptions& serve) {
+    auto* command = app.add_subcommand("serve", "Run a node");
+    command->add_option("--data", serve.data, "Its directory")->capture_default_str();
+    command->add_option("--host", serve.host, "Address to listen on and to be reached at")
+        ->capture_default_str();
+    command->add_option("--resp-port", serve.resp_port, "Redis protocol")->capture_default_str();
+    command->add_option("--http-port", serve.http_port, "Metrics, status, health")
+        ->capture_default_str();
+    command->add_option("--peer-port", serve.peer_port, "Other nodes")->capture_default_str();
+    command->add_option("--join", serve.join, "HOST:PEER_PORT of a node of the cluster");
+    command->add_option("--shards", serve.shards, "Event loops, one thread each")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 64));
+    command->add_option("--log-level", serve.log_level, "debug, info, warn or error")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+    command->add_flag("--log-json", serve.log_json, "Log lines as JSON");
+    command->add_option("--name", serve.name, "Stands in log lines");
+    command->add_option("--memtable-mib", serve.memtable_mib, "Engine write buffer")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
+    command->add_flag("--insecure", serve.insecure,
+                      "Serve beyond loopback although there is no TLS and no password yet");
+    command->footer(
+        "Example: asterias serve --data n2 --resp-port 6380 --http-port 8081 "
+        "--peer-port 7401 --join 127.0.0.1:7400");
+    return command;
+}
+
+CLI::App* add_dev(CLI::App& app, DevOptions& dev) {
+    auto* command = app.add_subcommand("dev", "A cluster on this machine, without configuration");
+    command->add_option("--nodes", dev.nodes, "How many")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 7));
+    command->add_option("--data", dev.data, "Directory")->capture_default_str();
+    command->add_option("--shards", dev.shards, "Event loops per node")->capture_default_str();
+    command->add_option("--resp-port", dev.resp_port, "Of the first node")->capture_default_str();
+    command->add_option("--http-port", dev.http_port, "Of the first node")->capture_default_str();
+    command->add_option("--peer-port", dev.peer_port, "Of the first node")->capture_default_str();
+    command->add_option("--keyspace", dev.keyspaces, "A keyspace beside `default` (repeatable)");
+    command->add_option("--log-level", dev.log_level, "Of the nodes' logs")->capture_default_str();
+    command->add_flag("--json", dev.json, "The card as JSON");
+    command->footer("Example: asterias dev --nodes 3");
+    return command;
+}
+
+CLI::App* add_status(CLI::App& app, StatusOptions& status) {
+    auto* command = app.add_subcommand("status", "What a node says of itself and its groups");
+    command->add_option("--node", status.address, "HOST:HTTP_PORT")->capture_default_str();
+    command->add_flag("--json", status.json, "As JSON");
+    command->footer("Example: asterias status --node 127.0.0.1:8081 --json");
+    return command;
+}
+
+CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
+    auto* command = app.add_subcommand(
+        "demo", "Count the words of a text through all nodes while one is killed");
+    command->add_option("file", demo.file, "Text; without it one is made up")
+        ->check(CLI::ExistingFile);
+    command->add_option("--nodes", demo.nodes, "Nodes of its own cluster")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 7));
+    command->add_option("--clients", demo.clients, "Clients, spread over the nodes")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 512));
+    command->add_option("--kill", demo.kill, "leader, all or none")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"leader", "all", "none"}));
+    command->add_option("--data", demo.data, "Directory; else a temporary one");
+    command->add_flag("--json", demo.json, "The result as JSON");
+    command->footer("Example: asterias demo /usr/share/common-licenses/GPL-3 --kill leader");
+    return command;
+}
+
+}  // namespace
+}  // namespace asterias::app
+
+int main(int argc, char** argv) {
+    using namespace asterias::app;
+    CLI::App app{"Asterias: many machines, one computer."};
+    app.set_version_flag("--version", version());
+    app.require_subcommand(0, 1);  // none is told apart from an unknown one below
+    app.footer(
+        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed.\n"
+        "Begin with: asterias dev --nodes 3");
+
+    InitOptions init;
+    auto* init_command = add_init(app, init);
+    ServeOptions serve;
+    auto* serve_command = add_serve(app, serve);
+    DevOptions dev;
+    auto* dev_command = add_dev(app, dev);
+    StatusOptions status;
+    auto* status_command = add_status(app, status);
+    DemoOptions demo;
+    add_demo(app, demo);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        const int code = app.exit(e);
+        return code == 0 ? kDone : kUsage;
+    }
+    if (app.get_subcommands().empty()) {
+        std::fputs(("A subcommand is required.\n\n" + app.help()).c_str(), stderr);
+        return kUsage;
+    }
+    if (init_command->parsed()) return run_init(init);
+    if (serve_command->parsed()) return run_serve(serve);
+    if (dev_command->parsed()) return run_dev(dev);
+    if (status_command->parsed()) return run_status(status);
+    return run_demo(demo);
+}

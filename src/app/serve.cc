@@ -1,0 +1,256 @@
+// asterias init, asterias serve: one node on the real runtime.
+#include <algorithm>
+#include <cstdio>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/log_sink.h"
+#include "edge/http/door.h"
+#include "edge/resp/door.h"
+#include "engine/rocks/engine.h"
+#include "runtime/asio/runtime.h"
+#include "service/node/node.h"
+
+namespace asterias::app {
+namespace {
+
+LogLevel parse_level(const std::string& text) {
+    if (text == "debug") return LogLevel::Debug;
+    if (text == "info") return LogLevel::Info;
+    if (text == "error") return LogLevel::Error;
+    return LogLevel::Warn;
+}
+
+bool is_loopback(const std::string& host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Connections that the process has descriptors for. Files come first: a journal that cannot open
+// its next segment ends the node, so clients must never be able to take the last descriptor.
+struct ConnectionLimits {
+    size_t all = 0;   // per shard, those that only wait for their last bytes included
+    size_t resp = 0;  // per shard
+    size_t http = 0;
+};
+ConnectionLimits connection_limits(size_t shards) {
+    constexpr rlim_t kWanted = 65536;
+    constexpr size_t kFilesMost = 2048;
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < kWanted) {
+        files.rlim_cur = std::min(files.rlim_max, kWanted);
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        ::getrlimit(RLIMIT_NOFILE, &files);
+    }
+    const auto all = static_cast<size_t>(std::min(files.rlim_cur, kWanted));
+    const size_t connections = all - std::min(all / 2, kFilesMost);
+    // The last eighth is for other nodes.
+    return {connections / shards,
+            std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
+            std::min(edge_http::Options().connections_max, connections / 8)};
+}
+
+// The composition root of one serving process.
+class Server {
+public:
+    Server(const ServeOptions& options, const ConnectionLimits& limits, runtime::Runtime& runtime,
+           Registry& registry, Log log)
+        : options_(options), limits_(limits), runtime_(runtime), registry_(registry), log_(log) {
+        std::vector<port::Shard*> shards;
+        for (size_t i = 0; i < runtime.shard_count(); ++i)
+            shards.push_back(&runtime.shard(ShardId(i)));
+        node::Options node_options;
+        node_options.directory = options.data;
+        node_options.peer_address = {options.host, options.peer_port};
+        node_options.door_address = {options.host, options.resp_port};
+        if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
+        auto engine = [this](std::string directory) {
+            engine::RocksOptions rocks;
+            rocks.directory = std::move(directory);
+            rocks.write_buffer_bytes = size_t{options_.memtable_mib} << 20;
+            return engine::open_rocks(rocks);
+        };
+        node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
+                                             registry, log);
+        doors_.resize(runtime.shard_count());
+    }
+
+    // On shard 0.
+    void start(port::Shard& shard) {
+        scope_ = std::make_unique<port::Scope>(shard);
+        scope_->spawn("serve.start", start_task(shard));
+    }
+    void on_signal() {
+        if (!node_->started() || std::exchange(stopping_, true)) return runtime_.stop();
+        scope_->spawn("serve.stop", stop_task());
+    }
+    int result() const { return result_; }
+
+private:
+    port::Task<> start_task(port::Shard& shard) {
+        auto started = co_await node_->start();
+        if (!started) co_return fail(started.error(), "--peer-port");
+        edge_http::Pages pages;
+        pages.metrics = [this] { return registry_.print(); };
+        pages.status = [this] { return node_->status_json(); };
+        pages.healthy = [this] { return node_->started(); };
+        http_ = std::make_unique<edge_http::Door>(
+            shard, std::move(pages),
+            edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
+        if (auto listening = http_->listen(); !listening)
+            co_return fail(listening.error(), "--http-port");
+        for (size_t i = 0; i < doors_.size(); ++i) {
+            if (i == 0)
+                open_door(0);
+            else
+                shard.submit(ShardId(i), [this, i] { open_door(i); });
+        }
+    }
+
+    void open_door(size_t i) {
+        edge_resp::About about;
+        about.version = version();
+        about.node = node_->identity().node.value;
+        about.cluster = to_string(node_->identity().founding.cluster);
+        edge_resp::Options options;
+        options.address = {options_.host, options_.resp_port};
+        options.connections_max = limits_.resp;
+        auto& member = node_->member(ShardId(i));
+        about.replication = [&member] {
+            std::string out;
+            for (const auto& [group, leader] : member.status().leaders)
+                out +=
+                    "asterias_group_" + to_string(group) + "_leader:" + to_string(leader) + "\r\n";
+            return out;
+        };
+        doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
+                                                      std::move(about), options, registry_, log_);
+        if (auto listening = doors_[i]->listen(); !listening)
+            fail(listening.error(), "--resp-port");
+    }
+
+    port::Task<> stop_task() {
+        log_.info("stopping");
+        for (size_t i = 0; i < doors_.size(); ++i) {
+            if (i == 0)
+                doors_[0].reset();
+            else
+                runtime_.shard(ShardId(0)).submit(ShardId(i), [this, i] { doors_[i].reset(); });
+        }
+        if (http_) co_await http_->close();
+        http_.reset();
+        co_await node_->close();
+        runtime_.stop();
+    }
+
+    // `port_flag` is what moves the port, if that is what was in the way.
+    void fail(const Error& error, const char* port_flag) {
+        const bool port = error.context.starts_with("listen on ");
+        std::fprintf(stderr, "asterias serve: %s%s%s\n", error.describe().c_str(),
+                     port ? "\nThe port is set with " : "", port ? port_flag : "");
+        result_ = kFailed;
+        runtime_.stop();
+    }
+
+    const ServeOptions& options_;
+    const ConnectionLimits limits_;
+    runtime::Runtime& runtime_;
+    Registry& registry_;
+    Log log_;
+    std::unique_ptr<node::Node> node_;
+    std::vector<std::unique_ptr<edge_resp::Door>> doors_;
+    std::unique_ptr<edge_http::Door> http_;
+    std::unique_ptr<port::Scope> scope_;
+    bool stopping_ = false;
+    int result_ = kDone;
+};
+
+}  // namespace
+
+int run_init(const InitOptions& options) {
+    Registry registry;
+    auto sink = make_log_sink(LogLevel::Warn, LogForm::Human, "");
+    Log log(*sink, "init");
+    auto runtime = runtime::Runtime::create({}, registry, log);
+    if (!runtime) {
+        std::fprintf(stderr, "asterias init: %s\n", runtime.error().describe().c_str());
+        return kFailed;
+    }
+    Result<void> result;
+    std::unique_ptr<port::Scope> scope;
+    auto work = [&](port::Shard& shard) -> port::Task<> {
+        result = co_await node::init(shard, options.data, options.nodes, options.keyspaces,
+                                     options.shards);
+        (*runtime)->stop();
+    };
+    (*runtime)->run([&](port::Shard& shard) {
+        scope = std::make_unique<port::Scope>(shard);
+        scope->spawn("init", work(shard));
+    });
+    scope.reset();
+    if (!result) {
+        std::fprintf(stderr, "asterias init: %s\n", result.error().describe().c_str());
+        return kFailed;
+    }
+    std::printf("A cluster of %u node%s begins in %s.\nStart it:       asterias serve --data %s\n",
+                options.nodes, options.nodes == 1 ? "" : "s", options.data.c_str(),
+                options.data.c_str());
+    if (options.nodes > 1)
+        std::printf("Then, %u more:  asterias serve --data DIR --join HOST:PEER_PORT\n",
+                    options.nodes - 1);
+    return kDone;
+}
+
+int run_serve(const ServeOptions& options) {
+    // Before the first thread is made: one that does not block them would take these signals, which
+    // the runtime reads, as an order to die.
+    sigset_t stops;
+    sigemptyset(&stops);
+    for (int s : {SIGINT, SIGTERM})
+        sigaddset(&stops, s);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+    if (!is_loopback(options.host) && !options.insecure) {
+        std::fprintf(
+            stderr,
+            "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
+            "passwords. To serve without them say --insecure.\n",
+            options.host.c_str());
+        return kUsage;
+    }
+    if (!options.join.empty())
+        if (auto address = port::Address::parse(options.join); !address) {
+            std::fprintf(stderr, "asterias serve: --join: %s\n", address.error().context.c_str());
+            return kUsage;
+        }
+    Registry registry;
+    auto sink = make_log_sink(parse_level(options.log_level),
+                              options.log_json ? LogForm::Json : LogForm::Human, options.name);
+    Log log(*sink, "serve");
+    runtime::RuntimeOptions runtime_options;
+    runtime_options.shards = options.shards;
+    const ConnectionLimits limits = connection_limits(options.shards);
+    runtime_options.max_connections = limits.all;
+    auto runtime = runtime::Runtime::create(runtime_options, registry, log);
+    if (!runtime) {
+        std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
+        return kFailed;
+    }
+    Server server(options, limits, **runtime, registry, log);
+    if (auto armed = (*runtime)->on_signal([&server](int) { server.on_signal(); }); !armed) {
+        std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
+        return kFailed;
+    }
+    (*runtime)->run([&](port::Shard& shard) {
+        if (shard.id() == ShardId(0)) server.start(shard);
+    });
+    const int result = server.result();
+    // Everything durable is on disk; what is left are tasks that wait for events of a loop that no
+    // longer runs. Their Scopes are right to object, so the process ends here.
+    std::fflush(nullptr);
+    _exit(result);
+}
+
+}  // namespace asterias::app

@@ -1,0 +1,57 @@
+// core/kv/evaluate.h: a command against the state it sees, giving a reply and physical writes. Only
+// a leader evaluates, in log order; the log carries the writes, so replicas apply them blindly and
+// no clock, random number or version of this code is asked twice
+// (docs/adr/0003-effects-in-the-log.md).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/kv/command.h"
+#include "core/kv/record.h"
+
+namespace asterias::kv {
+
+struct Write {
+    Bytes key;     // engine key
+    Bytes record;  // encoded; empty: delete
+    bool operator==(const Write&) const = default;
+};
+
+struct Context {
+    int64_t now_ms = 0;      // the leader's wall clock, decided here and never asked again
+    HybridTime commit_time;  // label of the entry
+    LogIndex index;          // of the entry that will hold the writes
+};
+
+struct Evaluation {
+    Reply reply;
+    std::vector<Write> writes;  // empty: a pure read
+};
+
+// The engine keys whose present record evaluate() will ask for, in the order it asks.
+std::vector<Bytes> keys_read(const Command& command);
+
+// EXISTS of the user key that an engine data key stands for; data_key() made it.
+Command exists_by_key(const Bytes& engine_key);
+
+// `records[i]` is the record of keys[i] = keys_read()[i], or nullptr when absent. Records that are
+// past their deadline count as absent, and their deletion is among the writes.
+Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
+                    const std::vector<const Record*>& records, const Context& context);
+
+// The stored answer of a client's request: encoded next to the data it changed, in the same entry.
+Bytes encode_request_result(uint64_t sequence, const Reply& reply);
+struct RequestResult {
+    uint64_t sequence;
+    Reply reply;
+};
+Result<RequestResult> decode_request_result(const Bytes& bytes);
+
+inline constexpr size_t kKeyBytesMax = 64 * 1024;
+inline constexpr size_t kValueBytesMax = 16 * 1024 * 1024;
+inline constexpr size_t kStoredReplyBytesMax = 4 * 1024;
+// Of one MGET: a reply fits into one frame between nodes.
+inline constexpr size_t kReplyBytesMax = 32 * 1024 * 1024;
+
+}  // namespace asterias::kv

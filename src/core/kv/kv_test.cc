@@ -1,0 +1,153 @@
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "core/kv/evaluate.h"
+
+namespace asterias::kv {
+namespace {
+
+// A key-value state that applies what evaluate() says, as a replica does.
+struct Store {
+    std::map<Bytes, Bytes> state;
+    int64_t now_ms = 1000;
+    uint64_t index = 0;
+    size_t last_writes = 0;
+
+    Reply run(const Command& c) {
+        const auto keys = keys_read(c);
+        std::vector<Record> records(keys.size());
+        std::vector<const Record*> found;
+        for (size_t i = 0; i < keys.size(); ++i) {
+            const auto it = state.find(keys[i]);
+            if (it != state.end()) records[i] = decode_record(it->second).value();
+            found.push_back(it == state.end() ? nullptr : &records[i]);
+        }
+        auto e = evaluate(c, keys, found, {now_ms, HybridTime(1), LogIndex(++index)});
+        for (auto& w : e.writes) {
+            if (w.record.empty())
+                state.erase(w.key);
+            else
+                state[w.key] = w.record;
+        }
+        last_writes = e.writes.size();
+        return e.reply;
+    }
+    static Command make(Op op, std::vector<std::string> keys, std::vector<std::string> values = {},
+                        uint16_t flags = 0, int64_t number = 0) {
+        Command c;
+        c.op = op;
+        c.flags = flags;
+        c.number = number;
+        for (auto& k : keys)
+            c.keys.push_back(Bytes::copy(k));
+        for (auto& v : values)
+            c.values.push_back(Bytes::copy(v));
+        return c;
+    }
+};
+using S = Store;
+
+TEST(Evaluate, SetConditionsAndOldValue) {
+    Store s;
+    EXPECT_EQ(s.run(S::make(Op::Set, {"a"}, {"1"}, flag::kXx)), Reply::nil());
+    EXPECT_EQ(s.run(S::make(Op::Set, {"a"}, {"1"}, flag::kNx)), Reply::ok());
+    EXPECT_EQ(s.run(S::make(Op::Set, {"a"}, {"2"}, flag::kNx)), Reply::nil());
+    EXPECT_EQ(s.run(S::make(Op::Set, {"a"}, {"3"}, flag::kGet)), Reply::bulk(Bytes::literal("1")));
+    EXPECT_EQ(s.run(S::make(Op::Get, {"a"})), Reply::bulk(Bytes::literal("3")));
+}
+
+TEST(Evaluate, IncrementsRefuseWhatIsNoIntegerAndOverflow) {
+    Store s;
+    EXPECT_EQ(s.run(S::make(Op::IncrBy, {"n"}, {}, 0, 5)), Reply::number(5));
+    EXPECT_EQ(s.run(S::make(Op::IncrBy, {"n"}, {}, 0, INT64_MAX)).kind, Reply::Kind::Error);
+    for (const char* bad : {"", "01", "+1", " 1", "1 ", "-0", "9223372036854775808"}) {
+        s.run(S::make(Op::Set, {"n"}, {bad}));
+        EXPECT_EQ(s.run(S::make(Op::IncrBy, {"n"}, {}, 0, 1)).kind, Reply::Kind::Error) << bad;
+    }
+    s.run(S::make(Op::Set, {"n"}, {"-9223372036854775808"}));
+    EXPECT_EQ(s.run(S::make(Op::IncrBy, {"n"}, {}, 0, 1)), Reply::number(-9223372036854775807));
+}
+
+TEST(Evaluate, AReadThatMeetsAPassedDeadlineWritesTheDeletion) {
+    Store s;
+    s.run(S::make(Op::Set, {"a"}, {"1"}, flag::kExpire | flag::kRelative, 500));
+    EXPECT_EQ(s.run(S::make(Op::Ttl, {"a"})), Reply::number(500));
+    s.now_ms += 499;
+    EXPECT_EQ(s.run(S::make(Op::Get, {"a"})), Reply::bulk(Bytes::literal("1")));
+    EXPECT_EQ(s.last_writes, 0u);
+    s.now_ms += 1;
+    EXPECT_EQ(s.run(S::make(Op::Get, {"a"})), Reply::nil());
+    EXPECT_EQ(s.last_writes, 1u);
+    EXPECT_TRUE(s.state.empty());
+    s.now_ms -= 1000;  // a leader with a slower clock sees the decision of the log
+    EXPECT_EQ(s.run(S::make(Op::Get, {"a"})), Reply::nil());
+}
+
+TEST(Evaluate, ExpireConditions) {
+    Store s;
+    s.run(S::make(Op::Set, {"a"}, {"1"}));
+    EXPECT_EQ(s.run(S::make(Op::ExpireAt, {"a"}, {}, flag::kXx, 9000)), Reply::number(0));
+    EXPECT_EQ(s.run(S::make(Op::ExpireAt, {"a"}, {}, flag::kGt, 9000)), Reply::number(0));
+    EXPECT_EQ(s.run(S::make(Op::ExpireAt, {"a"}, {}, flag::kLt, 9000)), Reply::number(1));
+    EXPECT_EQ(s.run(S::make(Op::ExpireAt, {"a"}, {}, flag::kGt, 9001)), Reply::number(1));
+    EXPECT_EQ(s.run(S::make(Op::Persist, {"a"})), Reply::number(1));
+    EXPECT_EQ(s.run(S::make(Op::Ttl, {"a"})), Reply::number(-1));
+    EXPECT_EQ(s.run(S::make(Op::ExpireAt, {"a"}, {}, flag::kRelative, -1)), Reply::number(1));
+    EXPECT_EQ(s.run(S::make(Op::Exists, {"a"})), Reply::number(0));
+}
+
+TEST(Evaluate, ABlindSetAndAnMSetReadNothing) {
+    EXPECT_TRUE(keys_read(S::make(Op::Set, {"a"}, {"1"}, flag::kExpire, 5000)).empty());
+    EXPECT_TRUE(keys_read(S::make(Op::MSet, {"a", "b"}, {"1", "2"})).empty());
+}
+
+TEST(Evaluate, AnMGetThatIsTooLongForOneFrameIsRefused) {
+    Command c;
+    c.op = Op::MGet;
+    c.keys.assign(3, Bytes::literal("k"));
+    Record record;
+    record.value = Bytes::copy(std::string(kReplyBytesMax / 2 - 100, 'x'));
+    EXPECT_EQ(evaluate(c, keys_read(c), {&record, &record, nullptr}, {}).reply.items.size(), 3u);
+    EXPECT_EQ(evaluate(c, keys_read(c), {&record, &record, &record}, {}).reply.kind,
+              Reply::Kind::Error);
+}
+
+TEST(Evaluate, DeletingAKeyTwiceInOneCommandCountsOnce) {
+    Store s;
+    s.run(S::make(Op::MSet, {"a", "b"}, {"1", "2"}));
+    EXPECT_EQ(s.run(S::make(Op::Del, {"a", "a", "b", "c"})), Reply::number(2));
+}
+
+TEST(Codec, CommandsAndRepliesRoundTripAndEveryTruncationIsRefused) {
+    Command c = S::make(Op::MSet, {"a", "b"}, {"1", ""}, flag::kNx, -77);
+    c.database = 3;
+    c.keyspace = KeyspaceId(9);
+    c.request = {Bytes::literal("me"), 12};
+    wire::Writer out;
+    encode(out, c);
+    const Bytes bytes = out.take();
+    wire::Reader in(bytes);
+    EXPECT_EQ(decode_command(in), c);
+    for (size_t n = 0; n < bytes.size(); ++n) {
+        wire::Reader cut(bytes.slice(0, n));
+        decode_command(cut);
+        EXPECT_FALSE(cut.ok());
+    }
+    Reply r;
+    r.kind = Reply::Kind::Array;
+    r.items = {Reply::nil(), Reply::number(-3), Reply::bulk(Bytes::literal("x"))};
+    wire::Writer reply_out;
+    encode(reply_out, r);
+    wire::Reader reply_in(reply_out.take());
+    EXPECT_EQ(decode_reply(reply_in), r);
+}
+
+TEST(Record, KeysSortByKeyspaceThenDatabaseThenKey) {
+    EXPECT_LT(data_key(KeyspaceId(1), 300, "z"), data_key(KeyspaceId(2), 0, "a"));
+    EXPECT_LT(data_key(KeyspaceId(1), 0, "z"), data_key(KeyspaceId(1), 1, "a"));
+    EXPECT_EQ(after_prefix(Bytes::literal("a\xff")).view(), "b");
+}
+
+}  // namespace
+}  // namespace asterias::kv

@@ -1,0 +1,49 @@
+// core/kv/record.h: how a key's newest version lies in the engine (docs/formats/record.md).
+// key   = {space u8}{keyspace u32 be}{database u16 be}{user key}
+// value = {format u8}{flags u8}{type u8}{commit time u64}{version u64}[expiry u64 ms]{value...}
+// A plain read is one point get; a plain write needs no read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace asterias::kv {
+
+enum class Space : uint8_t {
+    Meta = 'm',      // state of groups: applied index, session windows
+    Data = 'd',      // newest versions
+    Requests = 'r',  // results of ASTERIAS.REQUEST, one per client id
+};
+
+enum class Type : uint8_t { String = 1 };
+
+struct Record {
+    Type type = Type::String;
+    HybridTime commit_time;
+    LogIndex version;       // index of the entry that wrote it
+    int64_t expiry_ms = 0;  // absolute wall time; 0: never
+    Bytes value;
+    bool operator==(const Record&) const = default;
+};
+
+inline constexpr size_t kDataPrefixBytes = 7;  // before the user key
+// What all data keys of a keyspace begin with.
+Bytes data_prefix(KeyspaceId keyspace);
+Bytes data_key(KeyspaceId keyspace, uint16_t database, std::string_view user_key);
+Bytes request_key(KeyspaceId keyspace, std::string_view client);
+// Key of a group's state; `name` tells its parts apart ("applied", "session/…").
+Bytes meta_key(GroupId group, std::string_view name);
+// The first key after all keys that begin with `prefix`.
+Bytes after_prefix(const Bytes& prefix);
+
+Bytes encode(const Record& record);
+// Does an encoded record carry a deadline? False for bytes that are none.
+bool has_expiry(const Bytes& bytes);
+// The value is a slice of `bytes`.
+Result<Record> decode_record(const Bytes& bytes);
+
+}  // namespace asterias::kv

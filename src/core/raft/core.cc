@@ -1,0 +1,331 @@
+#include "core/raft/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/raft/impl.h"
+
+namespace asterias::raft {
+namespace {
+
+const Recovered& checked(const Recovered& recovered) {
+    CHECK(recovered.log_start <= recovered.applied, "only what is applied was compacted");
+    CHECK(
+        recovered.entries.empty() || recovered.entries.front().index == recovered.log_start.next(),
+        "recovered entries follow the compacted part without a gap");
+    return recovered;
+}
+
+template <typename... Fs>
+struct Overloads : Fs... {
+    using Fs::operator()...;
+};
+
+}  // namespace
+
+bool Output::empty() const {
+    return !hard_state && append.empty() && messages.empty() && committed.empty() &&
+           reads_confirmed.empty() && reads_refused.empty() && !role_change;
+}
+
+uint64_t quorum_value(std::vector<uint64_t>& values) {
+    const size_t at = values.size() / 2;  // of n values, n / 2 + 1 are at or above the n/2-th
+    std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(at), values.end(),
+                     std::greater<>());
+    return values[at];
+}
+
+Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant now)
+    : config(std::move(config_in)),
+      prng(prng_in),
+      log(checked(recovered).log_start, recovered.log_start_term, std::move(recovered.entries)),
+      durability(log.last()),
+      clock(now),
+      last_input(now),
+      term(recovered.hard_state.term),
+      vote(recovered.hard_state.vote),
+      commit(recovered.applied),
+      given(recovered.applied),
+      applied_index(recovered.applied),
+      matched(recovered.applied) {
+    CHECK(member(config.self), "a replica is a voter of its own group");
+    CHECK(std::is_sorted(config.membership.voters.begin(), config.membership.voters.end()),
+          "voters ascend by replica");
+    CHECK(config.election_timeout_min <= config.election_timeout_max &&
+              config.heartbeat_interval < config.election_timeout_min,
+          "several heartbeats fit into an election timeout");
+    CHECK(term >= log.last_term(), "the journal keeps a term no later than its entries");
+    CHECK(applied_index <= log.last(), "applied <= last (I1)");
+    reported = role_now();
+    restart_election_timer();
+}
+
+// Turns --------------------------------------------------------------------------------------
+
+void Core::Impl::step(Input input) {
+    advance_clock(input.now);
+    std::visit(Overloads{[&](Tick) { tick(); }, [&](Received& e) { receive(std::move(e.message)); },
+                         [&](Persisted e) { persisted(e.through); },
+                         [&](Applied e) { applied(e.through); },
+                         [&](PeerDisconnected e) { peer_disconnected(e.peer); },
+                         [&](ReadRequested e) { read_requested(e.context); },
+                         [&](Compact e) { compact(e.through); }},
+               input.event);
+    check_invariants();
+}
+
+// A process that was paused for a minute finds its peers' messages waiting; taking the whole minute
+// as silence would fire an election (or depose a leader) before they are read.
+void Core::Impl::advance_clock(Instant now) {
+    if (now <= last_input) return;
+    clock += std::min<Duration>(now - last_input, config.heartbeat_interval);
+    last_input = now;
+}
+
+void Core::Impl::tick() {
+    if (Leader* l = leading()) {
+        check_quorum_contact();
+        if (leading() && clock >= l->next_heartbeat) {
+            l->heartbeat_due = sends_due = true;
+            l->next_heartbeat = clock + config.heartbeat_interval;
+        }
+        return;
+    }
+    if (clock >= election_deadline) start_pre_vote();
+}
+
+void Core::Impl::receive(Message message) {
+    const bool ours =
+        message.to == config.self && message.from != config.self && member(message.from) != nullptr;
+    if (!ours && !MUTANT(raft_accept_other_life)) {
+        ++foreign_messages;
+        return;
+    }
+    // Vote requests judge the term themselves: asking alone moves nobody's term (9.6).
+    if (auto* request = std::get_if<VoteRequest>(&message.body)) {
+        if (request->pre)
+            on_pre_vote_request(message, *request);
+        else
+            on_vote_request(message, *request);
+        return;
+    }
+    if (!adopt_term(message)) return;
+    std::visit(Overloads{[](VoteRequest&) {}, [&](auto& body) { on(message, body); }},
+               message.body);
+}
+
+// Rules for all servers [3.3]; false: the message has been dealt with.
+bool Core::Impl::adopt_term(const Message& message) {
+    const bool from_leader = std::holds_alternative<AppendRequest>(message.body) ||
+                             std::holds_alternative<Heartbeat>(message.body);
+    if (message.term > term) {
+        // A granted pre-vote names the term asked about, in which nobody is yet.
+        auto* reply = std::get_if<VoteReply>(&message.body);
+        if (reply && reply->pre && reply->granted) return true;
+        become_follower(message.term, from_leader ? message.from : ReplicaId(0));
+        return true;
+    }
+    if (message.term == term) return true;
+    // A leader of an earlier term. Silence would strand us: our higher term refuses it, pre-vote
+    // and its healthy quorum refuse us. Our term in the answer makes it step up (rule 11).
+    if (std::holds_alternative<AppendRequest>(message.body))
+        answer(message.from, AppendReply{});
+    else if (std::holds_alternative<Heartbeat>(message.body))
+        answer(message.from, HeartbeatReply{});
+    return false;
+}
+
+void Core::Impl::persisted(PersistId through) {
+    const bool waited_for_hard_state = durability.hard_state_pending();
+    durability.completed(through);
+    if (waited_for_hard_state && !durability.hard_state_pending()) {
+        std::move(held.begin(), held.end(), std::back_inserter(out.messages));
+        held.clear();
+        count_own_vote();
+    }
+    if (leading())
+        advance_commit_by_quorum();
+    else if (ack_is_due)
+        acknowledge(acknowledged.next());
+}
+
+void Core::Impl::applied(LogIndex through) {
+    CHECK(through <= given, "only what was given as committed is applied (I1)");
+    if (through <= applied_index) return;
+    applied_index = through;
+    if (leading()) sends_due = true;  // reads may have waited for the no-op
+}
+
+void Core::Impl::compact(LogIndex through) {
+    log.compact(std::min(through, applied_index));
+    if (Leader* l = leading()) {
+        for (Progress& p : l->peers)
+            p.compacted(log.start());
+    }
+}
+
+// Output -------------------------------------------------------------------------------------
+
+bool Core::Impl::has_output() const {
+    return sends_due || !out.empty() || durability.dirty() || role_now() != reported ||
+           std::min(commit, durability.index()) > given;
+}
+
+Output Core::Impl::take_output() {
+    if (Leader* l = leading()) {
+        if (l->heartbeat_due || (ready_to_lead() && !l->reads_new.empty())) broadcast_heartbeats();
+        if (sends_due) send_appends();
+    }
+    sends_due = false;
+    give_committed();
+    give_writes();
+    if (const RoleChange current = role_now(); current != reported)
+        out.role_change = reported = current;
+    return std::exchange(out, Output{});
+}
+
+// Only what is durable here as well: applied state never gets ahead of the own journal.
+void Core::Impl::give_committed() {
+    const LogIndex through = std::min(commit, durability.index());
+    if (through <= given) return;
+    log.copy(given.next(), through, out.committed);
+    given = through;
+}
+
+void Core::Impl::give_writes() {
+    if (!durability.dirty()) return;
+    if (durability.hard_state_dirty()) out.hard_state = HardState{term, vote};
+    if (durability.unsaved_from()) log.copy(durability.unsaved_from(), log.last(), out.append);
+    out.persist_id = durability.begin_write(log.last());
+}
+
+RoleChange Core::Impl::role_now() const { return {role_name(), term, node_of(leader)}; }
+
+void Core::Impl::send(ReplicaId to, Term message_term, MessageBody body) {
+    out.messages.push_back({config.self, to, message_term, std::move(body)});
+}
+
+// Sends as soon as the term (and vote) in which this is said is durable: after a crash this replica
+// must still be bound by it (rules 1, 8).
+void Core::Impl::answer(ReplicaId to, MessageBody body) {
+    const bool wait = durability.hard_state_pending() && !MUTANT(raft_vote_not_synced);
+    Message message{config.self, to, term, std::move(body)};
+    if (!wait) {
+        out.messages.push_back(std::move(message));
+        return;
+    }
+    // However long the disk takes, one heartbeat answer waits: a later round speaks for the
+    // earlier.
+    if (std::holds_alternative<HeartbeatReply>(message.body))
+        std::erase_if(held, [&](const Message& m) {
+            return m.to == to && std::holds_alternative<HeartbeatReply>(m.body);
+        });
+    held.push_back(std::move(message));
+}
+
+void Core::Impl::set_hard_state(Term new_term, ReplicaId new_vote) {
+    CHECK(new_term >= term, "terms never go back (I5)");
+    CHECK(new_term > term || !vote || vote == new_vote || MUTANT(raft_double_vote),
+          "at most one vote per term (I2)");
+    if (new_term == term && new_vote == vote) return;
+    if (new_term > term) {
+        held.clear();
+        leader = ReplicaId(0);
+        heard_leader.reset();
+        matched = commit;
+        acknowledged = LogIndex(0);
+        ack_is_due = false;
+    }
+    term = new_term;
+    vote = new_vote;
+    durability.hard_state_changed();
+}
+
+void Core::Impl::check_invariants() const {
+    CHECK(applied_index <= given && given <= commit && commit <= log.last(),
+          "applied <= commit <= last (I1)");
+    CHECK(durability.index() <= log.last(), "only what exists is durable");
+    CHECK(log.start() <= applied_index, "only what is applied is compacted");
+    CHECK(log.last_term() <= term, "no entry is of a term that is yet to come");
+}
+
+// Looking in ---------------------------------------------------------------------------------
+
+const Member* Core::Impl::member(ReplicaId replica) const {
+    const auto& voters = config.membership.voters;
+    auto it = std::lower_bound(voters.begin(), voters.end(), replica,
+                               [](const Member& m, ReplicaId r) { return m.replica < r; });
+    return it != voters.end() && it->replica == replica ? &*it : nullptr;
+}
+
+NodeId Core::Impl::node_of(ReplicaId replica) const {
+    const Member* m = member(replica);
+    return m ? m->node : NodeId(0);
+}
+
+Progress* Core::Impl::peer(ReplicaId replica) {
+    Leader* l = leading();
+    if (!l) return nullptr;
+    for (Progress& p : l->peers)
+        if (p.member().replica == replica) return &p;
+    return nullptr;
+}
+
+Status Core::Impl::status() const {
+    Status s{.role = role_name(),
+             .term = term,
+             .leader = node_of(leader),
+             .first = log.start().next(),
+             .last = log.last(),
+             .commit = commit,
+             .applied = applied_index,
+             .uncommitted_bytes = 0,
+             .peers = {},
+             .durable = durability.index(),
+             .foreign_messages = foreign_messages,
+             .malformed_messages = malformed_messages};
+    if (const Leader* l = leading()) {
+        s.uncommitted_bytes = l->uncommitted_bytes;
+        for (const Progress& p : l->peers)
+            s.peers.push_back(
+                {.member = p.member(),
+                 .match = p.match(),
+                 .next = p.next(),
+                 .recently_heard = clock - p.last_heard() < config.election_timeout_min,
+                 .needs_snapshot = p.needs_snapshot(),
+                 .inflight_messages = p.inflight_messages(),
+                 .inflight_bytes = p.inflight_bytes()});
+    }
+    return s;
+}
+
+Core::Core(Config config, Recovered recovered, Prng prng, Instant now)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(recovered), prng, now)) {}
+Core::~Core() = default;
+Core::Core(Core&&) noexcept = default;
+
+void Core::step(Input input) { impl_->step(std::move(input)); }
+ProposeOutcome Core::propose(Instant now, EntryKind kind, Bytes payload) {
+    impl_->advance_clock(now);
+    return impl_->propose(kind, std::move(payload));
+}
+Output Core::take_output() { return impl_->take_output(); }
+bool Core::has_output() const { return impl_->has_output(); }
+Role Core::role() const { return impl_->role_name(); }
+Term Core::term() const { return impl_->term; }
+NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
+LogIndex Core::commit() const { return impl_->commit; }
+LogIndex Core::last_index() const { return impl_->log.last(); }
+bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
+Status Core::status() const { return impl_->status(); }
+
+LogIndex Core::slowest_match() const {
+    const Leader* l = impl_->leading();
+    if (!l) return LogIndex(0);
+    LogIndex slowest = impl_->own_match();
+    for (const Progress& p : l->peers)
+        slowest = std::min(slowest, p.match());
+    return slowest;
+}
+
+}  // namespace asterias::raft

@@ -1,0 +1,161 @@
+// core/raft/impl.h: the inside of Core, private to this room. One state machine, written in several
+// files by noun: core.cc (turns, time, what is durable), vote.cc (elections), append.cc (the log),
+// read.cc (heartbeats and reads).
+#pragma once
+
+#include <deque>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "core/raft/core.h"
+#include "core/raft/durability.h"
+#include "core/raft/log.h"
+#include "core/raft/progress.h"
+
+namespace asterias::raft {
+
+// The answers to one (pre-)vote round, each voter counted once (rule 12).
+struct Tally {
+    std::vector<ReplicaId> granted, refused;
+    void count(ReplicaId voter, bool grant);
+};
+
+struct Follower {};
+struct PreCandidate {
+    Tally tally;
+    Instant since;
+};
+struct Candidate {
+    Tally tally;
+};
+struct Leader {
+    LogIndex noop;                // the first entry of this term
+    std::vector<Progress> peers;  // all other voters, ascending by replica
+    size_t uncommitted_bytes = 0;
+
+    bool heartbeat_due = false;
+    Instant next_heartbeat;
+    uint64_t round = 0;  // the last heartbeat round begun
+
+    struct Read {
+        uint64_t context;
+        uint64_t round;
+    };
+    std::vector<uint64_t> reads_new;  // in no round yet: asked before the no-op was applied, or now
+    std::deque<Read> reads_begun;     // ascending rounds
+};
+
+struct Core::Impl {
+    Impl(Config config, Recovered recovered, Prng prng, Instant now);
+
+    // core.cc
+    void step(Input input);
+    void advance_clock(Instant now);
+    void receive(Message message);
+    bool adopt_term(const Message& message);
+    void tick();
+    void persisted(PersistId through);
+    void applied(LogIndex through);
+    void compact(LogIndex through);
+    Output take_output();
+    bool has_output() const;
+    RoleChange role_now() const;
+    void give_committed();
+    void give_writes();
+    void send(ReplicaId to, Term term, MessageBody body);
+    void answer(ReplicaId to, MessageBody body);
+    void set_hard_state(Term term, ReplicaId vote);
+    void check_invariants() const;
+    Status status() const;
+
+    // vote.cc
+    void become_follower(Term term, ReplicaId leader);
+    void start_pre_vote();
+    void start_election();
+    void become_leader();
+    void restart_election_timer();
+    void heard_from_leader(ReplicaId leader);
+    bool leader_is_alive() const;
+    bool log_is_current(const VoteRequest& request) const;
+    bool prefers_own_candidacy(ReplicaId rival, const VoteRequest& request) const;
+    void on_pre_vote_request(const Message& message, const VoteRequest& request);
+    void on_vote_request(const Message& message, const VoteRequest& request);
+    void on(const Message& message, VoteReply& reply);
+    void count_own_vote();
+    void peer_disconnected(NodeId peer);
+    void check_quorum_contact();
+
+    // append.cc
+    ProposeOutcome propose(EntryKind kind, Bytes payload);
+    void append_as_leader(EntryKind kind, Bytes payload);
+    void on(const Message& message, AppendRequest& request);
+    void on(const Message& message, AppendReply& reply);
+    bool well_formed(const AppendRequest& request) const;
+    bool refuse_if_apart(ReplicaId from, const AppendRequest& request);
+    void take_entries(std::vector<Entry> entries);
+    void truncate_from(LogIndex index);
+    void acknowledge(LogIndex at_least);
+    void send_appends();
+    void send_append(Progress& peer);
+    LogIndex own_match() const;
+    void advance_commit_by_quorum();
+    void commit_to(LogIndex index);
+
+    // read.cc
+    void read_requested(uint64_t context);
+    void on(const Message& message, Heartbeat& heartbeat);
+    void on(const Message& message, HeartbeatReply& reply);
+    void broadcast_heartbeats();
+    void confirm_reads();
+    void refuse_reads(Leader& leader);
+    bool ready_to_lead() const;
+
+    size_t quorum() const { return config.membership.voters.size() / 2 + 1; }
+    const Member* member(ReplicaId replica) const;
+    NodeId node_of(ReplicaId replica) const;
+    Leader* leading() { return std::get_if<Leader>(&role); }
+    const Leader* leading() const { return std::get_if<Leader>(&role); }
+    Progress* peer(ReplicaId replica);
+    Role role_name() const { return static_cast<Role>(role.index()); }
+
+    Config config;
+    Prng prng;
+    Log log;
+    Durability durability;
+
+    // Time as this core lives it: a pause counts for one heartbeat interval at most (rule 34).
+    Instant clock;
+    Instant last_input;
+
+    Term term;
+    ReplicaId vote;
+    std::variant<Follower, PreCandidate, Candidate, Leader> role;  // in the order of enum Role
+    ReplicaId leader;                                              // of this term; 0: unknown
+    std::optional<Instant> heard_leader;  // void after its connection closed
+    Duration election_timeout{};          // drawn at each election
+    Instant election_deadline;
+
+    LogIndex commit;
+    LogIndex given;  // Output::committed went up to here
+    LogIndex applied_index;
+
+    // Answers and vote requests of the present term and role that wait for the hard state. What
+    // waits when the term or role ends is dropped: a lost message is always allowed, and its
+    // addressee has to learn of the newer term anyway.
+    std::vector<Message> held;
+    LogIndex matched;       // this log is known to agree up to here with the leader's of this term
+    LogIndex acknowledged;  // the highest match sent in this term
+    bool ack_is_due = false;  // an AppendRequest is accepted and not yet durable
+
+    Output out;
+    bool sends_due = false;  // take_output() may find messages to build
+    RoleChange reported;
+    uint64_t foreign_messages = 0;
+    uint64_t malformed_messages = 0;
+    std::vector<uint64_t> scratch;
+};
+
+// The highest value that a quorum has reached, given the values of all voters (reordered).
+uint64_t quorum_value(std::vector<uint64_t>& values);
+
+}  // namespace asterias::raft

@@ -1,0 +1,83 @@
+// Heartbeats, and linearizable reads by heartbeat rounds (section 6.4; rules 4, 22, 33).
+#include <algorithm>
+
+#include "core/raft/impl.h"
+
+namespace asterias::raft {
+
+bool Core::Impl::ready_to_lead() const {
+    const Leader* l = leading();
+    return l && applied_index >= l->noop;
+}
+
+// Before the no-op is applied nobody knows here what is committed: the read waits for it.
+void Core::Impl::read_requested(uint64_t context) {
+    Leader* l = leading();
+    if (!l) {
+        out.reads_refused.push_back({context});
+        return;
+    }
+    if (MUTANT(raft_read_without_round) && ready_to_lead()) {
+        out.reads_confirmed.push_back({context});
+        return;
+    }
+    l->reads_new.push_back(context);
+    sends_due = true;
+}
+
+// A round begun now vouches for every read that has come in by now: all of a turn share it. Built
+// in take_output(), at most once a turn.
+void Core::Impl::broadcast_heartbeats() {
+    Leader& l = *leading();
+    l.heartbeat_due = false;
+    ++l.round;
+    if (ready_to_lead()) {
+        for (const uint64_t context : l.reads_new)
+            l.reads_begun.push_back({context, l.round});
+        l.reads_new.clear();
+    }
+    for (const Progress& p : l.peers)
+        send(p.member().replica, term, Heartbeat{std::min(commit, p.match()), l.round});
+    confirm_reads();  // alone, the round is over at once
+}
+
+void Core::Impl::on(const Message& message, Heartbeat& heartbeat) {
+    heard_from_leader(message.from);
+    CHECK(heartbeat.commit <= log.last(), "it commits only what this replica has acknowledged");
+    commit_to(heartbeat.commit);
+    answer(message.from, HeartbeatReply{heartbeat.round});
+}
+
+void Core::Impl::on(const Message& message, HeartbeatReply& reply) {
+    Progress* p = peer(message.from);
+    if (!p) return;
+    p->heard(clock);
+    p->heartbeat_answered(std::min(reply.round, leading()->round), clock,
+                          config.heartbeat_interval);
+    sends_due = true;
+    confirm_reads();
+}
+
+void Core::Impl::confirm_reads() {
+    Leader& l = *leading();
+    if (l.reads_begun.empty()) return;
+    scratch.assign(1, l.round);
+    for (const Progress& p : l.peers)
+        scratch.push_back(p.acked_round());
+    const uint64_t round = quorum_value(scratch);
+    while (!l.reads_begun.empty() && l.reads_begun.front().round <= round) {
+        out.reads_confirmed.push_back({l.reads_begun.front().context});
+        l.reads_begun.pop_front();
+    }
+}
+
+void Core::Impl::refuse_reads(Leader& l) {
+    for (const Leader::Read& read : l.reads_begun)
+        out.reads_refused.push_back({read.context});
+    for (const uint64_t context : l.reads_new)
+        out.reads_refused.push_back({context});
+    l.reads_begun.clear();
+    l.reads_new.clear();
+}
+
+}  // namespace asterias::raft

@@ -1,0 +1,190 @@
+// Elections: pre-vote and check-quorum together (dissertation 9.6 and 6.2; rules 8-12, 34), and the
+// step from one role into another.
+#include <algorithm>
+
+#include "core/raft/impl.h"
+
+namespace asterias::raft {
+namespace {
+
+// A closed connection is good evidence of a dead leader; a little randomness keeps all its
+// followers from asking at once.
+constexpr Duration kAfterDisconnect = milliseconds(50);
+
+bool contains(const std::vector<ReplicaId>& replicas, ReplicaId replica) {
+    return std::find(replicas.begin(), replicas.end(), replica) != replicas.end();
+}
+
+}  // namespace
+
+void Tally::count(ReplicaId voter, bool grant) {
+    if (contains(granted, voter) || contains(refused, voter)) return;
+    (grant ? granted : refused).push_back(voter);
+}
+
+// Roles --------------------------------------------------------------------------------------
+
+void Core::Impl::become_follower(Term new_term, ReplicaId new_leader) {
+    if (Leader* l = leading()) refuse_reads(*l);
+    if (new_term > term) set_hard_state(new_term, ReplicaId(0));
+    if (role_name() != Role::Follower) {
+        role = Follower{};
+        held.clear();
+        restart_election_timer();
+    }
+    leader = new_leader;
+}
+
+void Core::Impl::start_pre_vote() {
+    leader = ReplicaId(0);
+    heard_leader.reset();
+    held.clear();
+    restart_election_timer();
+    role = PreCandidate{.tally = {}, .since = clock};
+    std::get<PreCandidate>(role).tally.count(config.self, true);
+    if (quorum() == 1) return start_election();
+    for (const Member& m : config.membership.voters)
+        if (m.replica != config.self)
+            send(m.replica, term.next(), VoteRequest{true, log.last(), log.last_term()});
+}
+
+// The requests wait for the own vote to be durable. Were they to leave before, a crash could bring
+// this replica back with a shorter log and the term free, to ask again in the same term; a vote
+// granted to the longer log would then count for the shorter one.
+void Core::Impl::start_election() {
+    set_hard_state(term.next(), config.self);
+    restart_election_timer();
+    role = Candidate{};
+    for (const Member& m : config.membership.voters)
+        if (m.replica != config.self)
+            answer(m.replica, VoteRequest{false, log.last(), log.last_term()});
+    if (MUTANT(raft_vote_not_synced)) count_own_vote();
+}
+
+void Core::Impl::count_own_vote() {
+    auto* candidate = std::get_if<Candidate>(&role);
+    if (!candidate) return;
+    candidate->tally.count(config.self, true);
+    if (candidate->tally.granted.size() >= quorum()) become_leader();
+}
+
+void Core::Impl::become_leader() {
+    CHECK(vote == config.self, "a leader voted for itself");
+    Leader l;
+    l.noop = log.last().next();
+    l.next_heartbeat = clock + config.heartbeat_interval;
+    for (const Member& m : config.membership.voters)
+        if (m.replica != config.self) l.peers.emplace_back(m, l.noop, clock);
+    for (LogIndex i = commit.next(); i <= log.last(); i = i.next())
+        l.uncommitted_bytes += log.at(i).payload.size();
+    role = std::move(l);
+    leader = config.self;
+    heard_leader.reset();
+    // Of its own term, for commits of earlier ones cannot be counted (rule 3, section 3.6.2).
+    append_as_leader(EntryKind::Noop, Bytes());
+}
+
+// Time ---------------------------------------------------------------------------------------
+
+void Core::Impl::restart_election_timer() {
+    const auto low = static_cast<uint64_t>(config.election_timeout_min.count());
+    const auto high = static_cast<uint64_t>(config.election_timeout_max.count());
+    election_timeout = Duration(static_cast<int64_t>(prng.between(low, high)));
+    election_deadline = clock + election_timeout;
+}
+
+void Core::Impl::heard_from_leader(ReplicaId from) {
+    CHECK(role_name() != Role::Leader, "two leaders in one term");
+    CHECK(!leader || leader == from, "two leaders in one term");
+    if (role_name() != Role::Follower) become_follower(term, from);
+    leader = from;
+    heard_leader = clock;
+    election_deadline = clock + election_timeout;
+}
+
+void Core::Impl::peer_disconnected(NodeId peer) {
+    if (role_name() != Role::Follower || !leader || node_of(leader) != peer) return;
+    heard_leader.reset();
+    const auto bound = static_cast<uint64_t>(kAfterDisconnect.count());
+    const Duration wait(static_cast<int64_t>(prng.between(0, bound)));
+    election_deadline = std::min(election_deadline, clock + wait);
+}
+
+// A leader that has not heard from a quorum for the shortest election timeout may be deposed
+// already: it steps down, so that its clients look elsewhere (rule 10).
+void Core::Impl::check_quorum_contact() {
+    scratch.assign(1, static_cast<uint64_t>(clock.time_since_epoch().count()));
+    for (const Progress& p : leading()->peers)
+        scratch.push_back(static_cast<uint64_t>(p.last_heard().time_since_epoch().count()));
+    const Instant contact{Duration(static_cast<int64_t>(quorum_value(scratch)))};
+    if (clock - contact >= config.election_timeout_min) become_follower(term, ReplicaId(0));
+}
+
+// Voters -------------------------------------------------------------------------------------
+
+bool Core::Impl::leader_is_alive() const {
+    if (leading()) return true;  // check-quorum would have ended it
+    return heard_leader && clock - *heard_leader < config.election_timeout_min;
+}
+
+// The election restriction [3.6.1].
+bool Core::Impl::log_is_current(const VoteRequest& request) const {
+    if (request.last_term != log.last_term()) return request.last_term > log.last_term();
+    return request.last_index >= log.last();
+}
+
+// Two survivors that notice a dead leader at once would grant each other's pre-vote and then split
+// the vote for a whole timeout. So for one heartbeat interval after it has asked, a pre-candidate
+// grants only to a better log or, of equals, to the lower replica. Only so long: the preferred one
+// may be unable to win, and nobody may have to wait for it for ever.
+bool Core::Impl::prefers_own_candidacy(ReplicaId rival, const VoteRequest& request) const {
+    const auto* own = std::get_if<PreCandidate>(&role);
+    if (!own || clock - own->since >= config.heartbeat_interval) return false;
+    return request.last_term == log.last_term() && request.last_index == log.last() &&
+           config.self < rival;
+}
+
+void Core::Impl::on_pre_vote_request(const Message& message, const VoteRequest& request) {
+    const bool held_off = leader_is_alive() && !MUTANT(raft_no_prevote_lease);
+    const bool grant = message.term > term && !held_off && log_is_current(request) &&
+                       !prefers_own_candidacy(message.from, request);
+    // It promises nothing, so it waits for nothing. Refused, it tells our term: a pre-candidate
+    // that has missed terms catches up by it.
+    send(message.from, grant ? message.term : term, VoteReply{true, grant});
+}
+
+void Core::Impl::on_vote_request(const Message& message, const VoteRequest& request) {
+    if (message.term > term) {
+        // While the leader is alive nobody has a reason to ask; not even the term moves (rule 9).
+        // A candidate stranded at a higher term is freed by its answers to the leader (rule 11).
+        if (leader_is_alive()) return;
+        become_follower(message.term, ReplicaId(0));
+    }
+    if (message.term < term) return answer(message.from, VoteReply{false, false});
+    const bool free = (!vote && !leader) || vote == message.from ||
+                      (MUTANT(raft_double_vote) && role_name() == Role::Follower);
+    const bool grant = free && log_is_current(request);
+    if (grant) {
+        become_follower(term, leader);
+        set_hard_state(term, message.from);
+        election_deadline = clock + election_timeout;
+    }
+    answer(message.from, VoteReply{false, grant});
+}
+
+// Candidates ---------------------------------------------------------------------------------
+
+void Core::Impl::on(const Message& message, VoteReply& reply) {
+    Tally* tally = nullptr;
+    if (auto* c = std::get_if<PreCandidate>(&role); c && reply.pre)
+        tally = !reply.granted || message.term == term.next() ? &c->tally : nullptr;
+    else if (auto* d = std::get_if<Candidate>(&role); d && !reply.pre)
+        tally = &d->tally;
+    if (!tally) return;
+    tally->count(message.from, reply.granted);
+    if (tally->granted.size() >= quorum()) return reply.pre ? start_election() : become_leader();
+    const size_t voters = config.membership.voters.size();
+    if (tally->refused.size() > voters - quorum()) become_follower(term, ReplicaId(0));
+}
+
+}  // namespace asterias::raft

@@ -1,0 +1,228 @@
+#include "edge/http/door.h"
+
+#include <algorithm>
+
+namespace asterias::edge_http {
+namespace {
+
+struct RequestHead {
+    std::string method, path;
+    bool keep_alive = true;
+    int refuse = 0;  // a status code; 0: fine
+};
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return out;
+}
+
+// `head` ends before the blank line. RFC 9112, as far as a server without request bodies needs it.
+RequestHead parse_head(std::string_view head) {
+    RequestHead r;
+    const size_t line_end = std::min(head.find("\r\n"), head.size());
+    const std::string_view line = head.substr(0, line_end);
+    const size_t a = line.find(' '), b = line.rfind(' ');
+    if (a == std::string_view::npos || b <= a) return {"", "", false, 400};
+    r.method = line.substr(0, a);
+    r.path = line.substr(a + 1, b - a - 1);
+    const std::string_view version = line.substr(b + 1);
+    if (version != "HTTP/1.1" && version != "HTTP/1.0") return {"", "", false, 505};
+    r.keep_alive = version == "HTTP/1.1";
+    bool host = false;
+    size_t at = line_end + 2;
+    while (at < head.size()) {
+        const size_t end = std::min(head.find("\r\n", at), head.size());
+        const std::string_view field = head.substr(at, end - at);
+        at = end + 2;
+        const size_t colon = field.find(':');
+        if (colon == 0 || colon == std::string_view::npos || field[colon - 1] == ' ')
+            return {"", "", false, 400};
+        const std::string name = lower(field.substr(0, colon));
+        std::string_view value = field.substr(colon + 1);
+        while (!value.empty() && value.front() == ' ')
+            value.remove_prefix(1);
+        if (name == "host") host = true;
+        if (name == "connection") {
+            if (lower(value) == "close") r.keep_alive = false;
+            if (lower(value) == "keep-alive") r.keep_alive = true;
+        }
+        // No page takes a body: what announces one cannot be answered and resynchronised safely.
+        if (name == "transfer-encoding" || (name == "content-length" && value != "0"))
+            return {"", "", false, 413};
+    }
+    if (!host && version == "HTTP/1.1") return {"", "", false, 400};
+    if (const size_t query = r.path.find('?'); query != std::string::npos) r.path.resize(query);
+    return r;
+}
+
+std::string_view reason(int code) {
+    switch (code) {
+        case 200:
+            return "OK";
+        case 400:
+            return "Bad Request";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 413:
+            return "Content Too Large";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 503:
+            return "Service Unavailable";
+        default:
+            return "HTTP Version Not Supported";
+    }
+}
+
+}  // namespace
+
+class Door::Session : public port::ConnectionHandler {
+public:
+    Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
+        : door_(door), id_(id), connection_(std::move(connection)) {}
+    void start() { connection_->start(*this); }
+    bool busy() const { return busy_; }
+
+    port::Consumed on_data(const Bytes& available) override {
+        size_t at = 0;
+        while (!ended_ && !busy_) {
+            if (connection_->unsent() > port::kHighOutputMark) {
+                // Who does not read its pages is not read from.
+                connection_->pause_reading(true);
+                return {at, 0};
+            }
+            const std::string_view rest = available.view().substr(at);
+            const size_t end = rest.find("\r\n\r\n");
+            if (end == std::string_view::npos) {
+                if (rest.size() > door_.options_.head_bytes_max) answer(431, "", "", false, false);
+                return {at, 0};
+            }
+            at += end + 4;
+            if (end > door_.options_.head_bytes_max)
+                answer(431, "", "", false, false);
+            else
+                handle(parse_head(rest.substr(0, end)));
+        }
+        return {at, 0};
+    }
+    void on_end_of_stream() override {
+        if (busy_) {
+            close_after_ = true;
+            return;
+        }
+        // Answers may still be on their way out.
+        connection_->close_after_flush();
+        end();
+    }
+    void on_closed(const Error&) override { end(); }
+    void on_drained() override {
+        if (!ended_ && !busy_) connection_->pause_reading(false);
+    }
+
+    void answer(int code, std::string_view type, std::string_view body, bool head,
+                bool keep_alive) {
+        if (ended_) return;
+        keep_alive = keep_alive && !close_after_;
+        std::string text = "HTTP/1.1 " + std::to_string(code) + " " + std::string(reason(code)) +
+                           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+        if (!type.empty()) text += "Content-Type: " + std::string(type) + "\r\n";
+        if (code == 405) text += "Allow: GET, HEAD\r\n";
+        text += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
+        connection_->out().append(std::string_view(text));
+        if (!head) connection_->out().append(body);
+        if (!keep_alive) {
+            connection_->close_after_flush();
+            end();
+        }
+    }
+    void finish_status(std::string_view body, bool head, bool keep_alive) {
+        busy_ = false;
+        answer(200, "application/json", body, head, keep_alive);
+        if (!ended_) connection_->pause_reading(false);
+    }
+
+private:
+    void handle(const RequestHead& r) {
+        if (r.refuse) return answer(r.refuse, "", "", false, false);
+        if (r.method != "GET" && r.method != "HEAD") return answer(405, "", "", false, false);
+        const bool head = r.method == "HEAD";
+        if (r.path == "/metrics")
+            return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(),
+                          head, r.keep_alive);
+        if (r.path == "/health") {
+            const bool healthy = door_.pages_.healthy();
+            return answer(healthy ? 200 : 503, "text/plain", healthy ? "ok\n" : "not ready\n", head,
+                          r.keep_alive);
+        }
+        if (r.path == "/status") {
+            // Later requests of this connection wait: answers keep their order.
+            busy_ = true;
+            connection_->pause_reading(true);
+            return door_.scope_.spawn("http.status", door_.answer_status(id_, head, r.keep_alive));
+        }
+        answer(404, "text/plain", "pages: /metrics /status /health\n", head, r.keep_alive);
+    }
+    void end() {
+        if (std::exchange(ended_, true)) return;
+        door_.shard_.post([door = &door_, alive = std::weak_ptr(door_.alive_), id = id_] {
+            if (!alive.expired()) door->sessions_.erase(id);
+        });
+    }
+
+    Door& door_;
+    const uint64_t id_;
+    std::unique_ptr<port::Connection> connection_;
+    bool busy_ = false;
+    bool close_after_ = false;
+    bool ended_ = false;
+};
+
+Door::Door(port::Shard& shard, Pages pages, Options options, Log log)
+    : shard_(shard),
+      pages_(std::move(pages)),
+      options_(std::move(options)),
+      log_(log.named("http")),
+      scope_(shard) {}
+
+Door::~Door() = default;
+
+Result<void> Door::listen() {
+    auto listener = shard_.net().listen(
+        options_.address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
+    if (!listener) return std::unexpected(listener.error());
+    listener_ = std::move(*listener);
+    return {};
+}
+
+port::Address Door::address() const { return listener_->address(); }
+
+void Door::accept(std::unique_ptr<port::Connection> connection) {
+    // Full: whoever came first and waits for nothing gives way, so that connections which never
+    // send a request cannot keep the next reader of /metrics out.
+    if (sessions_.size() >= options_.connections_max) {
+        const auto idle = std::find_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& s) { return !s.second->busy(); });
+        if (idle == sessions_.end()) return;
+        sessions_.erase(idle);
+    }
+    const uint64_t id = next_session_++;
+    auto session = std::make_unique<Session>(*this, id, std::move(connection));
+    sessions_.emplace(id, std::move(session)).first->second->start();
+}
+
+port::Task<> Door::answer_status(uint64_t session, bool head, bool keep_alive) {
+    const std::string body = co_await pages_.status() + "\n";
+    const auto it = sessions_.find(session);
+    if (it != sessions_.end()) it->second->finish_status(body, head, keep_alive);
+}
+
+port::Task<> Door::close() {
+    listener_.reset();
+    co_await scope_.close();
+}
+
+}  // namespace asterias::edge_http

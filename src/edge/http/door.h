@@ -1,0 +1,60 @@
+// edge/http/door.h: the observation door: GET /metrics (Prometheus text 0.0.4), GET /status (JSON),
+// GET /health. HTTP/1.1 and 1.0 as far as scrapers, curl and load balancers need for these three:
+// GET and HEAD, keep-alive, pipelining in order; anything else is refused in HTTP's own form.
+// Threading: one shard.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "port/net.h"
+#include "port/scope.h"
+#include "port/shard.h"
+
+namespace asterias::edge_http {
+
+struct Options {
+    port::Address address;
+    size_t connections_max = 256;
+    size_t head_bytes_max = 16 * 1024;  // beyond it: 431
+};
+
+// Pages. Called on the door's shard.
+struct Pages {
+    std::function<std::string()> metrics;
+    std::function<port::Task<std::string>()> status;
+    std::function<bool()> healthy;
+};
+
+class Door {
+public:
+    Door(port::Shard& shard, Pages pages, Options options, Log log);
+    ~Door();
+
+    Result<void> listen();
+    port::Address address() const;
+    // Waits for pages that are being made.
+    port::Task<> close();
+
+private:
+    class Session;
+    void accept(std::unique_ptr<port::Connection> connection);
+    port::Task<> answer_status(uint64_t session, bool head, bool keep_alive);
+
+    port::Shard& shard_;
+    const Pages pages_;
+    const Options options_;
+    Log log_;
+    port::Scope scope_;
+    std::unique_ptr<port::Listener> listener_;
+    std::map<uint64_t, std::unique_ptr<Session>> sessions_;
+    uint64_t next_session_ = 1;
+    // Callbacks on their way hold it weakly: none runs once the door is gone.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>();
+};
+
+}  // namespace asterias::edge_http

@@ -1,0 +1,153 @@
+// The observation door over the simulated network.
+#include "edge/http/door.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/sim/test_support.h"
+
+namespace asterias::edge_http {
+namespace {
+
+struct Bench {
+    explicit Bench(Options options = {}) : world(1) {
+        server = world.add_node("s", {});
+        client = world.add_node("c", {});
+        host = sim::boot_host(world, server);
+        guest = sim::boot_host(world, client);
+        options.address = {"s", 80};
+        Pages pages;
+        pages.metrics = [this] {
+            ++made;
+            return metrics;
+        };
+        pages.status = [this] { return status_page(this); };
+        pages.healthy = [this] { return healthy; };
+        door = &host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
+            host->shard(), std::move(pages), options, Log(world.log(server), "t")));
+        EXPECT_TRUE((*door)->listen());
+    }
+    static port::Task<std::string> status_page(Bench* b) {
+        co_await port::sleep(b->host->shard(), milliseconds(20));
+        co_return "{}";
+    }
+    sim::Collector& connect() {
+        auto& c = guest->own<sim::Collector>();
+        auto& result = guest->own<sim::DialResult>();
+        guest->scope().spawn("dial",
+                             sim::dial_into(guest->shard(), {"s", 80}, "", seconds(1), c, result));
+        EXPECT_TRUE(world.run_until([&] { return result.done; }, seconds(1)));
+        return c;
+    }
+    sim::Collector& ask(std::string text) {
+        auto& c = connect();
+        guest->shard().post([&c, text] { c.connection->out().append(text); });
+        world.run_for(milliseconds(200));
+        return c;
+    }
+
+    sim::World world;
+    sim::NodeIndex server, client;
+    sim::Host *host, *guest;
+    std::unique_ptr<Door>* door;
+    std::string metrics = "m 1\n";
+    bool healthy = true;
+    int made = 0;
+};
+
+size_t count(const std::string& text, std::string_view what) {
+    size_t n = 0;
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; ++at)
+        ++n;
+    return n;
+}
+
+TEST(HttpDoor, PipelinedRequestsAreAnsweredInOrderAlsoBehindAPageThatTakesTime) {
+    Bench b;
+    auto& c = b.ask(
+        "GET /metrics HTTP/1.1\r\nHost: s\r\n\r\nGET /status HTTP/1.1\r\nHost: s\r\n\r\n"
+        "GET /health HTTP/1.1\r\nHost: s\r\n\r\n");
+    EXPECT_EQ(count(c.received, "HTTP/1.1 200 OK"), 3u);
+    EXPECT_LT(c.received.find("m 1\n"), c.received.find("{}\n"));
+    EXPECT_LT(c.received.find("{}\n"), c.received.find("ok\n"));
+    EXPECT_FALSE(c.ended || c.closed) << "kept alive";
+}
+
+TEST(HttpDoor, HeadSendsTheHeadOnly) {
+    Bench b;
+    auto& c = b.ask("HEAD /metrics HTTP/1.1\r\nHost: s\r\n\r\n");
+    EXPECT_NE(c.received.find("Content-Length: 4\r\n"), std::string::npos);
+    EXPECT_TRUE(c.received.ends_with("\r\n\r\n"));
+}
+
+TEST(HttpDoor, WhatItDoesNotUnderstandIsRefusedAndTheConnectionClosed) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"nonsense\r\n\r\n", "400"},
+        {"GET /metrics HTTP/1.1\r\n\r\n", "400"},  // no Host
+        {"GET /metrics HTTP/1.1\r\nHost : s\r\n\r\n", "400"},
+        {"GET /metrics HTTP/2.0\r\nHost: s\r\n\r\n", "505"},
+        {"POST /metrics HTTP/1.1\r\nHost: s\r\n\r\n", "405"},
+        {"GET / HTTP/1.1\r\nHost: s\r\nContent-Length: 3\r\n\r\nabc", "413"},
+        {"GET / HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n", "413"},
+    };
+    for (const auto& [request, code] : cases) {
+        Bench b;
+        auto& c = b.ask(request);
+        EXPECT_TRUE(c.received.starts_with(std::string("HTTP/1.1 ") + code)) << c.received;
+        EXPECT_TRUE(c.ended || c.closed);
+    }
+}
+
+TEST(HttpDoor, AHeadWithoutAnEndIsRefusedAtItsBound) {
+    Bench b;
+    auto& c = b.ask("GET / HTTP/1.1\r\nX: " + std::string(17 * 1024, 'x'));
+    EXPECT_TRUE(c.received.starts_with("HTTP/1.1 431")) << c.received;
+    EXPECT_TRUE(c.ended || c.closed);
+}
+
+TEST(HttpDoor, KeepAliveIsWhatTheVersionAndTheClientSay) {
+    for (const auto& [head, kept] :
+         {std::pair{"GET /health HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n", false},
+          {"GET /health HTTP/1.0\r\n\r\n", false},
+          {"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true}}) {
+        Bench b;
+        auto& c = b.ask(head);
+        EXPECT_EQ(!(c.ended || c.closed), kept) << head;
+    }
+}
+
+TEST(HttpDoor, AnUnhealthyNodeSaysSo) {
+    Bench b;
+    b.healthy = false;
+    EXPECT_TRUE(
+        b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n").received.starts_with("HTTP/1.1 503"));
+}
+
+TEST(HttpDoor, WhoDoesNotReadItsPagesIsNotReadFrom) {
+    Bench b;
+    b.metrics = std::string(100'000, 'm');
+    auto& c = b.connect();
+    c.connection->pause_reading(true);
+    std::string all;
+    for (int i = 0; i < 1000; ++i)
+        all += "GET /metrics HTTP/1.1\r\nHost: s\r\n\r\n";
+    b.guest->shard().post([&] { c.connection->out().append(all); });
+    b.world.run_for(seconds(1));
+    EXPECT_LT(b.made, 50) << "100 MB of pages wait in memory";
+    c.connection->pause_reading(false);
+    b.world.run_until([&] { return c.received.size() > 1000 * 100'000u; }, seconds(60));
+    EXPECT_EQ(count(c.received, "HTTP/1.1 200 OK"), 1000u);
+}
+
+TEST(HttpDoor, TheDoorMayGoInTheTurnInWhichAConnectionEnds) {
+    Bench b;
+    auto& c = b.connect();
+    b.world.run_for(milliseconds(10));
+    b.guest->shard().post([&c] { c.connection.reset(); });
+    for (int i = 0; i < 2000 && (*b.door); ++i) {
+        b.world.step();
+        if (i == 3) b.host->shard().post([&b] { b.door->reset(); });
+    }
+}
+
+}  // namespace
+}  // namespace asterias::edge_http

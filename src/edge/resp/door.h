@@ -1,0 +1,99 @@
+// edge/resp/door.h: the Redis door of one shard: listens, speaks RESP2 and RESP3, turns requests
+// into commands for the strategy behind it and writes the replies back in the order of the
+// requests. Contract: a connection's commands are executed in the order sent, many at a time
+// (pipelining); its replies keep that order. A connection that does not read its replies is not
+// read from beyond Options::pipeline_max and Options::unsent_bytes_max. Threading: one shard.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "port/net.h"
+#include "port/shard.h"
+#include "proto/resp/parser.h"
+#include "service/execute/execute.h"
+
+namespace asterias::edge_resp {
+
+struct Options {
+    port::Address address;
+    size_t connections_max = 10000;                 // maxclients, per shard
+    size_t pipeline_max = 10000;                    // unanswered commands of one connection
+    size_t unsent_bytes_max = 8 * 1024 * 1024;      // unsent replies of one connection
+    size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
+    size_t key_bytes_max = 64 * 1024;               // key-bytes-max
+    size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
+    Duration command_timeout = seconds(5);          // command-timeout
+    uint16_t databases = 16;
+};
+
+// What INFO tells beside the door's own figures.
+struct About {
+    std::string version;
+    uint64_t node = 0;
+    std::string cluster;
+    std::function<std::string()> replication;  // lines "name:value\r\n"; on this shard
+};
+
+class Session;
+
+class Door {
+public:
+    // Everything passed by reference outlives the door.
+    Door(port::Shard& shard, execute::Strategy& strategy, About about, Options options,
+         Registry& registry, Log log);
+    ~Door();  // closes all connections
+
+    Result<void> listen();
+    port::Address address() const;
+    size_t connections() const { return sessions_.size(); }
+
+private:
+    friend class Session;
+    // What callbacks on their way hold instead of the door: it learns of the door's end. One word,
+    // so that a completion needs no allocation. Of one shard, like the door.
+    class Ref {
+    public:
+        explicit Ref(Door& door) : target_(new Target{&door, 1}) {}
+        Ref(const Ref& o) : target_(o.target_) { ++target_->refs; }
+        Ref(Ref&& o) noexcept : target_(std::exchange(o.target_, nullptr)) {}
+        Ref& operator=(const Ref&) = delete;
+        ~Ref() {
+            if (target_ && --target_->refs == 0) delete target_;
+        }
+        Door* get() const { return target_->door; }
+        void forget() { target_->door = nullptr; }
+
+    private:
+        struct Target {
+            Door* door;
+            size_t refs;
+        };
+        Target* target_;
+    };
+    void accept(std::unique_ptr<port::Connection> connection);
+    void remove(uint64_t session);
+    Session* find(uint64_t session);
+    std::string info() const;
+
+    port::Shard& shard_;
+    execute::Strategy& strategy_;
+    const About about_;
+    const Options options_;
+    Log log_;
+    const Instant started_;
+    std::unique_ptr<port::Listener> listener_;
+    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
+    uint64_t next_session_ = 1;
+    size_t inflight_bytes_ = 0;
+    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
+    Gauge& connected_;
+    Ref self_{*this};
+};
+
+}  // namespace asterias::edge_resp

@@ -1,0 +1,221 @@
+// The Redis door over the simulated network, in front of a strategy that the test plays.
+#include "edge/resp/door.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/sim/test_support.h"
+
+namespace asterias::edge_resp {
+namespace {
+
+// Keeps what it is given; the test answers in any order.
+struct Played : execute::Strategy {
+    struct Asked {
+        execute::Request request;
+        execute::Completion done;
+    };
+    std::vector<Asked> asked;
+    void execute(execute::Request request, execute::Completion done) override {
+        asked.push_back({std::move(request), std::move(done)});
+    }
+    void answer(size_t i, kv::Reply reply) { asked[i].done({std::move(reply), {}}); }
+};
+
+struct Bench {
+    explicit Bench(Options options = {}, uint64_t seed = 1) : world(seed) {
+        server = world.add_node("s", {});
+        client = world.add_node("c", {});
+        host = sim::boot_host(world, server);
+        guest = sim::boot_host(world, client);
+        strategy = &host->own<Played>();
+        options.address = {"s", 6379};
+        registry = &host->own<Registry>();
+        door = &host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
+            host->shard(), *strategy, About{}, options, *registry, Log(world.log(server), "t")));
+        EXPECT_TRUE((*door)->listen());
+    }
+    sim::Collector& connect() {
+        auto& c = guest->own<sim::Collector>();
+        auto& result = guest->own<sim::DialResult>();
+        guest->scope().spawn(
+            "dial", sim::dial_into(guest->shard(), {"s", 6379}, "", seconds(1), c, result));
+        EXPECT_TRUE(world.run_until([&] { return result.done; }, seconds(1)));
+        return c;
+    }
+    void say(sim::Collector& c, std::string text) {
+        guest->shard().post([&c, text] { c.connection->out().append(text); });
+        world.run_for(milliseconds(50));
+    }
+    void answer(size_t i, kv::Reply reply) {
+        host->shard().post(
+            [this, i, r = std::move(reply)]() mutable { strategy->answer(i, std::move(r)); });
+        world.run_for(milliseconds(50));
+    }
+
+    sim::World world;
+    sim::NodeIndex server, client;
+    sim::Host *host, *guest;
+    Played* strategy;
+    Registry* registry;
+    std::unique_ptr<Door>* door;
+};
+
+TEST(RespDoor, RepliesKeepTheOrderOfTheRequestsWhoeverAnswersThem) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "SET a 1\r\nPING\r\nGET a\r\nECHO x\r\n");
+    ASSERT_EQ(b.strategy->asked.size(), 2u);
+    EXPECT_EQ(c.received, "") << "PING waits for what was asked before it";
+    b.answer(1, kv::Reply::bulk(Bytes::literal("1")));
+    EXPECT_EQ(c.received, "");
+    b.answer(0, kv::Reply::ok());
+    EXPECT_EQ(c.received, "+OK\r\n+PONG\r\n$1\r\n1\r\n$1\r\nx\r\n");
+}
+
+TEST(RespDoor, HelloInTheMiddleOfAPipelineChangesOnlyWhatFollows) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "GET a\r\nHELLO 3\r\nGET b\r\n");
+    b.answer(1, kv::Reply::nil());
+    b.answer(0, kv::Reply::nil());
+    EXPECT_TRUE(c.received.starts_with("$-1\r\n%7\r\n")) << c.received;
+    EXPECT_TRUE(c.received.ends_with("_\r\n")) << c.received;
+}
+
+TEST(RespDoor, SelectHoldsForWhatFollows) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "GET a\r\nSELECT 3\r\nGET a\r\nSELECT 16\r\n");
+    ASSERT_EQ(b.strategy->asked.size(), 2u);
+    EXPECT_EQ(b.strategy->asked[0].request.command.database, 0);
+    EXPECT_EQ(b.strategy->asked[1].request.command.database, 3);
+    EXPECT_EQ(b.strategy->asked[0].request.stream, b.strategy->asked[1].request.stream);
+}
+
+TEST(RespDoor, AHalfClosedClientGetsAllItsAnswers) {
+    Bench b;
+    auto& c = b.connect();
+    b.guest->shard().post([&c] {
+        c.connection->out().append(std::string_view("SET a 1\r\nGET a\r\n"));
+        c.connection->close_after_flush();
+    });
+    b.world.run_for(milliseconds(50));
+    ASSERT_EQ(b.strategy->asked.size(), 2u);
+    EXPECT_EQ((*b.door)->connections(), 1u);
+    b.answer(0, kv::Reply::ok());
+    b.answer(1, kv::Reply::nil());
+    EXPECT_EQ((*b.door)->connections(), 0u);
+}
+
+TEST(RespDoor, QuitAndProtocolErrorsCloseBehindTheRepliesOwed) {
+    for (const char* end : {"QUIT\r\nGET b\r\n", "*1\r\n!\r\nGET b\r\n"}) {
+        Bench b;
+        auto& c = b.connect();
+        b.say(c, std::string("GET a\r\n") + end);
+        ASSERT_EQ(b.strategy->asked.size(), 1u);
+        b.answer(0, kv::Reply::nil());
+        EXPECT_TRUE(c.received.starts_with("$-1\r\n")) << c.received;
+        EXPECT_TRUE(c.ended || c.closed);
+        EXPECT_EQ((*b.door)->connections(), 0u);
+    }
+}
+
+TEST(RespDoor, ReadingRestsAtPipelineMaxAndGoesOnWithNothingLost) {
+    Options options;
+    options.pipeline_max = 4;
+    Bench b(options);
+    auto& c = b.connect();
+    std::string all;
+    for (int i = 0; i < 10; ++i)
+        all += "GET k" + std::to_string(i) + "\r\n";
+    b.say(c, all);
+    EXPECT_EQ(b.strategy->asked.size(), 4u);
+    for (size_t i = 0; i < 10; ++i) {
+        ASSERT_GT(b.strategy->asked.size(), i);
+        EXPECT_EQ(b.strategy->asked[i].request.command.keys[0].str(), "k" + std::to_string(i));
+        b.answer(i, kv::Reply::number(static_cast<int64_t>(i)));
+    }
+    EXPECT_TRUE(c.received.ends_with(":9\r\n"));
+}
+
+TEST(RespDoor, WhatAHalfClosedClientSentBeyondPipelineMaxIsStillDone) {
+    Options options;
+    options.pipeline_max = 2;
+    Bench b(options);
+    auto& c = b.connect();
+    b.guest->shard().post([&c] {
+        c.connection->out().append(std::string_view("GET a\r\nGET b\r\nGET c\r\n"));
+        c.connection->close_after_flush();
+    });
+    b.world.run_for(milliseconds(50));
+    b.answer(0, kv::Reply::nil());
+    b.answer(1, kv::Reply::nil());
+    EXPECT_EQ(b.strategy->asked.size(), 3u);
+}
+
+TEST(RespDoor, WhoDoesNotReadItsRepliesIsNotReadFrom) {
+    Options options;
+    options.unsent_bytes_max = 2 * 1024 * 1024;
+    Bench b(options);
+    auto& c = b.connect();
+    c.connection->pause_reading(true);
+    const std::string echo = "ECHO " + std::string(10'000, 'x') + "\r\n";
+    std::string all;
+    for (int i = 0; i < 2000; ++i)
+        all += echo;
+    b.guest->shard().post([&c, &all] { c.connection->out().append(all); });
+    b.world.run_for(seconds(2));
+    EXPECT_GT(c.connection->unsent(), 10'000'000u) << "20 MB of requests were not all taken";
+    c.connection->pause_reading(false);
+    b.world.run_for(seconds(10));
+    EXPECT_EQ(c.received.size(), 2000 * (10'000 + 10));
+}
+
+TEST(RespDoor, ConnectionsAreBounded) {
+    Options options;
+    options.connections_max = 1;
+    Bench b(options);
+    b.connect();
+    auto& second = b.connect();
+    b.world.run_for(milliseconds(50));
+    EXPECT_EQ(second.received, "-ERR max number of clients reached\r\n");
+    EXPECT_TRUE(second.ended || second.closed);
+}
+
+TEST(RespDoor, AnAnswerThatComesAfterItsConnectionOrItsDoorIsDropped) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "GET a\r\nGET b\r\n");
+    b.guest->shard().post([&c] { c.connection.reset(); });
+    b.world.run_for(milliseconds(50));
+    b.answer(0, kv::Reply::nil());
+    b.host->shard().post([&b] { b.door->reset(); });
+    b.world.run_for(milliseconds(50));
+    b.answer(1, kv::Reply::nil());
+}
+
+TEST(RespDoor, ADoorMayGoInTheTurnInWhichItsConnectionsEnd) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "GET a\r\n");
+    b.say(c, "QUIT\r\n");
+    b.host->shard().post([&b] {
+        b.strategy->answer(0, kv::Reply::nil());  // ends the session
+        b.door->reset();
+    });
+    b.world.run_for(milliseconds(50));
+}
+
+TEST(RespDoor, ARequestIdentityGoesWithItsCommand) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c,
+          "ASTERIAS.REQUEST me 7 INCR n\r\nASTERIAS.REQUEST me 0 INCR n\r\nASTERIAS.REQUEST me 1 "
+          "PING\r\n");
+    ASSERT_EQ(b.strategy->asked.size(), 1u);
+    EXPECT_EQ(b.strategy->asked[0].request.command.request.client.view(), "me");
+    EXPECT_EQ(b.strategy->asked[0].request.command.request.sequence, 7u);
+}
+
+}  // namespace
+}  // namespace asterias::edge_resp

@@ -1,0 +1,389 @@
+#include "edge/resp/session.h"
+
+#include <algorithm>
+
+#include "proto/resp/arguments.h"
+#include "proto/resp/command_info.h"
+#include "proto/resp/errors.h"
+#include "proto/resp/glob.h"
+
+namespace asterias::edge_resp {
+
+using resp::CommandId;
+
+namespace {
+// In flight on a connection of which no reply is known yet.
+constexpr size_t kFirstInFlight = 64;
+
+size_t bytes_of(const kv::Reply& reply) {
+    size_t bytes = reply.text.size();
+    for (const auto& item : reply.items)
+        bytes += bytes_of(item);
+    return bytes;
+}
+}  // namespace
+
+Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
+    : door_(door),
+      id_(id),
+      connection_(std::move(connection)),
+      parser_([&] {
+          resp::Limits limits;
+          limits.bulk_bytes_max = static_cast<int64_t>(door.options_.value_bytes_max);
+          // One command must fit into one frame between nodes (rpc::kFrameBytesMax).
+          limits.request_bytes_max = door.options_.value_bytes_max * 2;
+          return limits;
+      }()),
+      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
+
+Session::~Session() {
+    for (const Slot& s : slots_)
+        door_.inflight_bytes_ -= s.bytes;
+}
+
+port::Consumed Session::on_data(const Bytes& available) {
+    size_t at = 0;
+    while (!ending_ && !ended_) {
+        if (full()) {
+            // The rest stays unread until replies are out; reading goes on in regulate().
+            regulate();
+            return {at, 0};
+        }
+        auto outcome = parser_.next(available, at);
+        if (auto* request = std::get_if<resp::Request>(&outcome)) {
+            run(std::move(*request));
+            continue;
+        }
+        if (auto* more = std::get_if<resp::NeedMore>(&outcome)) return {at, more->wanted};
+        door_.protocol_errors_.add();
+        if (auto* error = std::get_if<resp::ProtocolError>(&outcome)) reply_error(error->text);
+        ending_ = true;
+    }
+    if (ending_) write_ready();
+    return {available.size(), 0};
+}
+
+void Session::on_end_of_stream() {
+    // A half-closed peer still gets its answers.
+    ending_ = true;
+    write_ready();
+}
+
+void Session::on_closed(const Error&) { end(); }
+
+void Session::on_drained() { regulate(); }
+
+void Session::end() {
+    if (std::exchange(ended_, true)) return;
+    // Not inside a callback of the connection, which the session owns.
+    door_.shard_.post([door = door_.self_, id = id_] {
+        if (door.get()) door.get()->remove(id);
+    });
+}
+
+// Back-pressure: who does not read its replies is not read from. The replies under way count as if
+// each were as large as the largest of late, because nobody knows their size yet.
+bool Session::full() const {
+    // Below the high mark nobody would tell when the output has drained.
+    const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
+    return slots_.size() >= door_.options_.pipeline_max ||
+           connection_->unsent() + slots_.size() * reply_bytes_ > most;
+}
+
+void Session::regulate() {
+    if (ended_ || full() == paused_) return;
+    paused_ = !paused_;
+    connection_->pause_reading(paused_);
+}
+
+void Session::complete(uint64_t slot, kv::Reply reply) {
+    Slot& s = slots_[slot - first_slot_];
+    reply_bytes_ = std::max(bytes_of(reply), reply_bytes_ - reply_bytes_ / 8);
+    s.reply = std::move(reply);
+    s.ready = true;
+    door_.inflight_bytes_ -= std::exchange(s.bytes, 0);
+    if (slot == first_slot_) write_ready();
+}
+
+void Session::write_ready() {
+    if (ended_) return;
+    while (!slots_.empty() && slots_.front().ready) {
+        Slot& s = slots_.front();
+        if (s.raw.empty()) {
+            resp::ReplyWriter out(connection_->out(), s.version);
+            write_reply(out, s.reply, s.show);
+        } else {
+            connection_->out().append(s.raw);
+        }
+        slots_.pop_front();
+        ++first_slot_;
+    }
+    if (ending_ && slots_.empty()) {
+        connection_->close_after_flush();
+        return end();
+    }
+    regulate();
+}
+
+// Writes at once if no reply is owed before this one, else into a slot.
+template <typename Write>
+void Session::reply_now(Write write) {
+    if (slots_.empty()) {
+        resp::ReplyWriter out(connection_->out(), version_);
+        return write(out);
+    }
+    Chain chain;
+    resp::ReplyWriter out(chain, version_);
+    write(out);
+    slots_.push_back({true, Show::AsIs, version_, 0, {}, chain.flatten()});
+}
+
+void Session::reply_error(std::string_view text) {
+    reply_now([text](resp::ReplyWriter& out) { out.error(text); });
+}
+
+void Session::run(resp::Request request) {
+    door_.commands_.add();
+    auto resolved = resp::resolve_command(request);
+    if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
+        return reply_error(refused->text);
+    const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
+    if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
+    if (spec.id == CommandId::Hello) return hello(request);
+    if (spec.first_key > 0) return run_data(spec, request, {});
+    reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
+}
+
+// ASTERIAS.REQUEST client sequence command...: exactly once, over reconnects and nodes.
+void Session::run_request(resp::Request request) {
+    auto sequence = resp::integer_argument(request[2]);
+    if (auto* error = std::get_if<resp::ArgumentError>(&sequence)) return reply_error(error->text);
+    if (std::get<int64_t>(sequence) <= 0 || request[1].empty() || request[1].size() > 256)
+        return reply_error(
+            "ERR ASTERIAS.REQUEST takes a client id of 1 to 256 bytes and a sequence above 0");
+    resp::Request inner;
+    for (size_t i = 3; i < request.size(); ++i)
+        inner.push_back(request[i]);
+    auto resolved = resp::resolve_command(inner);
+    if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
+        return reply_error(refused->text);
+    run_data(*std::get<const resp::CommandSpec*>(resolved), inner,
+             {request[1], static_cast<uint64_t>(std::get<int64_t>(sequence))});
+}
+
+void Session::run_data(const resp::CommandSpec& spec, const resp::Request& request,
+                       kv::ClientRequest identity) {
+    auto translated = translate(spec, request, database_,
+                                {door_.options_.key_bytes_max, door_.options_.value_bytes_max});
+    if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
+    if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
+        door_.busy_.add();
+        return reply_error(execute::kBusyMemory);
+    }
+    auto& t = std::get<Translated>(translated);
+    t.command.request = std::move(identity);
+    const uint64_t slot = first_slot_ + slots_.size();
+    slots_.push_back({false, t.show, version_, request.bytes(), {}, {}});
+    door_.inflight_bytes_ += request.bytes();
+    door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
+                             door_.options_.command_timeout, execute::StreamId(id_)},
+                            [door = door_.self_, id = id_, slot](execute::Outcome outcome) {
+                                Session* s = door.get() ? door.get()->find(id) : nullptr;
+                                if (s) s->complete(slot, std::move(outcome.reply));
+                            });
+}
+
+void Session::run_local(const resp::CommandSpec& spec, const resp::Request& request,
+                        resp::ReplyWriter& out) {
+    switch (spec.id) {
+        case CommandId::Ping:
+            return request.size() > 1 ? out.bulk(request[1]) : out.simple("PONG");
+        case CommandId::Echo:
+            return out.bulk(request[1]);
+        case CommandId::Quit:
+            ending_ = true;
+            return out.ok();
+        case CommandId::Reset:
+            version_ = resp::ProtocolVersion::Resp2;
+            database_ = 0;
+            name_.clear();
+            return out.simple("RESET");
+        case CommandId::Select: {
+            auto n = resp::integer_argument(request[1]);
+            if (auto* error = std::get_if<resp::ArgumentError>(&n)) return out.error(error->text);
+            const int64_t db = std::get<int64_t>(n);
+            if (db < 0 || db >= door_.options_.databases)
+                return out.error(resp::kDbIndexOutOfRange);
+            database_ = static_cast<uint16_t>(db);
+            return out.ok();
+        }
+        case CommandId::Time: {
+            const int64_t micros = door_.shard_.clock().wall().micros;
+            out.array(2);
+            out.bulk(std::to_string(micros / 1000000));
+            return out.bulk(std::to_string(micros % 1000000));
+        }
+        case CommandId::Info:
+            return out.verbatim("txt", door_.info());
+        default:
+            break;
+    }
+    switch (resp::command_spec(spec.container).id) {
+        case CommandId::Client:
+            return client(spec, request, out);
+        case CommandId::Config:
+            return config(spec, request, out);
+        case CommandId::Command:
+            return resp::write_command_reply(out, spec, request);
+        default:
+            return out.error("ERR '" + std::string(spec.name) + "' is not supported yet");
+    }
+}
+
+// Answers in the version that it switches to, as Redis does.
+void Session::hello(const resp::Request& request) {
+    auto parsed = resp::parse_hello_options(request);
+    if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return reply_error(error->text);
+    const auto& options = std::get<resp::HelloOptions>(parsed);
+    if (options.credentials)
+        return reply_error("WRONGPASS this node has no users yet; connect without a password");
+    if (options.client_name) name_ = options.client_name->str();
+    if (options.version)
+        version_ =
+            *options.version == 3 ? resp::ProtocolVersion::Resp3 : resp::ProtocolVersion::Resp2;
+    reply_now([this](resp::ReplyWriter& out) {
+        out.map(7);
+        out.bulk("server"), out.bulk("asterias");
+        out.bulk("version"), out.bulk(door_.about_.version);
+        out.bulk("proto"), out.integer(static_cast<int64_t>(version_));
+        out.bulk("id"), out.integer(static_cast<int64_t>(id_));
+        out.bulk("mode"), out.bulk("standalone");
+        out.bulk("role"), out.bulk("master");
+        out.bulk("modules"), out.array(0);
+    });
+}
+
+void Session::client(const resp::CommandSpec& spec, const resp::Request& request,
+                     resp::ReplyWriter& out) {
+    switch (spec.id) {
+        case CommandId::ClientId:
+            return out.integer(static_cast<int64_t>(id_));
+        case CommandId::ClientGetName:
+            return name_.empty() ? out.null() : out.bulk(name_);
+        case CommandId::ClientSetName:
+            if (!resp::valid_client_name(request[2].view()))
+                return out.error(resp::kClientNameCharacters);
+            name_ = request[2].str();
+            return out.ok();
+        case CommandId::ClientSetInfo:
+            return out.ok();
+        default:
+            return resp::write_help(out, resp::command_spec(CommandId::Client));
+    }
+}
+
+// The few parameters that redis-cli, redis-benchmark and client libraries ask for. Nothing can be
+// set at run time yet.
+void Session::config(const resp::CommandSpec& spec, const resp::Request& request,
+                     resp::ReplyWriter& out) {
+    if (spec.id == CommandId::ConfigResetStat) return out.ok();
+    if (spec.id == CommandId::ConfigSet)
+        return out.error("ERR CONFIG SET failed - no parameter can be changed while running");
+    if (spec.id != CommandId::ConfigGet)
+        return resp::write_help(out, resp::command_spec(CommandId::Config));
+    const std::pair<std::string_view, std::string> parameters[] = {
+        {"appendfsync", "always"},
+        {"appendonly", "yes"},
+        {"databases", std::to_string(door_.options_.databases)},
+        {"maxclients", std::to_string(door_.options_.connections_max)},
+        {"proto-max-bulk-len", std::to_string(door_.options_.value_bytes_max)},
+        {"save", ""},
+        {"timeout", "0"},
+    };
+    std::vector<const std::pair<std::string_view, std::string>*> matching;
+    for (const auto& p : parameters)
+        for (size_t i = 2; i < request.size(); ++i)
+            if (resp::glob_match(request[i].view(), p.first, resp::GlobCase::Ignored)) {
+                matching.push_back(&p);
+                break;
+            }
+    out.map(matching.size());
+    for (const auto* p : matching)
+        out.bulk(p->first), out.bulk(p->second);
+}
+
+// ------------------------------------------------------------------------------------- the door
+
+Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options options,
+           Registry& registry, Log log)
+    : shard_(shard),
+      strategy_(strategy),
+      about_(std::move(about)),
+      options_(std::move(options)),
+      log_(log.named("resp")),
+      started_(shard.clock().now()),
+      commands_(registry.counter("asterias_resp_commands_total", "Commands received over RESP.")),
+      accepted_(registry.counter("asterias_resp_connections_total", "Connections accepted.")),
+      refused_(registry.counter("asterias_resp_refused_connections_total",
+                                "Connections refused at maxclients.")),
+      protocol_errors_(registry.counter("asterias_resp_protocol_errors_total",
+                                        "Connections closed for bytes that are no RESP.")),
+      busy_(registry.counter("asterias_resp_busy_total",
+                             "Commands refused because inflight-bytes-max was reached.")),
+      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
+
+Door::~Door() { self_.forget(); }
+
+Result<void> Door::listen() {
+    auto listener = shard_.net().listen(
+        options_.address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
+    if (!listener) return std::unexpected(listener.error());
+    listener_ = std::move(*listener);
+    return {};
+}
+
+port::Address Door::address() const { return listener_->address(); }
+
+void Door::accept(std::unique_ptr<port::Connection> connection) {
+    if (sessions_.size() >= options_.connections_max) {
+        refused_.add();
+        connection->out().append(std::string_view("-ERR max number of clients reached\r\n"));
+        return connection->close_after_flush();
+    }
+    accepted_.add();
+    connected_.add(1);
+    const uint64_t id = next_session_++;
+    auto session = std::make_unique<Session>(*this, id, std::move(connection));
+    sessions_.emplace(id, std::move(session)).first->second->start();
+}
+
+void Door::remove(uint64_t session) {
+    if (sessions_.erase(session) > 0) connected_.add(-1);
+}
+
+Session* Door::find(uint64_t session) {
+    const auto it = sessions_.find(session);
+    return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+std::string Door::info() const {
+    const auto uptime =
+        std::chrono::duration_cast<std::chrono::seconds>(shard_.clock().now() - started_).count();
+    std::string out;
+    out += "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n";
+    out += "asterias_version:" + about_.version + "\r\n";
+    out += "tcp_port:" + std::to_string(listener_ ? address().port : 0) + "\r\n";
+    out += "uptime_in_seconds:" + std::to_string(uptime) + "\r\n";
+    out += "\r\n# Clients\r\nconnected_clients:" + std::to_string(connected_.value()) + "\r\n";
+    out += "maxclients:" + std::to_string(options_.connections_max) + "\r\n";
+    out +=
+        "\r\n# Stats\r\ntotal_connections_received:" + std::to_string(accepted_.value()) + "\r\n";
+    out += "total_commands_processed:" + std::to_string(commands_.value()) + "\r\n";
+    out += "\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n";
+    out += "asterias_cluster:" + about_.cluster + "\r\n";
+    out += "asterias_node:" + std::to_string(about_.node) + "\r\n";
+    if (about_.replication) out += about_.replication();
+    return out;
+}
+
+}  // namespace asterias::edge_resp

@@ -1,0 +1,74 @@
+// edge/resp/session.h: one connection of the Redis door: its parser, its state (database, name,
+// protocol version) and the replies that wait for their turn.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "edge/resp/door.h"
+#include "edge/resp/translate.h"
+
+namespace asterias::edge_resp {
+
+class Session : public port::ConnectionHandler {
+public:
+    Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
+
+    ~Session() override;
+    void start() { connection_->start(*this); }
+    // A reply of the strategy for slot `slot`; writes out whatever is now in turn.
+    void complete(uint64_t slot, kv::Reply reply);
+
+    port::Consumed on_data(const Bytes& available) override;
+    void on_end_of_stream() override;
+    void on_closed(const Error& why) override;
+    void on_drained() override;
+
+private:
+    // A reply that waits: for its command, or for an earlier one's.
+    struct Slot {
+        bool ready = false;
+        Show show = Show::AsIs;
+        resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
+        size_t bytes = 0;  // of its command, charged to the door until the answer is there
+        kv::Reply reply;
+        Bytes raw;  // already in RESP; used when not empty
+    };
+
+    void run(resp::Request request);
+    void run_data(const resp::CommandSpec& spec, const resp::Request& request,
+                  kv::ClientRequest identity);
+    void run_request(resp::Request request);
+    // Answers at once; everything it writes goes through `out`.
+    void run_local(const resp::CommandSpec& spec, const resp::Request& request,
+                   resp::ReplyWriter& out);
+    void hello(const resp::Request& request);
+    void client(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
+    void config(const resp::CommandSpec& spec, const resp::Request& request,
+                resp::ReplyWriter& out);
+    void reply_error(std::string_view text);
+    template <typename Write>
+    void reply_now(Write write);
+    void write_ready();
+    bool full() const;
+    void regulate();
+    void end();
+
+    Door& door_;
+    const uint64_t id_;
+    std::unique_ptr<port::Connection> connection_;
+    resp::Parser parser_;
+    resp::ProtocolVersion version_ = resp::ProtocolVersion::Resp2;
+    uint16_t database_ = 0;
+    std::string name_;
+    std::deque<Slot> slots_;
+    uint64_t first_slot_ = 0;  // number of slots_.front()
+    size_t reply_bytes_;       // of the largest reply of late; fades with each smaller one
+    bool ending_ = false;      // no more requests; close once every reply is out
+    bool ended_ = false;
+    bool paused_ = false;
+};
+
+}  // namespace asterias::edge_resp

@@ -1,0 +1,77 @@
+// proto/resp/arguments.h: options of commands, parsed without knowledge of data or time, with the
+// conflicts, order of checks and error texts of Redis 7.0 (t_string.c, expire.c).
+// Threading: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "base/bytes.h"
+#include "proto/resp/request.h"
+
+namespace asterias::resp {
+
+// Send the text as an error reply; nothing happened.
+struct ArgumentError {
+    std::string text;  // with its code: "ERR syntax error"
+};
+
+// When a value goes.
+struct Expiry {
+    enum class Kind : uint8_t { None, Keep, After, At };
+    Kind kind = Kind::None;
+    int64_t milliseconds = 0;  // After: from now; At: since 1970
+};
+
+// The moment in milliseconds since 1970; nullopt if it lies beyond 64 bits. kind is After or At.
+std::optional<int64_t> expiry_deadline(const Expiry& expiry, int64_t now_milliseconds);
+// "ERR invalid expire time in '<command>' command".
+ArgumentError invalid_expire_time(std::string_view command);
+
+struct SetOptions {
+    enum class Condition : uint8_t { Always, IfAbsent, IfPresent };
+    Condition condition = Condition::Always;
+    bool get = false;  // reply with the old value
+    Expiry expiry;
+};
+// Of SET key value [NX|XX] [GET] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL]; request.size() >= 3.
+std::variant<SetOptions, ArgumentError> parse_set_options(const Request& request);
+
+struct ExpireOptions {
+    bool if_none = false;      // NX: only a key without a deadline
+    bool if_some = false;      // XX
+    bool if_later = false;     // GT: no deadline counts as the latest
+    bool if_earlier = false;   // LT
+    int64_t milliseconds = 0;  // from now (see expiry_deadline); zero and negative delete the key
+};
+// Of EXPIRE key seconds [NX|XX|GT|LT] and PEXPIRE; request.size() >= 3. `command` is "expire" or
+// "pexpire" for the error text.
+std::variant<ExpireOptions, ArgumentError> parse_expire_options(const Request& request,
+                                                                std::string_view command,
+                                                                bool seconds);
+
+struct HelloOptions {
+    std::optional<int> version;  // 2 or 3; absent: keep the current one
+    struct Credentials {
+        Bytes user, password;
+    };
+    std::optional<Credentials> credentials;
+    std::optional<Bytes> client_name;
+};
+// Of HELLO [version [AUTH user password] [SETNAME name]].
+std::variant<HelloOptions, ArgumentError> parse_hello_options(const Request& request);
+
+// Of CLIENT SETNAME and HELLO: no blanks, no control bytes.
+bool valid_client_name(std::string_view name);
+
+// A key, value or increment that must be a 64-bit integer: "ERR value is not an integer or out of
+// range".
+std::variant<int64_t, ArgumentError> integer_argument(const Bytes& argument);
+
+// ASCII letters compare alike.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace asterias::resp

@@ -1,0 +1,25 @@
+// proto/resp/errors.h: error replies whose exact text clients and test suites compare (Redis 7.0).
+#pragma once
+
+#include <string_view>
+
+namespace asterias::resp {
+
+inline constexpr std::string_view kSyntaxError = "ERR syntax error";
+inline constexpr std::string_view kNotAnInteger = "ERR value is not an integer or out of range";
+inline constexpr std::string_view kIncrementOverflow = "ERR increment or decrement would overflow";
+// DECRBY of the smallest integer, which has no negative.
+inline constexpr std::string_view kDecrementOverflow = "ERR decrement would overflow";
+inline constexpr std::string_view kWrongType =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
+inline constexpr std::string_view kStringTooLong =
+    "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+inline constexpr std::string_view kDbIndexOutOfRange = "ERR DB index is out of range";
+inline constexpr std::string_view kAuthenticationRequired = "NOAUTH Authentication required.";
+inline constexpr std::string_view kUnsupportedProtocol = "NOPROTO unsupported protocol version";
+inline constexpr std::string_view kProtocolNotInteger =
+    "ERR Protocol version is not an integer or out of range";
+inline constexpr std::string_view kClientNameCharacters =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
+
+}  // namespace asterias::resp

@@ -1,0 +1,74 @@
+// service/execute/execute.h: the seam between doors and replication: execute(Command, Bound,
+// Deadline)
+// -> Reply + Evidence. Every replication strategy (Raft here; async primary/backup in the
+// simulator's tests; the others of the dial later) stands behind it, under the same workload and
+// checkers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "core/kv/command.h"
+
+namespace asterias::execute {
+
+// How fresh an answer has to be.
+enum class Bound : uint8_t { Linearizable };
+
+// Who holds what the reply tells, and how fresh it is.
+struct Evidence {
+    NodeId leader;  // who evaluated; 0: nobody did
+    Term term;
+    LogIndex index;        // a write's entry; a read's newest entry seen
+    bool durable = false;  // on disk on a quorum
+};
+
+struct Outcome {
+    kv::Reply reply;
+    Evidence evidence;
+};
+
+// Called once, on the shard of the execute() call, never inside it.
+using Completion = std::move_only_function<void(Outcome)>;
+
+// A client connection, for order: commands with the same stream and keyspace take effect in the
+// order of the execute() calls. Unique per shard and start of the node.
+using StreamId = TaggedId<struct StreamIdTag>;
+
+struct Request {
+    kv::Command command;
+    Bound bound = Bound::Linearizable;
+    Duration remaining = seconds(5);  // after it the completion has been called
+    StreamId stream;
+};
+
+class Strategy {
+public:
+    virtual ~Strategy() = default;
+    virtual void execute(Request request, Completion done) = 0;
+};
+
+// The two honest errors. Nothing else is used for these two cases.
+// Certainly nothing happened:
+inline constexpr std::string_view kClusterDown =
+    "CLUSTERDOWN nothing was done: no leader with a majority could be reached before the deadline";
+inline constexpr std::string_view kTryAgain =
+    "TRYAGAIN nothing was done: the command was overtaken while its leader changed; send it again";
+inline constexpr std::string_view kBusy =
+    "TRYAGAIN nothing was done: too many commands in flight (router-inflight-max); send it again";
+inline constexpr std::string_view kBusyMemory =
+    "TRYAGAIN nothing was done: commands in flight hold too much memory (inflight-bytes-max); send "
+    "it "
+    "again";
+// It may have happened, or may still:
+inline constexpr std::string_view kUnknown =
+    "UNKNOWN the write may or may not take effect: its leader was lost and the deadline passed "
+    "before "
+    "its fate was known";
+inline constexpr std::string_view kUnknownResult =
+    "UNKNOWN the write took effect, but its answer was too large to be kept for a second delivery";
+
+}  // namespace asterias::execute

@@ -1,0 +1,64 @@
+// service/node/identity.h: who a data directory is, and who founded its cluster. A cluster is born
+// exactly once: `asterias init` draws its id; the founder then waits for the members it was told to
+// expect, numbers them, writes the founding record durably and hands it out. From then on every
+// group's first membership is a function of that record, the same on every node
+// (docs/formats/identity.md).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "port/disk.h"
+#include "port/net.h"
+#include "service/router/catalogue.h"
+
+namespace asterias::node {
+
+struct FoundingMember {
+    NodeId node;
+    uint64_t nonce = 0;          // drawn by the joiner, so that asking twice is the same as once
+    port::Address peer_address;  // node to node
+    port::Address door_address;  // clients, for the card and for status
+    bool operator==(const FoundingMember&) const = default;
+};
+
+struct Founding {
+    ClusterId cluster;
+    Incarnation cluster_incarnation{1};
+    uint32_t expected = 1;  // members; founded once all are there
+    std::vector<FoundingMember> members;
+    std::vector<std::string> keyspaces;  // beside `default`
+    bool complete() const { return members.size() == expected; }
+    bool operator==(const Founding&) const = default;
+};
+
+struct Identity {
+    NodeId node;              // 0: joining
+    Incarnation incarnation;  // one per start, durable before anything is sent
+    uint64_t nonce = 0;
+    uint32_t shards = 1;
+    Founding founding;
+    // Every journal holds a first vote of each of its groups, durably: from now on one that does
+    // not is a lost one.
+    bool born = false;
+    bool operator==(const Identity&) const = default;
+};
+
+Bytes encode(const Founding& founding);
+Result<Founding> decode_founding(const Bytes& bytes);
+Bytes encode(const Identity& identity);
+Result<Identity> decode_identity(const Bytes& bytes);
+
+inline constexpr std::string_view kIdentityFile = "identity";
+port::Task<Result<Identity>> load_identity(port::Disk& disk, std::string directory);
+port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory, Identity identity);
+
+// What follows from a founding record.
+router::Catalogue catalogue_of(const Founding& founding);
+// The members of a group: all nodes for the system group, up to three, rotating, for the others.
+std::vector<NodeId> members_of(const Founding& founding, GroupId group);
+std::vector<GroupId> groups_of(const Founding& founding);
+
+}  // namespace asterias::node

@@ -1,0 +1,315 @@
+#include "service/node/node.h"
+
+#include <algorithm>
+
+namespace asterias::node {
+namespace {
+
+constexpr std::string_view kJoin = "join";
+constexpr Duration kJoinInterval = milliseconds(100);
+constexpr Duration kJoinTimeout = seconds(2);
+
+struct JoinRequest {
+    uint64_t nonce = 0;
+    port::Address peer_address, door_address;
+};
+
+Bytes encode(const JoinRequest& r) {
+    wire::Writer out;
+    out.u64(r.nonce).bytes(r.peer_address.host).u16(r.peer_address.port);
+    out.bytes(r.door_address.host).u16(r.door_address.port);
+    return out.take();
+}
+
+Result<JoinRequest> decode_join(const Bytes& bytes) {
+    wire::Reader in(bytes);
+    JoinRequest r;
+    r.nonce = in.u64();
+    r.peer_address = {in.bytes().str(), in.u16()};
+    r.door_address = {in.bytes().str(), in.u16()};
+    if (!in.ok() || r.nonce == 0) return fail(Errc::Corrupt, "join request");
+    return r;
+}
+
+uint64_t draw(port::Shard& shard) {
+    uint64_t v = 0;
+    while (v == 0)
+        v = shard.entropy().next();
+    return v;
+}
+
+Bytes answer_join(const NodeId& node, const Founding& founding) {
+    wire::Writer out;
+    out.u64(node.value).raw(encode(founding).view());
+    return out.take();
+}
+
+}  // namespace
+
+// While a founder waits for its members it answers Calls and nothing else.
+class Node::FoundingReceiver : public rpc::Receiver {
+public:
+    explicit FoundingReceiver(Node& node) : node_(node) {}
+    void on_frame(const rpc::Peer& from, rpc::Frame frame) override {
+        if (frame.header.type != rpc::FrameType::Call || !endpoint) return;
+        auto call = rpc::read_call(frame.body);
+        auto answer = call ? node_.on_call(*call) : Result<Bytes>(std::unexpected(call.error()));
+        const auto header = endpoint->header(rpc::FrameType::CallReply, frame.header.request);
+        endpoint->reply(from.link, rpc::FrameType::CallReply, rpc::reply_frame(header, answer));
+    }
+    void on_peer_up(const rpc::Peer&, bool) override {}
+    void on_peer_down(const rpc::Peer&, bool) override {}
+    std::unique_ptr<rpc::Endpoint> endpoint;
+
+private:
+    Node& node_;
+};
+
+port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_t expected_nodes,
+                              std::vector<std::string> keyspaces, uint32_t shards) {
+    if (expected_nodes == 0 || expected_nodes > 7)
+        co_return fail(Errc::InvalidArgument, "--nodes takes 1 to 7");
+    for (const auto& k : keyspaces)
+        if (k.empty() || k == "default" || k.find(':') != std::string::npos ||
+            std::count(keyspaces.begin(), keyspaces.end(), k) != 1)
+            co_return fail(Errc::InvalidArgument,
+                           "keyspace '" + k +
+                               "': names are not empty, not 'default', without ':', "
+                               "and each is given once");
+    if (auto made = co_await shard.disk().create_directories(directory); !made) co_return made;
+    auto present = co_await load_identity(shard.disk(), directory);
+    if (present || present.error().code != Errc::NotFound)
+        co_return fail(Errc::AlreadyExists, "a node lives in " + directory +
+                                                " already; start it with: asterias serve --data " +
+                                                directory);
+    Identity id;
+    id.node = NodeId(1);
+    id.nonce = draw(shard);
+    id.shards = shards;
+    id.founding.cluster = ClusterId(draw(shard));
+    id.founding.expected = expected_nodes;
+    id.founding.keyspaces = std::move(keyspaces);
+    co_return co_await store_identity(shard.disk(), directory, std::move(id));
+}
+
+Node::Node(std::vector<port::Shard*> shards, Options options, EngineFactory engine,
+           Registry& registry, Log log)
+    : shards_(std::move(shards)),
+      options_(std::move(options)),
+      make_engine_(std::move(engine)),
+      registry_(registry),
+      log_(log.named("node")),
+      founding_changed_(std::make_unique<port::Signal>(*shards_[0])),
+      steps_changed_(std::make_unique<port::Signal>(*shards_[0])) {
+    members_.resize(shards_.size());
+    for (auto* shard : shards_)
+        scopes_.push_back(std::make_unique<port::Scope>(*shard));
+}
+
+Node::~Node() {
+    // Members before their scopes and the engine under them.
+    scopes_.clear();
+    members_.clear();
+}
+
+port::Task<Result<void>> Node::start() {
+    port::Disk& disk = shards_[0]->disk();
+    if (auto made = co_await disk.create_directories(options_.directory); !made) co_return made;
+    auto lock = disk.lock(options_.directory + "/lock");
+    if (!lock)
+        co_return fail(lock.error().code, "another process uses " + options_.directory + " (" +
+                                              lock.error().context + ")");
+    lock_ = std::move(*lock);
+    if (auto known = co_await become_someone(); !known) co_return known;
+
+    if (identity_.shards != shards_.size())
+        co_return fail(Errc::Conflict,
+                       options_.directory + " was made with --shards " +
+                           std::to_string(identity_.shards) +
+                           "; changing the number is not possible yet, start with that");
+    for (const auto& m : identity_.founding.members)
+        if (m.node == identity_.node && m.peer_address != options_.peer_address)
+            co_return fail(Errc::Conflict,
+                           "the cluster knows this node at " + m.peer_address.describe() +
+                               ", not at " + options_.peer_address.describe() +
+                               "; start it there (moving a node is not possible yet)");
+    identity_.incarnation = identity_.incarnation.next();
+    if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
+        co_return stored;
+
+    auto engine = make_engine_(options_.directory + "/engine");
+    if (!engine) co_return std::unexpected(engine.error());
+    engine_ = std::move(*engine);
+    for (size_t i = 0; i < shards_.size(); ++i)
+        members_[i] = std::make_unique<NodeShard>(*shards_[i], identity_, options_, *engine_,
+                                                  members_, *this, registry_, log_);
+    if (auto opened = co_await on_every_shard(Step::Open); !opened) co_return opened;
+    if (!std::exchange(identity_.born, true))
+        if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
+            co_return stored;
+    if (auto started = co_await on_every_shard(Step::Start); !started) co_return started;
+    started_ = true;
+    log_.info("node " + to_string(identity_.node) + " of cluster " +
+              to_string(identity_.founding.cluster) + " started, incarnation " +
+              to_string(identity_.incarnation));
+    co_return Result<void>{};
+}
+
+port::Task<> Node::close() {
+    if (!engine_) co_return;
+    co_await on_every_shard(Step::Close);
+    for (auto& scope : scopes_)
+        if (scope == scopes_.front()) co_await scope->close();
+}
+
+// ------------------------------------------------------------------------------- steps on shards
+
+port::Task<Result<void>> Node::on_every_shard(Step step) {
+    steps_left_ = shards_.size();
+    steps_result_ = {};
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        if (i == 0)
+            scopes_[0]->spawn("node.step", run_step(0, step));
+        else
+            shards_[0]->submit(shards_[i]->id(), [this, i, step] {
+                scopes_[i]->spawn("node.step", run_step(i, step));
+            });
+    }
+    while (steps_left_ > 0)
+        co_await steps_changed_->wait();
+    co_return steps_result_;
+}
+
+port::Task<> Node::run_step(size_t i, Step step) {
+    Result<void> result;
+    switch (step) {
+        case Step::Open:
+            result = co_await members_[i]->open();
+            break;
+        case Step::Start:
+            result = members_[i]->start();
+            break;
+        case Step::Close:
+            co_await members_[i]->close();
+            break;
+    }
+    if (i == 0)
+        step_done(i, std::move(result));
+    else
+        shards_[i]->submit(shards_[0]->id(), [this, i, r = std::move(result)]() mutable {
+            step_done(i, std::move(r));
+        });
+}
+
+void Node::step_done(size_t, Result<void> result) {
+    if (!result && steps_result_) steps_result_ = std::move(result);
+    --steps_left_;
+    steps_changed_->notify();
+}
+
+// ------------------------------------------------------------------------------- birth
+
+port::Task<Result<void>> Node::become_someone() {
+    auto identity = co_await load_identity(shards_[0]->disk(), options_.directory);
+    if (identity) {
+        identity_ = std::move(*identity);
+        if (!identity_.node) co_return co_await join();
+        if (!identity_.founding.complete()) co_return co_await found();
+        founding_stored_ = true;
+        co_return Result<void>{};
+    }
+    if (identity.error().code != Errc::NotFound) co_return std::unexpected(identity.error());
+    if (options_.join.host.empty())
+        co_return fail(Errc::NotFound, "no node lives in " + options_.directory +
+                                           ". Begin a new cluster:  asterias init --data " +
+                                           options_.directory +
+                                           "   or join one:  asterias serve --data " +
+                                           options_.directory + " --join HOST:PORT");
+    identity_.nonce = draw(*shards_[0]);
+    identity_.shards = static_cast<uint32_t>(shards_.size());
+    // The nonce is kept before it is used: a joiner that crashes asks again as the same one.
+    if (auto stored = co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
+        !stored)
+        co_return stored;
+    co_return co_await join();
+}
+
+port::Task<Result<void>> Node::found() {
+    identity_.founding.members = {
+        {identity_.node, identity_.nonce, options_.peer_address, options_.door_address}};
+    FoundingReceiver receiver(*this);
+    if (!identity_.founding.complete()) {
+        receiver.endpoint = std::make_unique<rpc::Endpoint>(
+            *shards_[0],
+            rpc::Identity{identity_.founding.cluster, Incarnation(1), identity_.node, {}},
+            options_.rpc, receiver, registry_, log_);
+        if (auto listening = receiver.endpoint->listen(options_.peer_address); !listening)
+            co_return listening;
+        log_.info("founding: waiting for " + std::to_string(identity_.founding.expected - 1) +
+                  " more at " + options_.peer_address.describe());
+        while (!identity_.founding.complete())
+            co_await founding_changed_->wait();
+    }
+    auto stored = co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
+    founding_stored_ = stored.has_value();
+    if (receiver.endpoint) co_await receiver.endpoint->close();
+    co_return stored;
+}
+
+port::Task<Result<void>> Node::join() {
+    if (options_.join.host.empty())
+        co_return fail(Errc::InvalidArgument,
+                       "the node in " + options_.directory +
+                           " has not joined its cluster yet: start it with --join HOST:PORT");
+    log_.info("joining the cluster of " + options_.join.describe());
+    const Bytes request =
+        encode(JoinRequest{identity_.nonce, options_.peer_address, options_.door_address});
+    for (;;) {
+        auto answer = co_await rpc::call_once(*shards_[0], options_.join,
+                                              {std::string(kJoin), request}, kJoinTimeout);
+        if (answer) {
+            wire::Reader in(*answer);
+            identity_.node = NodeId(in.u64());
+            auto founding = decode_founding(in.raw(in.remaining()));
+            if (!founding) co_return std::unexpected(founding.error());
+            const bool named = std::any_of(
+                founding->members.begin(), founding->members.end(), [this](const auto& m) {
+                    return m.node == identity_.node && m.nonce == identity_.nonce;
+                });
+            if (!founding->complete() || !founding->cluster || !named)
+                co_return fail(Errc::Corrupt,
+                               "the answer to a join names no whole cluster, or one "
+                               "without this node");
+            identity_.founding = std::move(*founding);
+            founding_stored_ = true;
+            co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
+        }
+        if (answer.error().code == Errc::Conflict) co_return std::unexpected(answer.error());
+        co_await port::sleep(*shards_[0], kJoinInterval);
+    }
+}
+
+Result<Bytes> Node::on_call(const rpc::CallBody& call) {
+    if (call.name == kJoin) return on_join(call.payload);
+    return fail(Errc::Unsupported, "no call named '" + call.name + "'");
+}
+
+Result<Bytes> Node::on_join(const Bytes& payload) {
+    auto request = decode_join(payload);
+    if (!request) return std::unexpected(request.error());
+    Founding& founding = identity_.founding;
+    for (const auto& m : founding.members) {
+        if (m.nonce != request->nonce) continue;
+        if (founding.complete() && founding_stored_) return answer_join(m.node, founding);
+        return fail(Errc::Unavailable, "waiting for the other founding members");
+    }
+    if (founding.complete())
+        return fail(Errc::Conflict, "the cluster has its " + std::to_string(founding.expected) +
+                                        " founding members; adding nodes is not possible yet");
+    founding.members.push_back({NodeId(founding.members.size() + 1), request->nonce,
+                                request->peer_address, request->door_address});
+    founding_changed_->notify();
+    return fail(Errc::Unavailable, "waiting for the other founding members");
+}
+
+}  // namespace asterias::node

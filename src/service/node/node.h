@@ -1,0 +1,79 @@
+// service/node/node.h: a whole node: who it is, how it is born or joins, its shards, its status.
+// The composition root (app, or the simulator's world) gives it its shards and its engine;
+// everything else is the same code in both.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "service/node/node_shard.h"
+
+namespace asterias::node {
+
+// Makes the engine once the node knows who it is (the directory is there by then).
+using EngineFactory = std::function<Result<std::unique_ptr<port::Engine>>(std::string directory)>;
+
+// Writes a founder's identity into an empty directory; Errc::AlreadyExists if a node lives there.
+port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_t expected_nodes,
+                              std::vector<std::string> keyspaces, uint32_t shards);
+
+class Node : public CallHandler {
+public:
+    // `shards` outlive the node.
+    Node(std::vector<port::Shard*> shards, Options options, EngineFactory engine,
+         Registry& registry, Log log);
+    ~Node() override;
+
+    // On shard 0. Loads or makes the identity (founding, joining: waits for the others), opens
+    // every shard and starts. After success router(i) may be used on shard i. Errors: NotFound (an
+    // empty directory without `join`: the text names both ways out), Conflict, Corrupt, ...
+    port::Task<Result<void>> start();
+    // On shard 0. Orderly stop.
+    port::Task<> close();
+
+    // What a door needs; on that shard.
+    execute::Strategy& strategy(ShardId shard) { return members_[shard.value]->router(); }
+    NodeShard& member(ShardId shard) { return *members_[shard.value]; }
+    const Identity& identity() const { return identity_; }
+    bool started() const { return started_; }
+
+    // On shard 0; asks every shard.
+    port::Task<std::vector<ShardStatus>> status();
+    // For `asterias status --json` and GET /status.
+    port::Task<std::string> status_json();
+
+private:
+    Result<Bytes> on_call(const rpc::CallBody& call) override;
+    Result<Bytes> on_join(const Bytes& payload);
+    port::Task<Result<void>> become_someone();
+    port::Task<Result<void>> found();
+    port::Task<Result<void>> join();
+    // Runs `step` for every shard, each on its own; the first error wins.
+    enum class Step : uint8_t { Open, Start, Close };
+    port::Task<Result<void>> on_every_shard(Step step);
+    port::Task<> run_step(size_t i, Step step);
+    void step_done(size_t i, Result<void> result);
+
+    class FoundingReceiver;
+
+    std::vector<port::Shard*> shards_;
+    Options options_;
+    EngineFactory make_engine_;
+    Registry& registry_;
+    Log log_;
+    Identity identity_;
+    std::unique_ptr<port::FileLock> lock_;
+    std::unique_ptr<port::Engine> engine_;
+    std::vector<std::unique_ptr<NodeShard>> members_;
+    std::vector<std::unique_ptr<port::Scope>> scopes_;  // one per shard
+    std::unique_ptr<port::Signal> founding_changed_;
+    std::unique_ptr<port::Signal> steps_changed_;
+    size_t steps_left_ = 0;
+    Result<void> steps_result_;
+    bool founding_stored_ = false;
+    bool started_ = false;
+};
+
+}  // namespace asterias::node

@@ -1,0 +1,140 @@
+// service/node/node_shard.h: the part of a node that lives on one shard: its journal, its replicas,
+// its router and its traffic with other nodes. Groups live on shard (group mod shards); whatever
+// arrives on another shard is passed on with Shard::submit.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "journal/journal.h"
+#include "port/engine.h"
+#include "port/scope.h"
+#include "port/shard.h"
+#include "port/sync.h"
+#include "service/node/identity.h"
+#include "service/replica/replica.h"
+#include "service/router/router.h"
+#include "service/rpc/call.h"
+#include "service/rpc/endpoint.h"
+
+namespace asterias::node {
+
+struct Options {
+    std::string directory;
+    port::Address peer_address;  // where other nodes reach this one
+    port::Address door_address;  // where clients do
+    port::Address join;          // a node of the cluster to join; empty host: none
+    Duration tick = milliseconds(20);
+    Duration election_timeout_min = milliseconds(600);
+    Duration election_timeout_max = milliseconds(900);
+    Duration heartbeat_interval = milliseconds(100);
+    uint64_t journal_segment_bytes = 64 * 1024 * 1024;
+    uint64_t journal_slice_bytes = 1024 * 1024;        // at most half a segment
+    uint64_t journal_flush_bytes = 256 * 1024 * 1024;  // beyond it the engine is asked to flush
+    uint64_t compact_entries = 1000;                   // of a group's log, at least, at a time
+    router::Options router;
+    rpc::Options rpc;
+};
+
+// Answers a Call by name; on shard 0.
+class CallHandler {
+public:
+    virtual ~CallHandler() = default;
+    virtual Result<Bytes> on_call(const rpc::CallBody& call) = 0;
+};
+
+struct ShardStatus {
+    std::vector<replica::Status> groups;
+    journal::Journal::Usage journal;
+    size_t in_flight = 0;
+    std::map<GroupId, NodeId> leaders;
+};
+
+class NodeShard : public rpc::Receiver,
+                  public replica::Surroundings,
+                  public router::Outlet,
+                  public journal::Observer,
+                  public port::TurnHook {
+public:
+    // `siblings`: all shards of the node, this one included, filled before the first message; it
+    // and the other references outlive this.
+    NodeShard(port::Shard& shard, const Identity& identity, const Options& options,
+              port::Engine& engine, const std::vector<std::unique_ptr<NodeShard>>& siblings,
+              CallHandler& calls, Registry& registry, Log log);
+    ~NodeShard() override;
+
+    // Replays the journal and opens the replicas of this shard.
+    port::Task<Result<void>> open();
+    // Listens and connects: from here on the node takes part.
+    Result<void> start();
+    port::Task<> close();
+
+    router::Router& router() { return *router_; }
+    rpc::Endpoint& endpoint() { return *endpoint_; }
+    port::Shard& shard() { return shard_; }
+    ShardStatus status() const;
+
+private:
+    // rpc::Receiver
+    void on_frame(const rpc::Peer& from, rpc::Frame frame) override;
+    void on_peer_up(const rpc::Peer& peer, bool outgoing) override;
+    void on_peer_down(const rpc::Peer& peer, bool outgoing) override;
+    // replica::Surroundings
+    void send(NodeId to, GroupId group, const raft::Message& message) override;
+    void answer(GroupId group, const replica::Origin& origin, replica::Answer answer) override;
+    void on_leader(GroupId group, NodeId leader, Term term) override;
+    void wake(GroupId group) override;
+    NodeId self() const override { return identity_.node; }
+    // router::Outlet
+    bool forward(NodeId to, const replica::ForwardHead& head,
+                 const std::vector<router::Departure>& commands) override;
+    void wake_router() override { router_awake_ = true; }
+    // journal::Observer
+    void on_persisted(journal::BatchId through) override;
+    // port::TurnHook
+    void on_turn_end() override;
+
+    // Writes the first vote of every group of this shard, or refuses: see Identity::born.
+    port::Task<Result<void>> open_groups(std::set<GroupId> found);
+    ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
+    NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
+    void receive_raft(const raft::Message& message, GroupId group);
+    void receive_forward(const rpc::Peer& from, const Bytes& body);
+    void receive_answers(NodeId from, const Bytes& body);
+    void submit_here(GroupId group, std::vector<replica::Incoming> requests);
+    void deliver(GroupId group, std::vector<replica::Incoming> requests);
+    void answer_here(GroupId group, const replica::Origin& origin, replica::Answer answer);
+    void flush_raft();
+    void flush_answers();
+    void tick();
+
+    port::Shard& shard_;
+    const Identity& identity_;
+    const Options& options_;
+    port::Engine& engine_;
+    const std::vector<std::unique_ptr<NodeShard>>& siblings_;
+    CallHandler& calls_;
+    Registry& registry_;
+    Log log_;
+
+    std::unique_ptr<journal::Journal> journal_;
+    std::map<GroupId, std::unique_ptr<replica::Replica>> replicas_;
+    std::vector<replica::Replica*> woken_;
+    std::unique_ptr<router::Router> router_;
+    std::unique_ptr<rpc::Endpoint> endpoint_;
+    port::TimerId ticker_;
+    journal::BatchId persisted_;
+    port::Signal persisted_changed_;
+    bool router_awake_ = false;
+    bool hooked_ = false;
+    bool closing_ = false;
+
+    // Raft messages of this turn, by peer and lane; answers of this turn, by connection and group.
+    std::map<std::pair<NodeId, rpc::Lane>, rpc::FrameBuilder> raft_out_;
+    std::map<std::pair<uint64_t, GroupId>, std::vector<replica::Answered>> answers_out_;
+    Counter& bad_bodies_;
+};
+
+}  // namespace asterias::node

@@ -1,0 +1,317 @@
+// Identity, birth, and a whole cluster of nodes over the simulated world.
+#include "service/node/node.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "engine/mem/mem.h"
+#include "runtime/sim/disk.h"
+#include "runtime/sim/world.h"
+
+namespace asterias::node {
+namespace {
+
+Founding sample_founding() {
+    Founding f;
+    f.cluster = ClusterId(77);
+    f.expected = 3;
+    for (uint64_t i = 1; i <= 3; ++i)
+        f.members.push_back({NodeId(i), i * 11, {"n" + std::to_string(i), 7}, {"d", 8}});
+    f.keyspaces = {"orders", "mail"};
+    return f;
+}
+
+TEST(Identity, RoundTripAndEveryTruncationOrFlippedBitIsRefused) {
+    const Identity id{NodeId(2), Incarnation(9), 22, 4, sample_founding(), true};
+    const Bytes bytes = encode(id);
+    ASSERT_EQ(decode_identity(bytes).value(), id);
+    for (size_t n = 0; n < bytes.size(); ++n)
+        EXPECT_FALSE(decode_identity(bytes.slice(0, n)));
+    for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+        std::string bad = bytes.str();
+        bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+        EXPECT_FALSE(decode_identity(Bytes::copy(bad))) << bit;
+    }
+    const Bytes founding = encode(sample_founding());
+    ASSERT_EQ(decode_founding(founding).value(), sample_founding());
+    for (size_t n = 0; n < founding.size(); ++n)
+        EXPECT_FALSE(decode_founding(founding.slice(0, n)));
+}
+
+TEST(Identity, AFoundingRecordThatNamesNobodyIsNone) {
+    Founding f = sample_founding();
+    f.members.clear();
+    f.expected = 0;
+    EXPECT_FALSE(decode_founding(encode(f))) << "its groups would have no members";
+    f = sample_founding();
+    f.expected = 2;
+    EXPECT_FALSE(decode_founding(encode(f))) << "more members than expected";
+    f = sample_founding();
+    f.members[1].node = {};
+    EXPECT_FALSE(decode_founding(encode(f))) << "a member without a number";
+    f.members[1].node = NodeId(1);
+    EXPECT_FALSE(decode_founding(encode(f))) << "a number twice";
+}
+
+TEST(Identity, GroupsFollowFromTheFoundingRecord) {
+    Founding f = sample_founding();
+    for (uint64_t i = 4; i <= 5; ++i)
+        f.members.push_back({NodeId(i), i, {}, {}});
+    f.expected = 5;
+    EXPECT_EQ(groups_of(f), (std::vector<GroupId>{GroupId(1), GroupId(2), GroupId(3), GroupId(4)}));
+    EXPECT_EQ(members_of(f, kSystemGroup).size(), 5u);
+    for (GroupId g : {GroupId(2), GroupId(3), GroupId(4)}) {
+        const auto nodes = members_of(f, g);
+        EXPECT_EQ(nodes.size(), 3u);
+        EXPECT_EQ(std::set(nodes.begin(), nodes.end()).size(), 3u);
+        EXPECT_TRUE(std::is_sorted(nodes.begin(), nodes.end()));
+    }
+    EXPECT_EQ(catalogue_of(f).of("orders:7").id, KeyspaceId(2));
+    EXPECT_EQ(catalogue_of(f).of("none:7").id, KeyspaceId(1));
+}
+
+// ------------------------------------------------------------------------------- whole nodes
+
+struct Machine {
+    sim::NodeIndex index{};
+    sim::DiskImage image;
+    engine::MemImage engine;
+    sim::DiskFaults faults;
+    Prng prng{0};
+};
+
+struct Process {
+    Process(const std::vector<port::Shard*>& all, Options o, engine::MemImage& image, uint64_t seed,
+            LogSink& sink)
+        : shards(all), options(std::move(o)), scope(*all[0]) {
+        node = std::make_unique<Node>(
+            shards, options,
+            [&image, seed](std::string) { return engine::open_mem(image, {.prng = Prng(seed)}); },
+            registry, Log(sink, "n"));
+    }
+    port::Task<> run(uint32_t init_nodes) {
+        if (init_nodes) {
+            auto made = co_await init(*shards[0], options.directory, init_nodes, {"q"},
+                                      static_cast<uint32_t>(shards.size()));
+            if (!made && made.error().code != Errc::AlreadyExists) {
+                started = made;
+                co_return;
+            }
+        }
+        started = co_await node->start();
+    }
+    std::vector<port::Shard*> shards;
+    Options options;
+    Registry registry;
+    std::unique_ptr<Node> node;
+    std::optional<Result<void>> started;
+    port::Scope scope;  // dies first
+};
+
+class Cluster {
+public:
+    explicit Cluster(uint32_t nodes, uint64_t seed = 1, size_t shards = 1)
+        : world(seed), size(nodes), seed_(seed) {
+        for (uint32_t i = 0; i < nodes + 1; ++i) {  // one more than expected
+            auto& m = *machines.emplace_back(std::make_unique<Machine>());
+            m.prng = Prng(seed * 100 + i);
+            sim::NodeOptions options;
+            options.shards = shards;
+            options.disk = [&m](port::Shard& shard, Prng prng) {
+                return std::make_unique<sim::SimDisk>(m.image, shard, m.faults, prng);
+            };
+            options.after_crash = [&m](sim::CrashKind kind) {
+                if (kind == sim::CrashKind::Kill)
+                    m.image.kill();
+                else
+                    m.image.crash(m.prng);
+                m.engine.crash(m.prng);
+            };
+            m.index = world.add_node("n" + std::to_string(i), std::move(options));
+        }
+        processes.resize(nodes + 1);
+    }
+
+    std::vector<std::unique_ptr<Machine>> machines;  // outlive the world
+    sim::World world;
+    const uint32_t size;
+    std::vector<Process*> processes;
+
+    void boot(size_t i, bool join = true) {
+        world.boot(machines[i]->index, [&](const std::vector<port::Shard*>& shards) {
+            Options options;
+            options.directory = "data";
+            options.peer_address = {"n" + std::to_string(i), 7};
+            options.door_address = {"n" + std::to_string(i), 8};
+            if (i > 0 && join) options.join = {"n0", 7};
+            options.journal_segment_bytes = 4 * 1024 * 1024;
+            auto p = std::make_shared<Process>(shards, options, machines[i]->engine, seed_ + i,
+                                               world.log(machines[i]->index));
+            processes[i] = p.get();
+            p->scope.spawn("run", p->run(i == 0 ? size : 0));
+            return p;
+        });
+    }
+    void crash(size_t i, sim::CrashKind kind = sim::CrashKind::PowerCut) {
+        world.crash(machines[i]->index, kind);
+        processes[i] = nullptr;
+    }
+    bool up(size_t i) const {
+        return processes[i] && processes[i]->started && processes[i]->started->has_value();
+    }
+    bool all_up() const {
+        for (size_t i = 0; i < size; ++i)
+            if (!up(i)) return false;
+        return true;
+    }
+    bool started() {
+        return world.run_until([&] { return all_up(); }, seconds(20));
+    }
+    const Founding& founding(size_t i) const { return processes[i]->node->identity().founding; }
+
+    kv::Reply execute(size_t i, kv::Command command, size_t shard = 0) {
+        auto reply = std::make_shared<std::optional<kv::Reply>>();
+        Process* p = processes[i];
+        p->shards[shard]->post([p, shard, reply, c = std::move(command)]() mutable {
+            p->node->strategy(ShardId(shard))
+                .execute(
+                    {std::move(c), execute::Bound::Linearizable, seconds(10), execute::StreamId(1)},
+                    [reply](execute::Outcome o) { *reply = std::move(o.reply); });
+        });
+        EXPECT_TRUE(world.run_until([&] { return reply->has_value(); }, seconds(15)));
+        return reply->value_or(kv::Reply::error("no answer at all"));
+    }
+
+private:
+    const uint64_t seed_;
+};
+
+kv::Command command(kv::Op op, std::vector<std::string> keys, std::vector<Bytes> values = {}) {
+    kv::Command c;
+    c.op = op;
+    if (op == kv::Op::IncrBy) c.number = 1;
+    for (const auto& k : keys)
+        c.keys.push_back(Bytes::copy(k));
+    c.values = std::move(values);
+    return c;
+}
+
+TEST(Node, AClusterIsBornOnceAllItsMembersAreThere) {
+    Cluster c(3);
+    for (size_t i : {1, 0})
+        c.boot(i);
+    c.world.run_for(seconds(3));
+    EXPECT_FALSE(c.up(0) || c.up(1));
+    c.boot(2);
+    ASSERT_TRUE(c.started());
+    for (size_t i = 0; i < 3; ++i)
+        EXPECT_EQ(c.founding(i), c.founding(0));
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+    EXPECT_EQ(c.execute(0, command(kv::Op::IncrBy, {"q:n"})), kv::Reply::number(1));
+}
+
+TEST(Node, WhoComesToACompleteClusterIsToldSo) {
+    Cluster c(1);
+    c.boot(0);
+    ASSERT_TRUE(c.started());
+    c.boot(1);
+    ASSERT_TRUE(c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(5)));
+    EXPECT_EQ(c.processes[1]->started->error().code, Errc::Conflict);
+}
+
+TEST(Node, AnEmptyDirectoryIsNotAdopted) {
+    Cluster c(1);
+    c.boot(1, false);
+    ASSERT_TRUE(c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(5)));
+    EXPECT_EQ(c.processes[1]->started->error().code, Errc::NotFound);
+}
+
+// Whoever crashes wherever on the way to a cluster: it comes about, once, and all agree.
+TEST(Node, BirthSurvivesACrashOfAnybodyAnywhere) {
+    for (uint64_t seed = 1; seed <= 60; ++seed) {
+        SCOPED_TRACE(seed);
+        Cluster c(3, seed);
+        for (size_t i = 0; i < 3; ++i)
+            c.boot(i);
+        Prng prng(seed);
+        const size_t victim = prng.below(3);
+        c.world.arm_crash(c.machines[victim]->index, 1 + prng.below(150),
+                          prng.below(2) ? sim::CrashKind::PowerCut : sim::CrashKind::Kill);
+        for (int round = 0; round < 40 && (round < 2 || !c.all_up()); ++round) {
+            c.world.run_for(milliseconds(500));
+            for (size_t i = 0; i < 3; ++i)
+                if (!c.world.up(c.machines[i]->index)) c.boot(i);
+        }
+        ASSERT_TRUE(c.all_up());
+        std::set<NodeId> ids;
+        for (size_t i = 0; i < 3; ++i) {
+            EXPECT_EQ(c.founding(i), c.founding(0));
+            ids.insert(c.processes[i]->node->identity().node);
+        }
+        EXPECT_EQ(ids.size(), 3u);
+        EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    }
+}
+
+TEST(Node, ANodeThatStartsAgainIsTheSameOneOfAHigherIncarnation) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    const Identity before = c.processes[1]->node->identity();
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    c.crash(1);
+    c.boot(1);
+    ASSERT_TRUE(c.started());
+    EXPECT_EQ(c.processes[1]->node->identity().node, before.node);
+    EXPECT_EQ(c.processes[1]->node->identity().incarnation, before.incarnation.next());
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+}
+
+TEST(Node, AcknowledgedWritesSurviveTheLossOfPowerOfAllNodes) {
+    Cluster c(3, 5, 2);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    for (int64_t n = 1; n <= 20; ++n)
+        ASSERT_EQ(c.execute(n % 3, command(kv::Op::IncrBy, {"n"}), n % 2), kv::Reply::number(n));
+    for (size_t i = 0; i < 3; ++i)
+        c.crash(i);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    EXPECT_EQ(c.execute(1, command(kv::Op::Get, {"n"})).text.view(), "20");
+}
+
+// A turn's commands, entries and answers that are too much for one frame leave in several, in
+// order.
+TEST(Node, WhatFillsSeveralFramesKeepsItsOrder) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    constexpr int kCommands = 20;
+    constexpr size_t kBytes = 100'000;
+    static_assert(kCommands * kBytes > rpc::kBodyBytesGoal);
+    for (size_t i = 0; i < 3; ++i) {
+        std::vector<int64_t> lengths;
+        Process* p = c.processes[i];
+        p->shards[0]->post([p, i, &lengths] {
+            for (int k = 0; k < kCommands; ++k)
+                p->node->strategy(ShardId(0))
+                    .execute(
+                        {command(kv::Op::Append, {"log" + std::to_string(i)},
+                                 {Bytes::copy(std::string(kBytes, 'x'))}),
+                         execute::Bound::Linearizable, seconds(10), execute::StreamId(1)},
+                        [&lengths](execute::Outcome o) { lengths.push_back(o.reply.integer); });
+        });
+        ASSERT_TRUE(c.world.run_until([&] { return lengths.size() == kCommands; }, seconds(15)));
+        for (int k = 0; k < kCommands; ++k)
+            EXPECT_EQ(lengths[k], static_cast<int64_t>(kBytes) * (k + 1));
+    }
+}
+
+}  // namespace
+}  // namespace asterias::node

@@ -1,0 +1,88 @@
+// The node's answer to `asterias status`: gathered from its shards, printed as JSON.
+#include "service/node/node.h"
+
+namespace asterias::node {
+namespace {
+
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (static_cast<unsigned char>(c) < 0x20)
+            out += ' ';
+        else
+            out += c;
+    }
+    return out + "\"";
+}
+std::string number(uint64_t n) { return std::to_string(n); }
+
+std::string group_json(const replica::Status& g, const router::Catalogue& catalogue) {
+    std::string name = "system";
+    for (const auto& k : catalogue.keyspaces)
+        if (k.group == g.group) name = k.name;
+    std::string out =
+        "{\"group\":" + number(g.group.value) + ",\"keyspace\":" + quoted(name) +
+        ",\"role\":" + quoted(g.stopped ? "stopped" : raft::to_string(g.raft.role)) +
+        ",\"leader\":" + number(g.raft.leader.value) + ",\"term\":" + number(g.raft.term.value) +
+        ",\"commit\":" + number(g.raft.commit.value) +
+        ",\"applied\":" + number(g.raft.applied.value) + ",\"last\":" + number(g.raft.last.value) +
+        ",\"queued\":" + number(g.queued) + ",\"proposed\":" + number(g.proposed);
+    if (g.stopped) out += ",\"why\":" + quoted(g.stopped_why);
+    out += ",\"peers\":[";
+    for (size_t i = 0; i < g.raft.peers.size(); ++i) {
+        const auto& p = g.raft.peers[i];
+        out += std::string(i ? "," : "") + "{\"node\":" + number(p.member.node.value) +
+               ",\"match\":" + number(p.match.value) +
+               ",\"heard\":" + (p.recently_heard ? "true" : "false") + "}";
+    }
+    return out + "]}";
+}
+
+}  // namespace
+
+port::Task<std::vector<ShardStatus>> Node::status() {
+    std::vector<ShardStatus> all(shards_.size());
+    all[0] = members_[0]->status();
+    for (size_t i = 1; i < shards_.size(); ++i) {
+        port::OneShot<ShardStatus> answer(*shards_[0]);
+        shards_[0]->submit(shards_[i]->id(), [this, i, &answer] {
+            shards_[i]->submit(shards_[0]->id(), [&answer, s = members_[i]->status()]() mutable {
+                answer.set(std::move(s));
+            });
+        });
+        all[i] = co_await answer;
+    }
+    co_return all;
+}
+
+port::Task<std::string> Node::status_json() {
+    const auto all = co_await status();
+    const auto& founding = identity_.founding;
+    const auto catalogue = catalogue_of(founding);
+    std::string out = "{\"cluster\":" + quoted(to_string(founding.cluster)) +
+                      ",\"node\":" + number(identity_.node.value) +
+                      ",\"incarnation\":" + number(identity_.incarnation.value) + ",\"members\":[";
+    for (size_t i = 0; i < founding.members.size(); ++i) {
+        const auto& m = founding.members[i];
+        out += std::string(i ? "," : "") + "{\"node\":" + number(m.node.value) +
+               ",\"peer\":" + quoted(m.peer_address.describe()) +
+               ",\"door\":" + quoted(m.door_address.describe()) + "}";
+    }
+    out += "],\"groups\":[";
+    bool first = true;
+    for (const auto& shard : all)
+        for (const auto& g : shard.groups) {
+            out += (std::exchange(first, false) ? "" : ",") + group_json(g, catalogue);
+        }
+    out += "],\"shards\":[";
+    for (size_t i = 0; i < all.size(); ++i)
+        out += std::string(i ? "," : "") + "{\"shard\":" + number(i) +
+               ",\"journal_bytes\":" + number(all[i].journal.bytes) +
+               ",\"journal_segments\":" + number(all[i].journal.segments) + ",\"last_sync_us\":" +
+               number(static_cast<uint64_t>(all[i].journal.last_sync.count() / 1000)) +
+               ",\"in_flight\":" + number(all[i].in_flight) + "}";
+    co_return out + "]}";
+}
+
+}  // namespace asterias::node

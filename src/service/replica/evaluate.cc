@@ -1,0 +1,318 @@
+// The leader's half of the driver: admission, order, lookups, evaluation.
+#include <algorithm>
+
+#include "base/mutant.h"
+#include "service/execute/execute.h"
+#include "service/replica/replica.h"
+
+namespace asterias::replica {
+namespace {
+constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed it
+}
+
+void Replica::refuse(const Incoming& request) {
+    Gateway& g = gateways_[request.session];
+    g.refused_epoch = std::max(g.refused_epoch, request.origin.epoch);
+    parts_.surroundings.answer(config_.group, request.origin,
+                               {Answer::Kind::NotLeader, core_->leader(), core_->term(), {}, {}});
+}
+
+void Replica::submit(Incoming request) {
+    if (stopped_)
+        return parts_.surroundings.answer(config_.group, request.origin,
+                                          {Answer::Kind::NotLeader, {}, {}, {}, {}});
+    Gateway& g = gateways_[request.session];
+    // What an earlier epoch sent was sent again, in order, under a later one; and behind a refusal
+    // nothing of the same epoch may pass, or it would overtake.
+    if (request.origin.epoch < g.epoch || request.origin.epoch <= g.refused_epoch ||
+        core_->role() != raft::Role::Leader)
+        return refuse(request);
+    g.epoch = request.origin.epoch;
+    queue_.push_back(std::move(request));
+    wake();
+}
+
+void Replica::lose_leadership() {
+    const Answer lost{Answer::Kind::Lost, core_->leader(), core_->term(), {}, {}};
+    for (auto& p : proposed_)
+        for (auto& w : p.writes)
+            if (!p.answered) parts_.surroundings.answer(config_.group, w.origin, lost);
+    for (auto& [context, reads] : reads_)
+        for (auto& r : reads)
+            parts_.surroundings.answer(config_.group, r.origin, lost);
+    for (auto& [index, r] : waiting_for_commit_)
+        parts_.surroundings.answer(config_.group, r.origin, lost);
+    for (auto& request : queue_)
+        refuse(request);
+    for (auto& [id, g] : gateways_) {
+        g.refused_epoch = std::max(g.refused_epoch, g.epoch);
+        g.highest = 0;
+        g.last_write = {};
+    }
+    proposed_.clear();
+    proposed_bytes_ = 0;
+    reads_.clear();
+    waiting_for_commit_.clear();
+    queue_.clear();
+    if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
+    fetched_.clear();
+    fetching_ = 0;
+    ++fetch_generation_;
+}
+
+// Was this number of the session evaluated before? Then it is answered here from the table, or
+// joins the proposal that is still on its way, or the one that this very round is making (`writes`:
+// after a stall the first and the second delivery arrive together).
+bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes) {
+    const auto found = sessions_.find(request.session, request.sequence);
+    if (const auto* known = std::get_if<session::Done>(&found)) {
+        parts_.surroundings.answer(config_.group, request.origin,
+                                   done(known->reply, applied_.index));
+        return true;
+    }
+    if (std::holds_alternative<session::Stale>(found)) {
+        parts_.surroundings.answer(config_.group, request.origin,
+                                   {Answer::Kind::Refused, {}, {}, {}, {}});
+        return true;
+    }
+    const auto find = [&request](std::vector<PendingWrite>& pending) -> PendingWrite* {
+        for (auto& w : pending)
+            if (w.session == request.session && w.sequence == request.sequence) return &w;
+        return nullptr;
+    };
+    for (auto& p : proposed_)
+        if (PendingWrite* w = find(p.writes)) {
+            w->origin = request.origin;  // the earlier asker's connection is gone
+            if (p.answered)
+                parts_.surroundings.answer(config_.group, w->origin, done(w->reply, p.index));
+            return true;
+        }
+    PendingWrite* w = MUTANT(replica_same_round_refused) ? nullptr : find(writes);
+    if (w) w->origin = request.origin;
+    return w;
+}
+
+bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
+    Gateway& g = gateways_[request.session];
+    g.highest = std::max(g.highest, sessions_.highest(request.session));
+    auto refuse_for_good = [&] {
+        g.highest = std::max(g.highest, request.sequence);
+        parts_.surroundings.answer(config_.group, request.origin,
+                                   {Answer::Kind::Refused, {}, {}, {}, {}});
+        return false;
+    };
+    if (request.sequence && request.sequence <= g.highest) {
+        if (known_already(request, writes)) return false;
+        // A later number of this session was evaluated: evaluating this one now would turn the
+        // order of its connection around. It is certain that it never was and never will be.
+        if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
+    }
+    // A gateway with another catalogue than ours must not write past a keyspace's fence.
+    if (request.command.keyspace != keyspace_) return refuse_for_good();
+    // Expired work is dropped before it runs.
+    if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
+    return true;
+}
+
+// All keys from the overlay and the engine's memory; or starts fetching what is not there and says
+// no.
+bool Replica::look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found) {
+    std::vector<Bytes> missing;
+    found.clear();
+    for (const auto& key : keys) {
+        Lookup& slot = found.emplace_back();
+        if (const auto over = overlay_.find(key); over != overlay_.end()) {
+            slot.depends_on = over->second.index;
+            if (!over->second.value.empty()) slot.value = over->second.value;
+            continue;
+        }
+        if (const auto it = fetched_.find(key); it != fetched_.end()) {
+            slot.value = it->second;
+            continue;
+        }
+        auto got = parts_.engine.try_get(key.view());
+        if (auto* value = std::get_if<Bytes>(&got)) {
+            slot.value = std::move(*value);
+        } else if (std::holds_alternative<port::WouldBlock>(got)) {
+            missing.push_back(key);
+        } else if (auto* error = std::get_if<Error>(&got)) {
+            stop("the engine cannot read a key: " + error->describe());
+            return false;
+        }
+    }
+    if (missing.empty()) return true;
+    fetch(std::move(missing));
+    return false;
+}
+
+void Replica::fetch(std::vector<Bytes> keys) {
+    fetching_ += keys.size();
+    for (auto& key : keys)
+        scope_.spawn("replica.fetch", fetch_task(std::move(key), fetch_generation_));
+}
+
+// Sound because only the head of the queue fetches and nothing is evaluated meanwhile: a key
+// without an overlay has no write on its way, so what the engine says stays true until the head is
+// evaluated.
+port::Task<> Replica::fetch_task(Bytes key, uint64_t generation) {
+    auto got = co_await parts_.engine.get(parts_.shard, key);
+    if (generation != fetch_generation_ || stopped_) co_return;
+    --fetching_;
+    if (!got) {
+        stop("the engine cannot read a key: " + got.error().describe());
+        co_return;
+    }
+    fetched_[key] = std::move(*got);
+    wake();
+}
+
+void Replica::evaluate_queue() {
+    if (queue_.empty() || fetching_ > 0 || !core_->ready_to_lead() || stopped_) return;
+    // Back-pressure: the engine stalls, or too much waits for a quorum. The queue waits; what
+    // passes its deadline there is dropped.
+    if (!unwritten_.empty() || proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    const auto wall = parts_.shard.clock().wall();
+    session::Effects effects;
+    effects.commit_time =
+        std::max(last_label_.next(), HybridTime(static_cast<uint64_t>(wall.micros) << 12));
+    effects.matched_by_all = core_->slowest_match();
+    const LogIndex index = core_->last_index().next();
+    std::vector<PendingWrite> writes;
+    std::vector<PendingRead> reads;
+
+    size_t bytes = 0;
+    while (!queue_.empty() && bytes < kEntryBytesMax) {
+        Incoming& head = queue_.front();
+        const size_t before = effects.writes.size();
+        if (admit(head, writes) && !evaluate_one(head, effects, writes, reads, index)) break;
+        for (size_t i = before; i < effects.writes.size(); ++i)
+            bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
+        fetched_.clear();
+        queue_.pop_front();
+    }
+    if (stopped_) {
+        // Evaluated in this turn and not proposed: nobody else would answer these (rule 39).
+        const Answer lost{Answer::Kind::Lost, {}, core_->term(), {}, {}};
+        for (const auto& w : writes)
+            parts_.surroundings.answer(config_.group, w.origin, lost);
+        for (const auto& r : reads)
+            parts_.surroundings.answer(config_.group, r.origin, lost);
+        return;
+    }
+    if (!queue_.empty() && fetching_ == 0) wake();
+
+    if (!reads.empty()) {
+        const uint64_t context = next_read_++;
+        reads_[context] = std::move(reads);
+        core_->step({parts_.shard.clock().now(), raft::ReadRequested{context}});
+    }
+    if (effects.writes.empty() && effects.sessions.empty()) return;
+    last_label_ = effects.commit_time;
+    Bytes payload = session::encode(effects);
+    proposed_bytes_ += payload.size();
+    proposed_.push_back({index, std::move(writes), payload.size()});
+    const auto outcome =
+        core_->propose(parts_.shard.clock().now(), wire::EntryKind::Effects, std::move(payload));
+    if (const auto* accepted = std::get_if<raft::Accepted>(&outcome)) {
+        CHECK(accepted->index == index, "nothing else proposes to this group");
+        entries_.add();
+        if (MUTANT(replica_ack_before_commit)) {
+            for (auto& w : proposed_.back().writes)
+                parts_.surroundings.answer(config_.group, w.origin, done(w.reply, index));
+            proposed_.back().writes.clear();
+        }
+        return;
+    }
+    // Evaluated but in no log: as if the leadership had been lost, overlay and all.
+    lose_leadership();
+}
+
+bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
+                           std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
+                           LogIndex index) {
+    const kv::Command& command = request.command;
+    auto keys = kv::keys_read(command);
+    const size_t state_keys = keys.size();
+    const bool named = !command.request.client.empty();
+    if (named) keys.push_back(kv::request_key(command.keyspace, command.request.client.view()));
+
+    std::vector<Lookup> found;
+    if (!look_up(keys, found)) return false;
+    LogIndex depends_on;
+    for (const auto& f : found)
+        depends_on = std::max(depends_on, f.depends_on);
+    if (!MUTANT(replica_read_before_own_writes))
+        depends_on = std::max(depends_on, gateways_[request.session].last_write);
+    std::vector<kv::Record> records(state_keys);
+    std::vector<const kv::Record*> pointers(state_keys);
+    for (size_t i = 0; i < state_keys; ++i) {
+        if (!found[i].value) continue;
+        auto record = kv::decode_record(*found[i].value);
+        if (!record) {
+            stop("a stored record is damaged: " + record.error().describe());
+            return false;
+        }
+        records[i] = std::move(*record);
+        pointers[i] = &records[i];
+    }
+    kv::Evaluation evaluation;
+    bool answered_before = false;
+    if (named && found.back().value) {
+        auto last = kv::decode_request_result(*found.back().value);
+        if (!last) {
+            stop("a stored request result is damaged: " + last.error().describe());
+            return false;
+        }
+        answered_before = last->sequence >= command.request.sequence;
+        evaluation.reply =
+            last->sequence == command.request.sequence
+                ? std::move(last->reply)
+                : kv::Reply::error(
+                      "ERR a later request of this client already took effect; the answer to this "
+                      "one is no longer kept");
+    }
+    if (!answered_before) {
+        evaluated_.add();
+        const int64_t now_ms = parts_.shard.clock().wall().millis();
+        keys.resize(state_keys);
+        evaluation = kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
+        if (named)
+            evaluation.writes.push_back(
+                {kv::request_key(command.keyspace, command.request.client.view()),
+                 kv::encode_request_result(command.request.sequence, evaluation.reply)});
+    }
+    // A read needs no entry. A write that changed nothing does: a copy of it that is still on its
+    // way could find another state at another leader, and take effect after its client was told
+    // that it did not (sim/regressions/no_effect_not_logged.txt).
+    const bool logged = request.sequence != 0 && !MUTANT(replica_no_effect_not_logged);
+    if (evaluation.writes.empty() && !logged) {
+        if (request.sequence) gateways_[request.session].highest = request.sequence;
+        reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+        return true;
+    }
+    for (auto& write : evaluation.writes) {
+        overlay_[write.key] = {index, write.record};
+        effects.writes.push_back(std::move(write));
+    }
+    if (request.sequence) {
+        Gateway& g = gateways_[request.session];
+        g.highest = request.sequence;
+        g.last_write = index;
+        session::Advance* advance = nullptr;
+        for (auto& a : effects.sessions)
+            if (a.id == request.session) advance = &a;
+        if (!advance) advance = &effects.sessions.emplace_back(request.session, 0);
+        advance->low_water = std::max(advance->low_water, request.low_water);
+        wire::Writer size;
+        kv::encode(size, evaluation.reply);
+        advance->results.push_back(
+            {request.sequence, size.size() <= kv::kStoredReplyBytesMax
+                                   ? evaluation.reply
+                                   : kv::Reply::error(execute::kUnknownResult)});
+    }
+    writes.push_back(
+        {request.origin, request.session, request.sequence, std::move(evaluation.reply)});
+    return true;
+}
+
+}  // namespace asterias::replica

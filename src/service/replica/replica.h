@@ -1,0 +1,229 @@
+// service/replica/replica.h: the driver of one replica of one group: carries the outputs of the
+// consensus core to journal, peers and engine, and, while it leads, evaluates commands.
+//
+// A turn. During a turn submit(), receive(), on_persisted() only collect and step. At the turn end
+// run() does the rest once: evaluates the queue in order against engine + overlay (the overlay
+// holds what this leader proposed and has not applied, so that a hot key pipelines), proposes
+// everything of the turn as one Effects entry, journals, sends, applies, answers.
+//
+// What an answer means. A write is answered when its entry is committed. A read's value is taken at
+// its place in the queue; it is answered when every write that it saw, and every earlier write of
+// its session, is committed and a heartbeat round begun after it came confirms that this replica
+// led: then nobody else can have committed anything that it missed (rule 22, ARCHITECTURE.md, Life
+// of a read). A write of its session that was lost and made again behind it would turn the order of
+// its connection around.
+//
+// Order and exactly once. Requests of a session come in order within an epoch. Once one is refused
+// as NotLeader all later ones of that epoch are; a number below the highest evaluated one that the
+// table does not know is refused for good. So effects of a session stand in the log in the order of
+// their numbers, each once, whatever was sent again. Threading: one shard.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "core/raft/core.h"
+#include "core/session/effects.h"
+#include "journal/journal.h"
+#include "port/engine.h"
+#include "port/scope.h"
+#include "port/shard.h"
+#include "service/replica/codec.h"
+
+namespace asterias::replica {
+
+// Whom to answer.
+struct Origin {
+    ShardId shard;      // of this node, where `link` lives or the router asked
+    uint64_t link = 0;  // rpc link, or 0: this node's own router
+    uint64_t ticket = 0;
+    uint64_t epoch = 0;
+};
+
+struct Incoming {
+    Origin origin;
+    session::SessionId session;
+    uint64_t low_water = 0;
+    uint64_t sequence = 0;  // 0: a read
+    Instant deadline;
+    kv::Command command;
+};
+
+// What a replica needs of its surroundings, beside the ports.
+class Surroundings {
+public:
+    virtual ~Surroundings() = default;
+    virtual void send(NodeId to, GroupId group, const raft::Message& message) = 0;
+    virtual void answer(GroupId group, const Origin& origin, Answer answer) = 0;
+    virtual void on_leader(GroupId group, NodeId leader, Term term) = 0;
+    // Asks for run() at the end of this turn.
+    virtual void wake(GroupId group) = 0;
+    virtual NodeId self() const = 0;
+};
+
+struct Parts {
+    port::Shard& shard;
+    port::Engine& engine;
+    journal::Journal& journal;
+    Surroundings& surroundings;
+    Registry& registry;
+    Log log;
+    uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
+};
+
+struct Status {
+    GroupId group;
+    raft::Status raft;
+    bool stopped = false;  // poisoned: a CHECK failed while applying
+    std::string stopped_why;
+    size_t queued = 0, proposed = 0, overlay = 0, to_apply = 0;
+    LogIndex durable_applied;
+};
+
+class Replica {
+public:
+    // Reads its state from the engine. `recovered` is what the journal had of this group.
+    // `keyspace`: whose data the group holds; 0: none (the system group).
+    static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, KeyspaceId keyspace,
+                                                             raft::Config config,
+                                                             journal::RecoveredGroup recovered);
+    ~Replica();
+
+    void submit(Incoming request);
+    void receive(const raft::Message& message);
+    void tick();
+    void on_persisted(journal::BatchId through);
+    void on_peer_down(NodeId peer);
+    void run();
+    bool wants_run() const { return dirty_; }
+
+    Status status() const;
+    GroupId group() const { return config_.group; }
+    // Waits for engine reads that are under way.
+    port::Task<> close();
+
+private:
+    struct Applied {
+        LogIndex index;
+        Term term;
+        HybridTime commit_time;
+        LogIndex matched_by_all;
+    };
+    struct Gateway {  // a session's traffic as this leader sees it; memory only
+        uint64_t epoch = 0;
+        uint64_t refused_epoch = 0;
+        uint64_t highest = 0;
+        LogIndex last_write;  // index of its newest proposal
+    };
+    struct Overlaid {
+        LogIndex index;
+        Bytes value;  // raw engine value; empty: deleted
+    };
+    struct PendingWrite {
+        Origin origin;
+        session::SessionId session;
+        uint64_t sequence;
+        kv::Reply reply;
+    };
+    struct Proposed {
+        LogIndex index;
+        std::vector<PendingWrite> writes;
+        size_t bytes = 0;
+        bool answered = false;  // committed, but not applied here yet: the table does not know it
+    };
+    struct PendingRead {
+        Origin origin;
+        LogIndex depends_on;
+        kv::Reply reply;
+    };
+    struct Lookup {
+        std::optional<Bytes> value;
+        LogIndex depends_on;
+    };
+
+    Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
+
+    // evaluate.cc
+    void evaluate_queue();
+    bool evaluate_one(Incoming& request, session::Effects& effects,
+                      std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
+                      LogIndex index);
+    bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
+    bool admit(Incoming& request, std::vector<PendingWrite>& writes);
+    bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
+    void fetch(std::vector<Bytes> keys);
+    port::Task<> fetch_task(Bytes key, uint64_t generation);
+    void lose_leadership();
+    void refuse(const Incoming& request);
+
+    // expire.cc
+    void sweep();
+    port::Task<> sweep_step(Bytes from);
+
+    // replica.cc
+    void drain();
+    void apply_committed();
+    void write_to_engine();
+    void apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
+                     std::vector<session::SessionId>& touched);
+    void answer_committed();
+    void confirm_read(uint64_t context);
+    void compact();
+    void stop(std::string why);
+    void wake();
+    Answer done(kv::Reply reply, LogIndex index) const;
+
+    Parts parts_;
+    const KeyspaceId keyspace_;
+    raft::Config config_;
+    std::unique_ptr<raft::Core> core_;
+    Log log_;
+    port::Scope scope_;
+    bool dirty_ = false;
+    bool stopped_ = false;
+    std::string stopped_why_;
+
+    // The state machine.
+    Applied applied_;
+    session::Table sessions_;
+    std::deque<wire::Entry> to_apply_;
+    port::EngineBatch unwritten_;  // applied in memory; the engine stalled
+    std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
+    LogIndex durable_applied_;
+    LogIndex compacted_;
+
+    // Persist ids on their way through the journal.
+    std::deque<std::pair<journal::BatchId, raft::PersistId>> persisting_;
+
+    // Leader only; void when the leadership is lost.
+    std::deque<Incoming> queue_;
+    std::map<session::SessionId, Gateway> gateways_;
+    std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
+    std::deque<Proposed> proposed_;
+    size_t proposed_bytes_ = 0;
+    std::map<uint64_t, std::vector<PendingRead>> reads_;  // by read context
+    std::multimap<LogIndex, PendingRead>
+        waiting_for_commit_;                         // confirmed, but saw uncommitted writes
+    std::map<Bytes, std::optional<Bytes>> fetched_;  // for the head of the queue
+    size_t fetching_ = 0;
+    uint64_t fetch_generation_ = 0;
+    uint64_t next_read_ = 1;
+    bool sweep_wanted_ = false;  // there may be records with a deadline
+    bool sweep_found_ = false;   // this pass met one
+    bool sweeping_ = false;
+    Instant next_sweep_;
+    Bytes sweep_from_;  // empty: at the beginning
+    HybridTime last_label_;
+    bool leading_ = false;
+    NodeId leader_seen_;
+    Term term_seen_;
+
+    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_;
+};
+
+}  // namespace asterias::replica

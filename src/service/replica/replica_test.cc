@@ -1,0 +1,388 @@
+// Order, exactly once and honesty of one replica, against peers that the test plays.
+#include "service/replica/replica_test_bench.h"
+
+namespace asterias::replica {
+namespace {
+
+using Kind = Answer::Kind;
+
+// ------------------------------------------------------------------------------- a healthy leader
+
+TEST(Replica, ASingleVoterAnswersWritesOnlyWhenTheyAreOnItsDisk) {  // rule 45
+    Bench b(1);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    EXPECT_EQ(b.answered(1), 0u);
+    EXPECT_EQ(b.await(1).kind, Kind::Done);
+    EXPECT_EQ(b.answer_to(1).reply, kv::Reply::ok());
+    EXPECT_GE(b.replica->status().raft.durable, b.answer_to(1).index);
+    EXPECT_EQ(b.read("k").text.view(), "v");
+}
+
+TEST(Replica, AWriteIsNotAnsweredBeforeAQuorumHasIt) {  // mutant replica_ack_before_commit
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    b.submit(1, 1, set("k", "v"));
+    b.run_for(milliseconds(300));
+    EXPECT_EQ(b.answered(1), 0u);
+}
+
+TEST(Replica, AReadIsNotAnsweredBeforeAHeartbeatRoundBegunAfterIt) {  // rule 22
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.peers_heartbeat = false;
+    b.turn();
+    b.submit(2, 0, get("k"));
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.answered(2), 0u);
+    b.peers_heartbeat = true;
+    EXPECT_EQ(b.await(2).reply.text.view(), "v");
+}
+
+TEST(Replica, AReadThatSawAnUncommittedWriteWaitsForIt) {
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    b.submit(1, 1, set("k", "v"));
+    b.submit(2, 0, get("k"), 1, {NodeId(8), Incarnation(1), ShardId(0)});
+    b.run_for(milliseconds(300));
+    EXPECT_EQ(b.answered(2), 0u);
+}
+
+// Program order of a connection: what it reads later must not become true earlier than what it
+// wrote before, and an uncommitted write may still be lost and made again.
+TEST(Replica, AReadIsNotAnsweredBeforeEarlierWritesOfItsSessionAreCommitted) {
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    b.submit(1, 1, set("x", "1"));
+    b.submit(2, 0, get("y"));
+    b.run_for(milliseconds(300));
+    EXPECT_EQ(b.answered(2), 0u) << "the write before it may still be lost";
+}
+
+TEST(Replica, AHotKeyPipelinesWithinATurnAndOverUncommittedEntries) {
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    for (uint64_t i = 1; i <= 10; ++i)
+        b.submit(i, i, incr("n"));
+    b.turn();
+    for (uint64_t i = 11; i <= 20; ++i)
+        b.submit(i, i, incr("n"));
+    b.turn();
+    EXPECT_EQ(b.replica->status().proposed, 2u) << "one entry per turn";
+    b.peers_append = true;
+    b.run_for(milliseconds(300));
+    for (uint64_t i = 1; i <= 20; ++i)
+        EXPECT_EQ(b.answer_to(i).reply, kv::Reply::number(static_cast<int64_t>(i)));
+    EXPECT_EQ(b.replica->status().overlay, 0u) << "what is applied leaves the overlay";
+}
+
+TEST(Replica, EveryPendingCommandIsAnsweredByTheEndOfTheTerm) {  // rule 39
+    Bench b(3);
+    b.elect();
+    b.peers_append = b.peers_heartbeat = false;
+    constexpr uint64_t kPending = 10'000;
+    for (uint64_t i = 1; i <= kPending; ++i)
+        b.submit(i, i % 3 ? i : 0, i % 3 ? incr("n") : get("n"));
+    b.turn();
+    for (uint64_t i = kPending + 1; i <= kPending + 10; ++i)
+        b.submit(i, i, incr("n"));
+    b.depose();
+    ASSERT_FALSE(b.leads());
+    for (uint64_t i = 1; i <= kPending + 10; ++i) {
+        ASSERT_EQ(b.answered(i), 1u) << i;
+        ASSERT_EQ(b.answer_to(i).kind, i <= kPending ? Kind::Lost : Kind::NotLeader) << i;
+    }
+}
+
+// ------------------------------------------------------------------------------- exactly once
+
+TEST(Replica, ARequestSentAgainIsAnsweredFromTheTable) {  // rule 38, mutant session_dedupe_lost
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
+    b.submit(2, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+TEST(Replica, ARequestSentAgainJoinsItsProposal) {
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    b.submit(1, 1, incr("n"));
+    b.turn();
+    b.submit(2, 1, incr("n"), 2);
+    b.turn();
+    EXPECT_EQ(b.answered(2), 0u);
+    b.peers_append = true;
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+TEST(Replica, ARequestSentTwiceInOneTurnIsNeverRefusedOnceItIsEvaluated) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    b.submit(1, 1, incr("n"));     // duplicated on the way
+    b.submit(1, 1, incr("n"), 2);  // sent again by its gateway
+    b.run_for(milliseconds(100));
+    ASSERT_GE(b.answered(1), 1u);
+    for (const auto& heard : b.answers) {
+        EXPECT_EQ(heard.answer.kind, Kind::Done) << "Refused says: never evaluated";
+        EXPECT_EQ(heard.answer.reply, kv::Reply::number(1));
+    }
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+// The peers' disks are faster than this one: committed and answered, not yet applied here. Mutant
+// replica_answered_forgotten.
+TEST(Replica, ARequestSentAgainBetweenCommitAndApplyIsAnsweredLikeTheFirst) {
+    Bench b(3);
+    b.elect();
+    b.slow_disk(seconds(1));
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    const auto raft = b.replica->status().raft;
+    ASSERT_LT(raft.applied, raft.commit) << "or this shows nothing";
+    b.submit(2, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(2).kind, Kind::Done) << "Refused says: never evaluated";
+    EXPECT_EQ(b.answer_to(2).reply, kv::Reply::number(1));
+}
+
+TEST(Replica, ANewLeaderKnowsWhatAnEarlierTermEvaluated) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
+    b.depose();
+    b.peers_vote = true;
+    b.elect();
+    b.submit(2, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+TEST(Replica, TheSessionTableSurvivesARestart) {
+    Bench b(1);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
+    b.kill();
+    b.boot();
+    b.elect();
+    b.submit(2, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+}
+
+TEST(Replica, ALostWriteLeavesNoTraceInTheOverlay) {  // mutant replica_overlay_survives_leadership
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, set("k", "old"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.peers_append = false;
+    b.submit(2, 2, set("k", "lost"));
+    b.turn();
+    const auto s = b.replica->status();
+    b.depose();
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Lost);
+    // The new leader's no-op takes the place of the entry that nobody else has.
+    const Term term = b.replica->status().raft.term;
+    b.receive({ReplicaId(2), ReplicaId(1), term,
+               raft::AppendRequest{s.raft.commit,
+                                   s.raft.term,
+                                   s.raft.commit,
+                                   {wire::make_entry(kGroup, term, s.raft.commit.next(),
+                                                     wire::EntryKind::Noop, {})}}});
+    b.turn();
+    b.peers_vote = b.peers_append = true;
+    b.elect();
+    EXPECT_EQ(b.read("k").text.view(), "old");
+}
+
+TEST(Replica, AnOvertakenNumberIsRefusedForGood) {  // mutant replica_retry_overtaken
+    Bench b(3);
+    b.elect();
+    b.submit(1, 2, set("k", "second"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.submit(2, 1, set("k", "first"), 2);
+    EXPECT_EQ(b.await(2).kind, Kind::Refused);
+    EXPECT_EQ(b.read("k").text.view(), "second");
+}
+
+TEST(Replica, ALateRequestOfAGatewaysEarlierStartIsNotEvaluatedAgain) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    const session::SessionId restarted{kSession.node, Incarnation(2), kSession.shard};
+    b.submit(2, 1, set("other", "x"), 1, restarted);
+    ASSERT_EQ(b.await(2).kind, Kind::Done);
+    // Another leader in between: this one has no memory of the earlier start but the table.
+    b.kill();
+    b.boot();
+    b.elect();
+    b.submit(3, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(3).kind, Kind::Refused);
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+TEST(Replica, BehindARefusalNothingOfTheSameEpochPasses) {
+    Bench b(3);
+    b.submit(1, 1, incr("n"));  // not leading yet
+    EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
+    b.elect();
+    b.submit(2, 2, incr("n"));
+    EXPECT_EQ(b.await(2).kind, Kind::NotLeader) << "or it would overtake the first";
+    b.submit(3, 1, incr("n"), 2);
+    EXPECT_EQ(b.await(3).reply, kv::Reply::number(1));
+    b.submit(4, 3, incr("n"), 1);
+    EXPECT_EQ(b.await(4).kind, Kind::NotLeader) << "of an epoch that is over";
+}
+
+TEST(Replica, ExpiredWorkIsDroppedBeforeItRuns) {
+    Bench b(3);
+    b.elect();
+    auto late = b.request(1, 1, incr("n"));
+    late.deadline = b.shard->now() - milliseconds(1);
+    b.replica->submit(std::move(late));
+    b.shard->touch();
+    EXPECT_EQ(b.await(1).kind, Kind::Refused);
+    b.submit(2, 2, incr("n"));
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+}
+
+TEST(Replica, AClientsOwnRequestTakesEffectOnceThroughAnyGateway) {  // ASTERIAS.REQUEST
+    Bench b(3);
+    b.elect();
+    auto named = incr("n");
+    named.request = {Bytes::copy("client"), 7};
+    b.submit(1, 1, named);
+    EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
+    b.submit(2, 1, named, 1, {NodeId(8), Incarnation(1), ShardId(0)});
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+    named.request.sequence = 6;
+    b.submit(3, 2, named, 1, {NodeId(8), Incarnation(1), ShardId(0)});
+    EXPECT_EQ(b.await(3).reply.kind, kv::Reply::Kind::Error) << "a later one took effect";
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+TEST(Replica, WhatExpiresIsSweptAlsoByALeaderThatLostTheLeadershipBefore) {
+    Bench b(3);
+    for (uint64_t life = 1; life <= 2; ++life) {
+        b.peers_vote = true;
+        b.elect();
+        auto brief = set("k", "v");
+        brief.flags = kv::flag::kExpire | kv::flag::kRelative;
+        brief.number = 50;
+        b.submit(life, life, brief, life);
+        ASSERT_EQ(b.await(life).kind, Kind::Done);
+        b.run_for(seconds(2));
+        const auto key = kv::data_key(kKeyspace, 0, "k");
+        EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view()))) << life;
+        b.depose();
+    }
+}
+
+TEST(Replica, ACommandOfAnotherKeyspaceIsRefused) {
+    Bench b(3);
+    b.elect();
+    auto foreign = set("k", "v");
+    foreign.keyspace = KeyspaceId(5);
+    b.submit(1, 1, foreign);
+    EXPECT_EQ(b.await(1).kind, Kind::Refused);
+}
+
+// ------------------------------------------------------------------------------- faults below
+
+TEST(Replica, AnEngineThatStallsHoldsBackCommandsAndLosesNothing) {
+    Bench b(1);
+    b.elect();
+    engine::MemFaults faults;
+    faults.stall_begins = 1;
+    b.engine_image.set_faults(faults);
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done) << "it is on disk in the journal";
+    b.run_for(milliseconds(100));
+    b.submit(2, 2, incr("n"));
+    b.run_for(milliseconds(60));
+    EXPECT_EQ(b.answered(2), 0u);
+    EXPECT_EQ(b.replica->status().queued, 1u);
+    b.engine_image.set_faults({});
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(2));
+}
+
+TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
+    Bench b(1);
+    b.elect();
+    b.submit(1, 1, set("n", "5"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.engine->request_flush();
+    b.run_for(milliseconds(100));
+    engine::MemFaults faults;
+    faults.would_block = 1;
+    b.engine_image.set_faults(faults);
+    b.submit(2, 0, get("n"));
+    b.submit(3, 2, incr("n"));
+    b.submit(4, 0, get("n"));
+    EXPECT_EQ(b.await(4).reply.text.view(), "6");
+    EXPECT_EQ(b.answer_to(2).reply.text.view(), "5");
+    EXPECT_EQ(b.answer_to(3).reply, kv::Reply::number(6));
+}
+
+TEST(Replica, APoisonousEntryStopsTheGroupNotTheNode) {
+    Bench b(3);
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1),
+               raft::AppendRequest{
+                   {},
+                   {},
+                   {},
+                   {wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Effects,
+                                     Bytes::copy("not effects"))}}});
+    b.run_for(milliseconds(40));
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Heartbeat{LogIndex(1), 1}});
+    b.run_for(milliseconds(40));
+    EXPECT_TRUE(b.replica->status().stopped);
+    EXPECT_TRUE(b.shard->fatal_text().empty());
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
+}
+
+TEST(Replica, ADamagedKeyStopsTheGroupAndLeavesNobodyWaiting) {  // rule 39
+    Bench b(1);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.engine->request_flush();
+    b.run_for(milliseconds(200));
+    ASSERT_TRUE(b.turns_until([&] {
+        return b.engine->durable() == b.engine->written() || (b.engine->request_flush(), false);
+    }));
+    ASSERT_TRUE(b.engine_image.damage(kv::data_key(kKeyspace, 0, "k").view()));
+    b.submit(2, 2, set("a", "1"));
+    b.submit(3, 0, get("b"));
+    b.submit(4, 0, get("k"));
+    b.submit(5, 3, set("c", "1"));
+    b.run_for(milliseconds(100));
+    EXPECT_TRUE(b.replica->status().stopped);
+    for (uint64_t ticket = 2; ticket <= 5; ++ticket)
+        EXPECT_EQ(b.answered(ticket), 1u) << ticket;
+}
+
+TEST(Replica, AnEntryWithAWrongChecksumIsDroppedAndCounted) {
+    Bench b(3);
+    auto entry = wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Noop, {});
+    entry.crc ^= 1;
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::AppendRequest{{}, {}, {}, {entry}}});
+    b.turn();
+    EXPECT_EQ(b.replica->status().raft.last, LogIndex(0));
+}
+
+}  // namespace
+}  // namespace asterias::replica

@@ -1,0 +1,254 @@
+// One replica on a simulated disk and engine, with its surroundings and its two peers played by the
+// test. Included by tests only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "engine/mem/mem.h"
+#include "runtime/sim/disk.h"
+#include "runtime/sim/tiny_shard.h"
+#include "service/execute/execute.h"
+#include "service/replica/replica.h"
+
+namespace asterias::replica {
+
+inline constexpr GroupId kGroup{2};
+inline const KeyspaceId kKeyspace{1};
+inline const session::SessionId kSession{NodeId(9), Incarnation(1), ShardId(0)};
+
+struct QuietSink final : LogSink {
+    void write(LogLevel, std::string_view, std::string) override {}
+    bool enabled(LogLevel) const override { return false; }
+};
+
+inline kv::Command set(std::string_view key, std::string_view value) {
+    kv::Command c;
+    c.op = kv::Op::Set;
+    c.keyspace = kKeyspace;
+    c.keys = {Bytes::copy(key)};
+    c.values = {Bytes::copy(value)};
+    return c;
+}
+inline kv::Command on_key(kv::Op op, std::string_view key, int64_t number = 0) {
+    kv::Command c;
+    c.op = op;
+    c.keyspace = kKeyspace;
+    c.number = number;
+    c.keys = {Bytes::copy(key)};
+    return c;
+}
+inline kv::Command incr(std::string_view key) { return on_key(kv::Op::IncrBy, key, 1); }
+inline kv::Command get(std::string_view key) { return on_key(kv::Op::Get, key); }
+
+class Bench : public Surroundings, public journal::Observer, public port::TurnHook {
+public:
+    struct Heard {
+        Origin origin;
+        Answer answer;
+    };
+    struct Sent {
+        NodeId to;
+        raft::Message message;
+    };
+
+    explicit Bench(size_t voters, uint64_t seed = 1) : seed_(seed) {
+        config_.group = kGroup;
+        config_.self = ReplicaId(1);
+        for (size_t i = 1; i <= voters; ++i)
+            config_.membership.voters.push_back({ReplicaId(i), NodeId(i)});
+        boot();
+    }
+    ~Bench() override { kill(); }
+
+    // What the peers answer. They hold no log: they say what a healthy follower would.
+    bool peers_vote = true, peers_append = true, peers_heartbeat = true;
+    std::vector<Sent> sent;      // everything, in order
+    std::vector<Heard> answers;  // in order
+    NodeId leader;
+
+    sim::DiskImage image;
+    engine::MemImage engine_image;
+    std::unique_ptr<sim::TinyShard> shard;
+    std::unique_ptr<port::Engine> engine;
+    std::unique_ptr<journal::Journal> journal;
+    std::unique_ptr<Replica> replica;
+
+    void boot() {
+        shard = std::make_unique<sim::TinyShard>(seed_);
+        disk_ = std::make_unique<sim::SimDisk>(image, *shard, faults_, Prng(seed_));
+        shard->use(*disk_);
+        registry_ = std::make_unique<Registry>();
+        auto made = sim::run(*shard, disk_->create_directories("journal"));
+        auto engine_made = engine::open_mem(engine_image, {.prng = Prng(seed_)});
+        ASSERT_TRUE(engine_made.has_value());
+        engine = std::move(*engine_made);
+        journal::Options options;
+        options.directory = "journal";
+        options.cluster = ClusterId(7);
+        options.node = NodeId(1);
+        options.segment_bytes = 4 * 1024 * 1024;
+        auto opened = sim::run(*shard, journal::open(*shard, options, *registry_, log()));
+        ASSERT_TRUE(opened && *opened);
+        journal = std::move((*opened)->journal);
+        journal->set_observer(*this);
+        shard->add_turn_hook(port::TurnPhase::Work, *this);
+        auto replica_made = sim::run(
+            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, kKeyspace,
+                                  config_, std::move((*opened)->recovered.groups[kGroup])));
+        ASSERT_TRUE(replica_made && *replica_made);
+        replica = std::move(**replica_made);
+        awake_ = true;
+        tick();
+    }
+    // kill -9 of the process; the machine lives.
+    void kill() {
+        if (!shard) return;
+        shard->set_crashed();
+        if (replica) shard->remove_turn_hook(*this);
+        replica.reset();
+        journal.reset();
+        engine.reset();
+        disk_.reset();
+        shard.reset();
+        image.kill();
+        Prng prng(seed_);
+        engine_image.crash(prng);
+    }
+
+    // From now on each sync takes so long.
+    void slow_disk(Duration sync) { faults_.sync_latency = {sync, sync}; }
+
+    // What is ready, else the next timer.
+    void turn() {
+        shard->step();
+        play_peers();
+    }
+    void receive(const raft::Message& message) {
+        replica->receive(message);
+        shard->touch();
+    }
+    // Until `done` or so many turns.
+    bool turns_until(const std::function<bool()>& done, int most = 20000) {
+        while (!done() && most-- > 0)
+            turn();
+        return done();
+    }
+    void run_for(Duration duration) {
+        const Instant until = shard->now() + duration;
+        while (shard->now() < until)
+            turn();
+    }
+    bool leads() const { return replica->status().raft.role == raft::Role::Leader; }
+    // Leader whose no-op is applied.
+    bool ready() const {
+        const auto s = replica->status();
+        return leads() && s.raft.applied == s.raft.last;
+    }
+    void elect() {
+        ASSERT_TRUE(turns_until([&] { return ready(); }));
+    }
+    // A leader of a higher term is heard from; this one steps down.
+    void depose(ReplicaId by = ReplicaId(2)) {
+        peers_vote = false;
+        receive({by, ReplicaId(1), replica->status().raft.term.next(),
+                 raft::Heartbeat{LogIndex(0), 1}});
+        turn();
+    }
+
+    Incoming request(uint64_t ticket, uint64_t sequence, kv::Command command, uint64_t epoch = 1,
+                     session::SessionId session = kSession) const {
+        return {{ShardId(0), 1, ticket, epoch}, session,           1, sequence,
+                shard->now() + seconds(5),      std::move(command)};
+    }
+    void submit(uint64_t ticket, uint64_t sequence, kv::Command command, uint64_t epoch = 1,
+                session::SessionId session = kSession) {
+        replica->submit(request(ticket, sequence, std::move(command), epoch, session));
+        shard->touch();
+    }
+    size_t answered(uint64_t ticket) const {
+        size_t n = 0;
+        for (const auto& a : answers)
+            n += a.origin.ticket == ticket;
+        return n;
+    }
+    const Answer& answer_to(uint64_t ticket) const {
+        static const Answer kNone{};
+        const Answer* found = nullptr;
+        for (const auto& a : answers)
+            if (a.origin.ticket == ticket) found = &a.answer;
+        EXPECT_NE(found, nullptr) << "ticket " << ticket << " was not answered";
+        return found ? *found : kNone;
+    }
+    const Answer& await(uint64_t ticket) {
+        turns_until([&] { return answered(ticket) > 0; }, 2000);
+        return answer_to(ticket);
+    }
+    // As a client would read it now, through the replica.
+    kv::Reply read(std::string_view key) {
+        const uint64_t ticket = 1'000'000 + next_read_++;
+        submit(ticket, 0, get(key), 1'000'000);
+        return await(ticket).reply;
+    }
+
+private:
+    void send(NodeId to, GroupId group, const raft::Message& message) override {
+        EXPECT_EQ(group, kGroup);
+        sent.push_back({to, message});
+        to_play_.push_back(message);
+    }
+    void answer(GroupId, const Origin& origin, Answer answer) override {
+        answers.push_back({origin, std::move(answer)});
+    }
+    void on_leader(GroupId, NodeId who, Term) override { leader = who; }
+    void wake(GroupId) override { awake_ = true; }
+    NodeId self() const override { return NodeId(1); }
+    void on_persisted(journal::BatchId through) override {
+        if (replica) replica->on_persisted(through);
+    }
+    void on_turn_end() override {
+        for (int round = 0; round < 2 && replica && std::exchange(awake_, false); ++round)
+            replica->run();
+    }
+    void tick() {
+        shard->timers().after(milliseconds(20), [this] {
+            replica->tick();
+            tick();
+        });
+    }
+    void play_peers() {
+        auto play = std::exchange(to_play_, {});
+        for (const auto& m : play) {
+            if (const auto* vote = std::get_if<raft::VoteRequest>(&m.body)) {
+                if (peers_vote) reply(m, raft::VoteReply{vote->pre, true});
+            } else if (const auto* append = std::get_if<raft::AppendRequest>(&m.body)) {
+                if (peers_append)
+                    reply(m, raft::AppendReply{
+                                 true, append->prev_index.plus(append->entries.size()), {}, {}});
+            } else if (const auto* beat = std::get_if<raft::Heartbeat>(&m.body)) {
+                if (peers_heartbeat) reply(m, raft::HeartbeatReply{beat->round});
+            }
+        }
+    }
+    void reply(const raft::Message& to, raft::MessageBody body) {
+        receive({to.to, to.from, to.term, std::move(body)});
+    }
+    Log log() { return Log(sink_, "test"); }
+
+    const uint64_t seed_;
+    raft::Config config_;
+    sim::DiskFaults faults_;
+    QuietSink sink_;
+    std::unique_ptr<sim::SimDisk> disk_;
+    std::unique_ptr<Registry> registry_;
+    std::vector<raft::Message> to_play_;
+    uint64_t next_read_ = 0;
+    bool awake_ = false;
+};
+
+}  // namespace asterias::replica

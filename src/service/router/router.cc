@@ -1,0 +1,264 @@
+#include "service/router/router.h"
+
+#include <set>
+
+#include "base/check.h"
+#include "base/mutant.h"
+
+namespace asterias::router {
+
+using execute::Outcome;
+using replica::Answer;
+
+namespace {
+constexpr size_t kHopsMax = 2;  // from hint to hint without a pause
+}
+
+const Keyspace& Catalogue::of(std::string_view key) const {
+    const size_t colon = key.find(':');
+    if (colon != std::string_view::npos)
+        for (const auto& k : keyspaces)
+            if (k.name == key.substr(0, colon)) return k;
+    return keyspaces.front();
+}
+
+Router::Router(port::Shard& shard, NodeId self, Catalogue catalogue,
+               std::map<GroupId, std::vector<NodeId>> members, Outlet& outlet, Options options,
+               Registry& registry, Log log)
+    : shard_(shard),
+      self_(self),
+      catalogue_(std::move(catalogue)),
+      outlet_(outlet),
+      options_(options),
+      log_(log.named("router")),
+      commands_(registry.counter("asterias_router_commands_total", "Commands of clients.")),
+      resent_(registry.counter("asterias_router_resent_total", "Commands sent again to a leader.")),
+      unknown_(registry.counter("asterias_router_unknown_total",
+                                "Writes answered UNKNOWN: they may have happened.")),
+      unavailable_(registry.counter("asterias_router_unavailable_total",
+                                    "Commands answered CLUSTERDOWN or TRYAGAIN.")) {
+    for (auto& [id, nodes] : members) {
+        Group& g = groups_[id];
+        g.id = id;
+        g.members = std::move(nodes);
+    }
+}
+
+Router::~Router() = default;
+
+void Router::wake() {
+    if (std::exchange(awake_, true)) return;
+    outlet_.wake_router();
+}
+
+void Router::fail_later(execute::Completion done, std::string_view error) {
+    unavailable_.add();
+    shard_.post([done = std::move(done), error]() mutable { done({kv::Reply::error(error), {}}); });
+}
+
+void Router::execute(execute::Request request, execute::Completion done) {
+    commands_.add();
+    kv::Command& command = request.command;
+    CHECK(!command.keys.empty(), "a command names its keys");
+    const Keyspace& keyspace = catalogue_.of(command.keys.front().view());
+    for (const auto& key : command.keys)
+        if (catalogue_.of(key.view()).id != keyspace.id)
+            return fail_later(
+                std::move(done),
+                "CROSSKEYSPACE nothing was done: the keys of one command must be in one "
+                "keyspace");
+    command.keyspace = keyspace.id;
+    Group& g = groups_.at(keyspace.group);
+    if (g.flights.size() >= options_.inflight_max)
+        return fail_later(std::move(done), execute::kBusy);
+    Flight f;
+    f.write = command.is_write() || !command.request.client.empty();
+    if (f.write) f.sequence = g.next_sequence++;
+    f.deadline = shard_.clock().now() + request.remaining;
+    f.stream = request.stream;
+    f.command = std::move(command);
+    f.done = std::move(done);
+    g.flights.push_back(std::move(f));
+    wake();
+}
+
+uint64_t Router::low_water(const Group& g) const {
+    for (const auto& f : g.flights)
+        if (f.sequence && !f.resolved) return f.sequence;
+    return g.next_sequence;
+}
+
+void Router::run() {
+    awake_ = false;
+    for (auto& [id, g] : groups_)
+        if (g.unsent < g.flights.size() && !g.suspended) send_waiting(g);
+}
+
+void Router::send_waiting(Group& g) {
+    if (!g.target) {
+        // No news of a leader: ask the members in turn; who does not lead says who does.
+        g.target = g.members[g.next_member++ % g.members.size()];
+        if (g.target == g.silent) g.target = g.members[g.next_member++ % g.members.size()];
+        g.silent = {};
+    }
+    const Instant now = shard_.clock().now();
+    if (g.unsent == 0) g.heard = now;
+    batch_.clear();
+    for (size_t i = g.unsent; i < g.flights.size(); ++i) {
+        const Flight& f = g.flights[i];
+        if (f.resolved || f.deadline <= now) continue;
+        const auto left = std::chrono::duration_cast<milliseconds>(f.deadline - now).count();
+        batch_.push_back(
+            {g.first_ticket + i, f.sequence, static_cast<uint32_t>(left) + 1, &f.command});
+    }
+    const replica::ForwardHead head{g.id, shard_.id(), g.epoch, low_water(g)};
+    if (!batch_.empty() && !outlet_.forward(g.target, head, batch_)) return send_again(g, {});
+    for (const auto& c : batch_) {
+        Flight& f = g.flights[c.ticket - g.first_ticket];
+        f.copied = f.sent;
+        f.sent = true;
+    }
+    g.unsent = g.flights.size();
+}
+
+// Everything unanswered goes again, in order, under a new epoch.
+void Router::send_again(Group& g, NodeId hint) {
+    ++g.epoch;
+    const NodeId refused_by = g.target;
+    g.target = hint;
+    // A leader is only worth asking at once if it is not the one that just refused, and not for
+    // ever: two that name each other would be asked at the pace of the network.
+    if (!hint || hint == refused_by || ++g.hops > kHopsMax) {
+        g.hops = 0;
+        g.suspended = true;
+        g.retry_at = shard_.clock().now() + options_.retry_interval;
+    } else {
+        g.suspended = false;
+    }
+    std::set<execute::StreamId> later_writes;
+    for (size_t i = g.flights.size(); i-- > 0;) {
+        Flight& f = g.flights[i];
+        if (!f.sent) continue;
+        if (f.write) {
+            later_writes.insert(f.stream);
+        } else if (!f.resolved && later_writes.contains(f.stream) &&
+                   !MUTANT(router_reads_overtaken)) {
+            unavailable_.add();
+            f.resolved = true;
+            shard_.post([done = std::move(f.done)]() mutable {
+                done({kv::Reply::error(execute::kTryAgain), {}});
+            });
+        }
+        if (!f.resolved) resent_.add();
+    }
+    g.unsent = 0;
+    drop_resolved(g);
+    wake();
+}
+
+void Router::drop_resolved(Group& g) {
+    while (!g.flights.empty() && g.flights.front().resolved) {
+        g.flights.pop_front();
+        ++g.first_ticket;
+        if (g.unsent > 0) --g.unsent;
+    }
+}
+
+void Router::resolve(Group& g, size_t index, Outcome outcome) {
+    Flight& f = g.flights[index];
+    f.resolved = true;
+    f.command = {};
+    auto done = std::move(f.done);
+    // Keep resolved writes behind an unanswered read: (R3) asks for them.
+    drop_resolved(g);
+    done(std::move(outcome));
+}
+
+void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
+    const auto it = groups_.find(group);
+    if (it == groups_.end()) return;
+    Group& g = it->second;
+    if (answered.ticket < g.first_ticket || answered.ticket >= g.first_ticket + g.flights.size())
+        return;
+    const size_t index = answered.ticket - g.first_ticket;
+    Flight& f = g.flights[index];
+    if (from == g.target) g.heard = shard_.clock().now();
+    if (f.resolved) return;
+    Answer& a = answered.answer;
+    switch (a.kind) {
+        case Answer::Kind::Done:
+            g.hops = 0;
+            // Also of an earlier epoch: a confirmed value stays right, a write happens once.
+            return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
+        case Answer::Kind::Refused:
+            // A read that an earlier epoch refused may be on its way again.
+            if (answered.epoch != g.epoch) return;
+            // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
+            if (f.write && f.copied && !MUTANT(router_refusal_speaks_for_all)) {
+                unknown_.add();
+                return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
+            }
+            unavailable_.add();
+            return resolve(g, index, {kv::Reply::error(execute::kTryAgain), {}});
+        case Answer::Kind::NotLeader:
+        case Answer::Kind::Lost:
+            if (answered.epoch != g.epoch) return;  // was sent again already
+            return send_again(g, a.leader == from ? NodeId{} : a.leader);
+    }
+}
+
+void Router::on_leader(GroupId group, NodeId leader) {
+    const auto it = groups_.find(group);
+    if (it == groups_.end() || !leader) return;
+    Group& g = it->second;
+    if (g.target == leader && !g.suspended) return;
+    if (g.target && g.target != leader && g.unsent > 0) send_again(g, leader);
+    g.target = leader;
+    g.suspended = false;
+    wake();
+}
+
+void Router::on_peer_down(NodeId peer) {
+    for (auto& [id, g] : groups_)
+        if (g.target == peer && !g.suspended) send_again(g, {});
+}
+
+void Router::tick() {
+    const Instant now = shard_.clock().now();
+    for (auto& [id, g] : groups_) {
+        if (g.suspended && now >= g.retry_at) {
+            g.suspended = false;
+            if (g.unsent < g.flights.size()) wake();
+        }
+        for (size_t i = 0; i < g.flights.size(); ++i) {
+            Flight& f = g.flights[i];
+            if (f.resolved || f.deadline > now) continue;
+            const bool unknown = f.write && f.sent;
+            (unknown ? unknown_ : unavailable_).add();
+            const size_t before = g.flights.size();
+            resolve(g, i,
+                    {kv::Reply::error(unknown ? execute::kUnknown : execute::kClusterDown), {}});
+            const size_t popped = before - g.flights.size();
+            i = i >= popped ? i - popped : static_cast<size_t>(-1);
+        }
+        // A machine that lost its power says no word, and no local replica may be there to notice.
+        if (!g.suspended && g.unsent > 0 && now - g.heard > options_.silence_max) {
+            g.silent = g.target;
+            send_again(g, {});
+        }
+    }
+}
+
+size_t Router::in_flight() const {
+    size_t n = 0;
+    for (const auto& [id, g] : groups_)
+        n += g.flights.size();
+    return n;
+}
+
+NodeId Router::leader_of(GroupId group) const {
+    const auto it = groups_.find(group);
+    return it == groups_.end() ? NodeId{} : it->second.target;
+}
+
+}  // namespace asterias::router

@@ -1,0 +1,122 @@
+// service/router/router.h: the gateway's half of replication by Raft: carries commands of this
+// shard's connections to their groups' leaders, wherever they are, and brings the answers back.
+//
+// Invariants: (R1) requests of a group leave in the order of execute(), and after any doubt
+// (refusal, lost connection, lost leader) again from the first unanswered one, under a higher
+// epoch; (R2) a write keeps its session number for life, so however often it is sent it takes
+// effect once; (R3) a read is sent again only if its connection has sent no later write meanwhile
+// (it could see it): else it answers TRYAGAIN; (R4) what expires was either never sent
+// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN); a refusal says that nothing was
+// done only if it speaks for the only copy ever sent. Threading: one shard.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "port/shard.h"
+#include "service/execute/execute.h"
+#include "service/replica/codec.h"
+#include "service/router/catalogue.h"
+
+namespace asterias::router {
+
+struct Options {
+    size_t inflight_max = 20000;  // per group (router-inflight-max)
+    Duration retry_interval = milliseconds(20);
+    Duration silence_max = seconds(2);  // commands out and no answer at all: ask another member
+};
+
+// One command on its way out; the command is the router's and holds until forward() returns.
+struct Departure {
+    uint64_t ticket;
+    uint64_t sequence;
+    uint32_t remaining_ms;
+    const kv::Command* command;
+};
+
+// The way to a replica, here or elsewhere.
+class Outlet {
+public:
+    virtual ~Outlet() = default;
+    // False: no way there now; nothing was sent.
+    virtual bool forward(NodeId to, const replica::ForwardHead& head,
+                         const std::vector<Departure>& commands) = 0;
+    // Asks for run() at the end of this turn.
+    virtual void wake_router() = 0;
+};
+
+class Router : public execute::Strategy {
+public:
+    // `members`: the nodes that hold each group.
+    Router(port::Shard& shard, NodeId self, Catalogue catalogue,
+           std::map<GroupId, std::vector<NodeId>> members, Outlet& outlet, Options options,
+           Registry& registry, Log log);
+    ~Router() override;
+
+    void execute(execute::Request request, execute::Completion done) override;
+
+    void on_answer(GroupId group, NodeId from, replica::Answered answered);
+    // What a local replica believes; 0: nobody leads.
+    void on_leader(GroupId group, NodeId leader);
+    void on_peer_down(NodeId peer);
+    // At the turn end: sends what is waiting, one frame per group.
+    void run();
+    void tick();
+
+    size_t in_flight() const;
+    NodeId leader_of(GroupId group) const;
+    const Catalogue& catalogue() const { return catalogue_; }
+
+private:
+    struct Flight {
+        uint64_t sequence = 0;
+        Instant deadline;
+        execute::StreamId stream;
+        kv::Command command;
+        execute::Completion done;
+        bool write = false;
+        bool sent = false;    // at least once, in any epoch
+        bool copied = false;  // more than once
+        bool resolved = false;
+    };
+    struct Group {
+        GroupId id;
+        std::vector<NodeId> members;
+        NodeId target;           // 0: unknown
+        bool suspended = false;  // wait for retry_at, or for news of a leader
+        Instant retry_at;
+        size_t next_member = 0;
+        Instant heard;    // from target, or when this epoch's first command left
+        NodeId silent;    // not to be asked next
+        size_t hops = 0;  // hints followed since the last pause or answer
+        uint64_t epoch = 1;
+        uint64_t next_sequence = 1;
+        uint64_t first_ticket = 1;  // of flights.front(); tickets are contiguous
+        size_t unsent = 0;          // index of the first flight not yet sent in this epoch
+        std::deque<Flight> flights;
+    };
+
+    void send_again(Group& group, NodeId hint);
+    void resolve(Group& group, size_t index, execute::Outcome outcome);
+    void drop_resolved(Group& group);
+    void fail_later(execute::Completion done, std::string_view error);
+    void send_waiting(Group& group);
+    void wake();
+    uint64_t low_water(const Group& group) const;
+
+    port::Shard& shard_;
+    const NodeId self_;
+    const Catalogue catalogue_;
+    Outlet& outlet_;
+    const Options options_;
+    Log log_;
+    std::map<GroupId, Group> groups_;
+    std::vector<Departure> batch_;  // reused
+    bool awake_ = false;
+    Counter &commands_, &resent_, &unknown_, &unavailable_;
+};
+
+}  // namespace asterias::router

@@ -1,0 +1,368 @@
+// The router against an outlet and answers that the test plays.
+#include "service/router/router.h"
+
+#include <optional>
+
+#include <gtest/gtest.h>
+
+#include "runtime/sim/tiny_shard.h"
+
+namespace asterias::router {
+namespace {
+
+using replica::Answer;
+using Kind = Answer::Kind;
+
+constexpr GroupId kGroup{2};
+constexpr NodeId kA{1}, kB{2}, kC{3};
+
+struct QuietSink final : LogSink {
+    void write(LogLevel, std::string_view, std::string) override {}
+    bool enabled(LogLevel) const override { return false; }
+};
+
+// One frame's worth of forwarded commands.
+struct Forwarding {
+    NodeId to;
+    replica::ForwardHead head;
+    std::vector<replica::Forwarded> commands;
+    std::vector<uint64_t> sequences() const {
+        std::vector<uint64_t> all;
+        for (const auto& c : commands)
+            all.push_back(c.sequence);
+        return all;
+    }
+};
+
+class Bench : public Outlet, public port::TurnHook {
+public:
+    explicit Bench(Options options = {}) : shard(1) {
+        Catalogue catalogue{1,
+                            {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}}};
+        router = std::make_unique<Router>(
+            shard, NodeId(9), catalogue,
+            std::map<GroupId, std::vector<NodeId>>{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}},
+            *this, options, registry, Log(sink, "test"));
+        shard.add_turn_hook(port::TurnPhase::Work, *this);
+        tick();
+    }
+
+    sim::TinyShard shard;
+    Registry registry;
+    QuietSink sink;
+    std::unique_ptr<Router> router;
+    std::vector<Forwarding> sent;
+    bool reachable = true;
+    std::vector<std::pair<int, std::string>> replies;  // in order of completion
+    std::map<int, execute::Outcome> outcomes;
+
+    bool forward(NodeId to, const replica::ForwardHead& head,
+                 const std::vector<Departure>& commands) override {
+        if (!reachable) return false;
+        Forwarding f{to, head, {}};
+        for (const auto& c : commands)
+            f.commands.push_back({c.ticket, c.sequence, c.remaining_ms, *c.command});
+        sent.push_back(std::move(f));
+        return true;
+    }
+    void wake_router() override { awake_ = true; }
+    void on_turn_end() override {
+        if (std::exchange(awake_, false)) router->run();
+    }
+
+    void command(int name, kv::Op op, std::string key, uint64_t stream = 1,
+                 Duration remaining = seconds(5)) {
+        kv::Command c;
+        c.op = op;
+        c.keys = {Bytes::copy(key)};
+        if (op == kv::Op::Set) c.values = {Bytes::copy("v")};
+        router->execute(
+            {std::move(c), execute::Bound::Linearizable, remaining, execute::StreamId(stream)},
+            [this, name](execute::Outcome outcome) {
+                EXPECT_FALSE(outcomes.contains(name)) << "completed twice";
+                replies.emplace_back(name, outcome.reply.text.str());
+                outcomes[name] = std::move(outcome);
+            });
+        shard.touch();
+    }
+    void write(int name, uint64_t stream = 1) { command(name, kv::Op::Set, "k", stream); }
+    void read(int name, uint64_t stream = 1) { command(name, kv::Op::Get, "k", stream); }
+
+    void turn() {
+        shard.touch();
+        shard.step();
+    }
+    void run_for(Duration duration) {
+        const Instant until = shard.now() + duration;
+        while (shard.now() < until)
+            shard.step();
+    }
+    void answer(const Forwarding& f, size_t i, Kind kind, NodeId leader = {}) {
+        router->on_answer(kGroup, f.to,
+                          {f.commands[i].ticket,
+                           f.head.epoch,
+                           {kind, leader, Term(1), LogIndex(1), kv::Reply::ok()}});
+        shard.touch();
+    }
+    bool done(int name) const { return outcomes.contains(name); }
+    std::string text(int name) const {
+        const auto it = outcomes.find(name);
+        return it == outcomes.end() ? "(no answer)" : it->second.reply.text.str();
+    }
+
+private:
+    void tick() {
+        shard.timers().after(milliseconds(20), [this] {
+            router->tick();
+            tick();
+        });
+    }
+    bool awake_ = false;
+};
+
+// ------------------------------------------------------------------------------- R1
+
+TEST(Router, R1CommandsOfATurnLeaveInOneFrameInTheOrderOfExecute) {
+    Bench b;
+    for (int i = 1; i <= 5; ++i)
+        b.write(i);
+    EXPECT_TRUE(b.sent.empty());
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].sequences(), (std::vector<uint64_t>{1, 2, 3, 4, 5}));
+    EXPECT_EQ(b.sent[0].head.low_water, 1u);
+}
+
+TEST(Router, R1AfterARefusalEverythingUnansweredGoesAgainInOrderUnderAHigherEpoch) {
+    Bench b;
+    for (int i = 1; i <= 4; ++i)
+        b.write(i);
+    b.turn();
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.answer(b.sent[0], 1, Kind::NotLeader, kB);
+    b.answer(b.sent[0], 2, Kind::NotLeader, kB);
+    b.answer(b.sent[0], 3, Kind::NotLeader, kB);
+    b.write(5);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u) << "one doubt, one repetition";
+    EXPECT_EQ(b.sent[1].to, kB);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{2, 3, 4, 5}));
+    EXPECT_GT(b.sent[1].head.epoch, b.sent[0].head.epoch);
+    EXPECT_EQ(b.sent[1].head.low_water, 2u);
+}
+
+TEST(Router, R1ALostConnectionSendsEverythingAgainToAnother) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    const NodeId first = b.sent[0].to;
+    b.router->on_peer_down(first);
+    b.run_for(milliseconds(100));
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_NE(b.sent[1].to, first);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{1}));
+}
+
+TEST(Router, R1NewsOfALeaderMovesWhatIsUnanswered) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    const NodeId next = b.sent[0].to == kC ? kB : kC;
+    b.router->on_leader(kGroup, next);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].to, next);
+}
+
+TEST(Router, R1NothingIsSentWithoutAWayAndItGoesOutOnceThereIsOne) {
+    Bench b;
+    b.reachable = false;
+    b.write(1);
+    b.run_for(milliseconds(100));
+    b.reachable = true;
+    b.run_for(milliseconds(100));
+    ASSERT_EQ(b.sent.size(), 1u);
+    b.answer(b.sent[0], 0, Kind::Done);
+    EXPECT_TRUE(b.done(1));
+}
+
+TEST(Router, LeadersThatNameEachOtherDoNotMakeAStorm) {
+    Bench b;
+    b.router->on_leader(kGroup, kA);
+    b.write(1);
+    b.turn();
+    for (int i = 0; i < 100; ++i) {
+        const auto last = b.sent.back();
+        b.answer(last, 0, Kind::NotLeader, last.to == kA ? kB : kA);
+        b.turn();
+    }
+    EXPECT_LT(b.sent.size(), 20u) << "an election takes a while: asking faster ends nothing";
+}
+
+TEST(Router, ATargetThatFallsSilentIsAskedNoLonger) {
+    Bench b;
+    b.router->on_leader(kGroup, kA);
+    b.write(1);
+    b.run_for(seconds(4));
+    ASSERT_GE(b.sent.size(), 2u) << "its machine may be gone without a word";
+    EXPECT_NE(b.sent[1].to, kA);
+}
+
+// ------------------------------------------------------------------------------- R2
+
+TEST(Router, R2AWriteKeepsItsNumberForLife) {
+    Bench b;
+    b.write(1);
+    b.read(2);
+    b.write(3);
+    b.turn();
+    for (int i = 0; i < 5; ++i) {
+        const auto last = b.sent.back();
+        b.answer(last, 0, Kind::Lost, last.to == kB ? kC : kB);
+        b.run_for(milliseconds(60));
+        EXPECT_EQ(b.sent.back().commands.front().sequence, 1u);
+        EXPECT_EQ(b.sent.back().commands.back().sequence, 2u);
+    }
+    EXPECT_EQ(b.sent[0].sequences(), (std::vector<uint64_t>{1, 0, 2}));
+}
+
+TEST(Router, R2AnAnswerOfAnEarlierEpochCountsAndIsDeliveredOnce) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    b.router->on_leader(kGroup, b.sent[0].to == kB ? kC : kB);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    b.answer(b.sent[0], 0, Kind::Done);
+    EXPECT_TRUE(b.done(1));
+    b.answer(b.sent[1], 0, Kind::Done);
+    EXPECT_EQ(b.replies.size(), 1u);
+}
+
+// ------------------------------------------------------------------------------- R3
+
+TEST(Router, R3AReadIsNotSentAgainOnceItsConnectionSentALaterWrite) {  // router_reads_overtaken
+    Bench b;
+    b.read(1);
+    b.write(2);
+    b.read(3);
+    b.read(4, 7);  // of another connection
+    b.turn();
+    b.answer(b.sent[0], 0, Kind::Lost, kB);
+    b.run_for(milliseconds(60));
+    EXPECT_EQ(b.text(1), execute::kTryAgain);
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{1, 0, 0}));
+}
+
+TEST(Router, R3AlsoIfTheLaterWriteIsAnsweredAlready) {
+    Bench b;
+    b.read(1);
+    b.write(2);
+    b.turn();
+    b.answer(b.sent[0], 1, Kind::Done);
+    b.answer(b.sent[0], 0, Kind::Lost, kB);
+    b.run_for(milliseconds(60));
+    EXPECT_EQ(b.text(1), execute::kTryAgain);
+    EXPECT_EQ(b.sent.size(), 1u);
+}
+
+// ------------------------------------------------------------------------------- R4
+
+TEST(Router, R4WhatWasNeverSentExpiresAsClusterDown) {
+    Bench b;
+    b.reachable = false;
+    b.write(1);
+    b.run_for(seconds(6));
+    EXPECT_EQ(b.text(1), execute::kClusterDown);
+}
+
+TEST(Router, R4AWriteThatWasSentExpiresAsUnknownAndAReadAsClusterDown) {
+    Bench b;
+    b.write(1);
+    b.read(2);
+    b.run_for(seconds(6));
+    EXPECT_EQ(b.text(1), execute::kUnknown);
+    EXPECT_EQ(b.text(2), execute::kClusterDown);
+    EXPECT_EQ(b.router->in_flight(), 0u);
+}
+
+TEST(Router, R4ARefusalOfTheOnlyCopySaysThatNothingWasDone) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    b.answer(b.sent[0], 0, Kind::Refused);
+    EXPECT_EQ(b.text(1), execute::kTryAgain);
+}
+
+// The first copy may still be on its way to a node that leads by the time it gets there.
+TEST(Router, R4ARefusalOfACopySaysNothingAboutTheOtherCopies) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    b.router->on_leader(kGroup, b.sent[0].to == kB ? kC : kB);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    b.answer(b.sent[1], 0, Kind::Refused);
+    EXPECT_EQ(b.text(1), execute::kUnknown);
+}
+
+TEST(Router, TheLowWaterMarkPassesWhatHasItsAnswer) {
+    Bench b;
+    b.write(1);
+    b.write(2);
+    b.turn();
+    b.answer(b.sent[0], 1, Kind::Done);
+    b.write(3);
+    b.turn();
+    EXPECT_EQ(b.sent[1].head.low_water, 1u);
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.write(4);
+    b.turn();
+    EXPECT_EQ(b.sent[2].head.low_water, 3u);
+}
+
+// ------------------------------------------------------------------------------- bounds
+
+TEST(Router, InFlightCommandsAreBounded) {
+    Bench b({.inflight_max = 3});
+    for (int i = 1; i <= 4; ++i)
+        b.write(i);
+    b.turn();
+    EXPECT_EQ(b.text(4), execute::kBusy);
+    EXPECT_EQ(b.sent[0].commands.size(), 3u);
+}
+
+TEST(Router, TheKeysOfOneCommandAreInOneKeyspace) {
+    Bench b;
+    kv::Command c;
+    c.op = kv::Op::MGet;
+    c.keys = {Bytes::literal("q:a"), Bytes::literal("b")};
+    std::string text;
+    b.router->execute({std::move(c), {}, seconds(1), execute::StreamId(1)},
+                      [&](execute::Outcome o) { text = o.reply.text.str(); });
+    EXPECT_EQ(text, "") << "never inside execute()";
+    b.turn();
+    EXPECT_TRUE(text.starts_with("CROSSKEYSPACE nothing was done"));
+}
+
+TEST(Router, ACompletionMayExecuteTheNextCommand) {
+    Bench b;
+    int more = 50;
+    std::function<void(execute::Outcome)> again = [&](execute::Outcome) {
+        if (--more == 0) return;
+        kv::Command c;
+        c.op = kv::Op::Set;
+        c.keys = {Bytes::literal("k")};
+        c.values = {Bytes::literal("v")};
+        b.router->execute({std::move(c), {}, milliseconds(30), execute::StreamId(1)},
+                          [&](execute::Outcome o) { again(std::move(o)); });
+    };
+    for (int i = 0; i < 4; ++i)
+        again({});
+    b.run_for(seconds(2));
+    EXPECT_LE(more, 0) << "each expires and makes the next";
+}
+
+}  // namespace
+}  // namespace asterias::router

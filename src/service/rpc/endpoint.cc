@@ -1,0 +1,380 @@
+#include "service/rpc/endpoint.h"
+
+#include "base/mutant.h"
+#include "wire/fields.h"
+
+namespace asterias::rpc {
+namespace {
+// Fields of a Hello body (docs/formats/rpc.md).
+enum HelloField : uint32_t {
+    kNode = 1,
+    kNodeIncarnation = 2,
+    kShard = 3,
+    kLane = 4,
+    kExpected = 5
+};
+// Hello and Calls are short: who is not known to be a member is not lent more memory.
+constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
+}  // namespace
+
+// One connection in either direction, from its handshake to its end.
+class Endpoint::Link : public port::ConnectionHandler {
+public:
+    Link(Endpoint& owner, LinkId id, bool outgoing, std::unique_ptr<port::Connection> connection)
+        : owner_(owner), outgoing_(outgoing), connection_(std::move(connection)) {
+        peer_.link = id;
+    }
+    ~Link() override { owner_.shard_.timers().cancel(handshake_); }
+
+    void start() {
+        connection_->start(*this);
+        // Whoever waits for a Hello sends nothing, so that no transport would ever tell it that the
+        // other side is gone.
+        if (MUTANT(rpc_handshake_without_end)) return;
+        handshake_ = owner_.shard_.timers().after(owner_.options_.connect_timeout, [this] {
+            if (!ready_) die({Errc::Timeout, "no Hello in time"});
+        });
+    }
+    void say_hello(NodeId expected, Lane lane) {
+        FrameBuilder b;
+        wire::field(b.body(), kNode, owner_.self_.node.value);
+        wire::field(b.body(), kNodeIncarnation, owner_.self_.incarnation.value);
+        wire::field(b.body(), kShard, owner_.shard_.id().value);
+        wire::field(b.body(), kLane, static_cast<uint64_t>(lane));
+        wire::field(b.body(), kExpected, expected.value);
+        connection_->out().append(b.finish(owner_.header(FrameType::Hello)));
+        peer_.lane = lane;
+        expected_ = expected;
+    }
+
+    port::Consumed on_data(const Bytes& available) override {
+        size_t at = 0;
+        while (!dead_) {
+            size_t used = 0;
+            auto frame = read_frame(available.suffix(at), used);
+            if (!frame) {
+                owner_.bad_frames_.add();
+                die(frame.error());
+                break;
+            }
+            if (auto* more = std::get_if<NeedMore>(&*frame)) {
+                if (peer_.node || more->wanted <= kStrangerFrameBytesMax) return {at, more->wanted};
+                owner_.bad_frames_.add();
+                die({Errc::Limit, "a long frame of a peer that is no member"});
+                break;
+            }
+            at += used;
+            on_frame(std::move(std::get<Frame>(*frame)));
+        }
+        return {available.size(), 0};
+    }
+    void on_end_of_stream() override { die({Errc::Closed, "peer closed the connection"}); }
+    void on_closed(const Error& why) override { die(why); }
+
+    void die(Error why) {
+        if (std::exchange(dead_, true)) return;
+        // Not inside a callback of the connection: the owner destroys this link.
+        owner_.shard_.post([&owner = owner_, alive = std::weak_ptr(owner_.alive_), id = peer_.link,
+                            why = std::move(why)] {
+            if (alive.expired()) return;
+            const auto it = owner.links_.find(id);
+            if (it != owner.links_.end()) owner.link_down(*it->second, why);
+        });
+    }
+
+    Endpoint& owner_;
+    const bool outgoing_;
+    std::unique_ptr<port::Connection> connection_;
+    Peer peer_;
+    NodeId expected_;
+    bool ready_ = false;
+    bool dead_ = false;
+    port::TimerId handshake_;
+
+private:
+    void on_frame(Frame frame) {
+        const Identity& self = owner_.self_;
+        const bool stranger = frame.header.cluster.value == 0;
+        if (!stranger && (frame.header.cluster != self.cluster ||
+                          frame.header.cluster_incarnation != self.cluster_incarnation)) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "frame of another cluster"});
+        }
+        if (!ready_) return on_hello(frame);
+        if (stranger && peer_.node) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "a member's frame without its cluster"});
+        }
+        if (peer_.node.value == 0 && frame.header.type != FrameType::Call) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "a peer that is no member may only call"});
+        }
+        owner_.deliver(*this, std::move(frame));
+    }
+
+    void on_hello(const Frame& frame) {
+        if (frame.header.type != FrameType::Hello)
+            return die({Errc::Corrupt, "a connection begins with Hello"});
+        NodeId meant;
+        Lane lane = Lane::Normal;
+        wire::Fields fields(frame.body);
+        while (fields.next()) {
+            switch (fields.id()) {
+                case kNode:
+                    peer_.node = NodeId(fields.number());
+                    break;
+                case kNodeIncarnation:
+                    peer_.incarnation = Incarnation(fields.number());
+                    break;
+                case kShard:
+                    peer_.shard = ShardId(fields.number());
+                    break;
+                case kLane: {
+                    const uint64_t number = fields.number();
+                    if (number >= kLanes) fields.set_failed();
+                    lane = static_cast<Lane>(number);
+                    break;
+                }
+                case kExpected:
+                    meant = NodeId(fields.number());
+                    break;
+                default:
+                    break;  // a newer peer says more
+            }
+        }
+        if (!fields.ok()) return die({Errc::Corrupt, "Hello body"});
+        if (peer_.node && frame.header.cluster.value == 0) {
+            owner_.bad_frames_.add();
+            return die({Errc::Conflict, "a member's name without its cluster"});
+        }
+        if (outgoing_ && lane != peer_.lane)
+            return die({Errc::Conflict, "the peer answers for another lane"});
+        peer_.lane = lane;
+        if (outgoing_ && peer_.node != expected_)
+            return die({Errc::Conflict, "node " + to_string(peer_.node) + " answers where node " +
+                                            to_string(expected_) + " was expected"});
+        if (!outgoing_ && meant && meant != owner_.self_.node)
+            return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
+        if (!outgoing_) say_hello(peer_.node, peer_.lane);
+        ready_ = true;
+        owner_.shard_.timers().cancel(handshake_);
+        owner_.link_up(*this);
+    }
+};
+
+struct Endpoint::Outgoing {
+    explicit Outgoing(port::Shard& shard) : ended(shard) {}
+    Link* link = nullptr;  // while ready
+    port::Signal ended;
+};
+
+Endpoint::Endpoint(port::Shard& shard, Identity self, Options options, Receiver& receiver,
+                   Registry& registry, Log log)
+    : shard_(shard),
+      self_(self),
+      options_(options),
+      receiver_(receiver),
+      log_(log.named("rpc")),
+      scope_(shard),
+      frames_in_(registry.counter("asterias_rpc_frames_received_total", "Frames from nodes.")),
+      frames_out_(registry.counter("asterias_rpc_frames_sent_total", "Frames to nodes.")),
+      bytes_in_(registry.counter("asterias_rpc_received_bytes_total", "Bytes of frames received.")),
+      bytes_out_(registry.counter("asterias_rpc_sent_bytes_total", "Bytes of frames sent.")),
+      bad_frames_(
+          registry.counter("asterias_rpc_bad_frames_total",
+                           "Frames of other clusters or formats, or with a wrong checksum.")),
+      refused_frames_(registry.counter("asterias_rpc_unsent_frames_total",
+                                       "Frames dropped because no connection could take them.")) {}
+
+Endpoint::~Endpoint() = default;
+
+Header Endpoint::header(FrameType type, uint64_t request, uint32_t remaining_ms) const {
+    return {type, self_.cluster, self_.cluster_incarnation, remaining_ms, request, 0};
+}
+
+Result<void> Endpoint::listen(const port::Address& address) {
+    auto listener = shard_.net().listen(
+        address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
+    if (!listener) return std::unexpected(listener.error());
+    listener_ = std::move(*listener);
+    return {};
+}
+
+port::Address Endpoint::listen_address() const { return listener_->address(); }
+
+void Endpoint::accept(std::unique_ptr<port::Connection> connection) {
+    make_room_for_stranger();
+    if (links_.size() >= options_.peers_max * kLanes * 2 + options_.strangers_max) {
+        log_.warn("refusing a connection: rpc peers_max reached");
+        return;
+    }
+    const LinkId id(next_link_++);
+    auto link = std::make_unique<Link>(*this, id, false, std::move(connection));
+    links_.emplace(id, std::move(link)).first->second->start();
+}
+
+void Endpoint::make_room_for_stranger() {
+    size_t strangers = 0;
+    Link* oldest = nullptr;
+    for (auto& [id, link] : links_) {
+        if (link->outgoing_ || link->dead_ || (link->ready_ && link->peer_.node)) continue;
+        if (strangers++ == 0) oldest = link.get();
+    }
+    if (strangers > 0 && strangers >= options_.strangers_max)
+        oldest->die({Errc::Limit, "newer connections take the place of silent ones"});
+}
+
+void Endpoint::add_peer(NodeId node, port::Address address) {
+    addresses_[node] = std::move(address);
+    for (Lane lane : {Lane::Heartbeat, Lane::Normal}) {  // bulk opens when snapshots need it
+        auto& slot = outgoing_[{node, lane}];
+        if (slot) continue;
+        slot = std::make_unique<Outgoing>(shard_);
+        scope_.spawn("rpc.keep_connected", keep_connected(node, lane));
+    }
+}
+
+void Endpoint::add_interceptor(Interceptor& interceptor) { interceptors_.push_back(&interceptor); }
+
+port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
+    Outgoing& slot = *outgoing_[{node, lane}];
+    Duration backoff = options_.reconnect_min;
+    while (!scope_.stop_requested()) {
+        auto connection =
+            co_await shard_.net().connect(addresses_[node], "", options_.connect_timeout);
+        if (scope_.stop_requested()) co_return;
+        if (connection) {
+            const LinkId id(next_link_++);
+            Link* link =
+                links_.emplace(id, std::make_unique<Link>(*this, id, true, std::move(*connection)))
+                    .first->second.get();
+            link->start();
+            link->say_hello(node, lane);
+            slot.link = nullptr;
+            co_await slot.ended.wait();
+            if (scope_.stop_requested()) co_return;
+            backoff = options_.reconnect_min;
+        }
+        // Jitter, so that peers of a restarted node do not come back in one wave.
+        const auto jitter = Duration(
+            static_cast<int64_t>(shard_.entropy().next() % static_cast<uint64_t>(backoff.count())));
+        co_await port::sleep(shard_, backoff / 2 + jitter);
+        backoff = std::min(backoff * 2, options_.reconnect_max);
+    }
+}
+
+void Endpoint::link_up(Link& link) {
+    if (link.outgoing_) outgoing_[{link.peer_.node, link.peer_.lane}]->link = &link;
+    if (link.peer_.node) receiver_.on_peer_up(link.peer_, link.outgoing_);
+}
+
+void Endpoint::link_down(Link& link, const Error& why) {
+    const Peer peer = link.peer_;
+    const bool outgoing = link.outgoing_, was_ready = link.ready_;
+    const NodeId slot_node = outgoing ? link.expected_ : NodeId{};
+    if (was_ready || log_.debug_enabled())
+        log_.info("connection " + std::string(outgoing ? "to" : "from") + " node " +
+                  to_string(outgoing ? slot_node : peer.node) + " ended: " + why.describe());
+    links_.erase(peer.link);
+    if (outgoing) {
+        auto& slot = *outgoing_[{slot_node, peer.lane}];
+        slot.link = nullptr;
+        slot.ended.notify();
+    }
+    if (was_ready && peer.node) receiver_.on_peer_down(peer, outgoing);
+}
+
+Verdict Endpoint::judge(const Passage& passage) {
+    for (Interceptor* i : interceptors_)
+        if (Verdict v = i->on_frame(passage); v.kind != Verdict::Kind::Pass) return v;
+    return {};
+}
+
+void Endpoint::deliver(Link& link, Frame frame) {
+    frames_in_.add();
+    bytes_in_.add(kHeaderBytes + frame.body.size());
+    const Verdict v =
+        judge({false, link.peer_, frame.header.type, kHeaderBytes + frame.body.size()});
+    switch (v.kind) {
+        case Verdict::Kind::Pass:
+            break;
+        case Verdict::Kind::Drop:
+            return;
+        case Verdict::Kind::Duplicate:
+            receiver_.on_frame(link.peer_, frame);
+            break;
+        case Verdict::Kind::Delay:
+            shard_.timers().after(v.delay, [this, alive = std::weak_ptr(alive_), peer = link.peer_,
+                                            f = std::move(frame)]() mutable {
+                if (alive.expired()) return;
+                receiver_.on_frame(peer, std::move(f));
+            });
+            return;
+    }
+    receiver_.on_frame(link.peer_, std::move(frame));
+}
+
+bool Endpoint::takes_output(const Link& link) const {
+    return !link.dead_ && link.connection_->unsent() <= options_.unsent_bytes_max;
+}
+
+bool Endpoint::write(Link& link, FrameType type, Bytes frame) {
+    if (!takes_output(link)) {
+        refused_frames_.add();
+        return false;
+    }
+    put(link, type, std::move(frame));
+    return true;
+}
+
+void Endpoint::put(Link& link, FrameType type, Bytes frame) {
+    CHECK(frame.size() <= kFrameBytesMax, "whoever makes a frame keeps it below the limit");
+    const Verdict v = judge({true, link.peer_, type, frame.size()});
+    if (v.kind == Verdict::Kind::Drop) return;  // lost on the way, as far as the sender knows
+    frames_out_.add();
+    bytes_out_.add(frame.size());
+    link.connection_->out().append(frame);
+}
+
+bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
+    const auto it = outgoing_.find({to, lane});
+    if (it == outgoing_.end() || !it->second->link) {
+        refused_frames_.add();
+        return false;
+    }
+    return write(*it->second->link, type, std::move(frame));
+}
+
+bool Endpoint::send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames) {
+    const auto it = outgoing_.find({to, lane});
+    if (it == outgoing_.end() || !it->second->link || !takes_output(*it->second->link)) {
+        refused_frames_.add(frames.size());
+        return false;
+    }
+    for (auto& frame : frames)
+        put(*it->second->link, type, std::move(frame));
+    return true;
+}
+
+bool Endpoint::reply(LinkId link, FrameType type, Bytes frame) {
+    const auto it = links_.find(link);
+    return it != links_.end() && write(*it->second, type, std::move(frame));
+}
+
+bool Endpoint::connected(NodeId to, Lane lane) const {
+    const auto it = outgoing_.find({to, lane});
+    return it != outgoing_.end() && it->second->link;
+}
+
+port::Task<> Endpoint::close() {
+    listener_.reset();
+    scope_.request_stop();
+    links_.clear();
+    for (auto& [key, slot] : outgoing_) {
+        slot->link = nullptr;
+        slot->ended.notify();
+    }
+    co_await scope_.close();
+}
+
+}  // namespace asterias::rpc

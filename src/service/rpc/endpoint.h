@@ -1,0 +1,136 @@
+// service/rpc/endpoint.h: the traffic of one shard with the other nodes. One outgoing connection
+// per (peer, lane), kept up for as long as the endpoint lives; any number of incoming ones. Frames
+// of a turn leave with one writev per connection. Contract: frames of one connection arrive in
+// order, or the connection is reported down and nothing later arrives on it. A frame may be lost
+// with its connection; nobody is told which. Nothing is retried here. Threading: one shard.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "port/net.h"
+#include "port/scope.h"
+#include "port/shard.h"
+#include "service/rpc/frame.h"
+
+namespace asterias::rpc {
+
+struct Identity {
+    ClusterId cluster;
+    Incarnation cluster_incarnation;
+    NodeId node;  // 0: not a member (a joining node, a tool); such a peer may only Call
+    Incarnation incarnation;
+};
+
+// One connection, named for replies; never reused.
+using LinkId = TaggedId<struct LinkIdTag>;
+
+struct Peer {
+    NodeId node;
+    Incarnation incarnation;
+    ShardId shard;
+    Lane lane = Lane::Normal;
+    LinkId link;
+};
+
+// The interceptor chain: every frame passes through all of them, in both directions.
+struct Passage {
+    bool outgoing;
+    Peer peer;
+    FrameType type;
+    size_t bytes;
+};
+struct Verdict {
+    enum class Kind : uint8_t { Pass, Drop, Duplicate, Delay } kind = Kind::Pass;
+    Duration delay{};
+};
+class Interceptor {
+public:
+    virtual ~Interceptor() = default;
+    virtual Verdict on_frame(const Passage& passage) = 0;
+};
+
+class Receiver {
+public:
+    virtual ~Receiver() = default;
+    virtual void on_frame(const Peer& from, Frame frame) = 0;
+    // A connection from or to this peer is up or was lost; until then no frame of it was, or after
+    // that none will be, seen. `outgoing` tells which of the two directions.
+    virtual void on_peer_up(const Peer& peer, bool outgoing) = 0;
+    virtual void on_peer_down(const Peer& peer, bool outgoing) = 0;
+};
+
+struct Options {
+    Duration connect_timeout = milliseconds(1000);  // and then as much for the peer's Hello
+    Duration reconnect_min = milliseconds(20);
+    Duration reconnect_max = milliseconds(500);
+    size_t unsent_bytes_max = 64 * 1024 * 1024;  // per connection; above it frames are refused
+    size_t peers_max = 64;                       // nodes that connect to this one
+    // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
+    // place of the oldest: those that stay silent keep no member out.
+    size_t strangers_max = 64;
+};
+
+class Endpoint {
+public:
+    // Everything passed by reference outlives the endpoint.
+    Endpoint(port::Shard& shard, Identity self, Options options, Receiver& receiver,
+             Registry& registry, Log log);
+    ~Endpoint();
+
+    Result<void> listen(const port::Address& address);
+    port::Address listen_address() const;
+    // Keeps connections to this peer up from now on.
+    void add_peer(NodeId node, port::Address address);
+    void add_interceptor(Interceptor& interceptor);
+
+    // False: no connection now, or its output is full; the frame is gone.
+    bool send(NodeId to, Lane lane, FrameType type, Bytes frame);
+    // All of them or none: no frame of a later send gets between or ahead of them.
+    bool send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames);
+    // The same for an answer on the connection that a frame came in on.
+    bool reply(LinkId link, FrameType type, Bytes frame);
+    bool connected(NodeId to, Lane lane) const;
+    Header header(FrameType type, uint64_t request = 0, uint32_t remaining_ms = 0) const;
+
+    port::Task<> close();
+
+private:
+    class Link;
+    struct Outgoing;
+
+    port::Task<> keep_connected(NodeId node, Lane lane);
+    void accept(std::unique_ptr<port::Connection> connection);
+    void make_room_for_stranger();
+    void deliver(Link& link, Frame frame);
+    void link_up(Link& link);
+    void link_down(Link& link, const Error& why);
+    bool takes_output(const Link& link) const;
+    bool write(Link& link, FrameType type, Bytes frame);
+    void put(Link& link, FrameType type, Bytes frame);
+    Verdict judge(const Passage& passage);
+
+    port::Shard& shard_;
+    const Identity self_;
+    const Options options_;
+    Receiver& receiver_;
+    Log log_;
+    port::Scope scope_;
+    std::unique_ptr<port::Listener> listener_;
+    std::map<NodeId, port::Address> addresses_;
+    std::map<std::pair<NodeId, Lane>, std::unique_ptr<Outgoing>> outgoing_;
+    std::map<LinkId, std::unique_ptr<Link>> links_;
+    std::vector<Interceptor*> interceptors_;
+    uint64_t next_link_ = 1;
+    // Callbacks on their way hold it weakly: none runs once this is gone.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>();
+    Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_;
+};
+
+}  // namespace asterias::rpc

@@ -1,0 +1,408 @@
+// Frames, calls and endpoints; the endpoints over the simulated network.
+#include <gtest/gtest.h>
+
+#include "base/crc32c.h"
+#include "runtime/sim/test_support.h"
+#include "service/rpc/call.h"
+#include "service/rpc/endpoint.h"
+#include "wire/fields.h"
+
+namespace asterias::rpc {
+namespace {
+
+using sim::NodeIndex;
+
+// ------------------------------------------------------------------------------- frames
+
+Bytes sample_frame(std::string_view body = "the body") {
+    FrameBuilder b;
+    b.body().raw(body);
+    return b.finish({FrameType::Raft, ClusterId(5), Incarnation(1), 77, 9, 10});
+}
+
+TEST(Frame, WhatIsWrittenIsRead) {
+    const Bytes bytes = sample_frame();
+    size_t used = 0;
+    auto read = read_frame(bytes, used);
+    ASSERT_TRUE(read);
+    const Frame& f = std::get<Frame>(*read);
+    EXPECT_EQ(used, bytes.size());
+    EXPECT_EQ(f.header.type, FrameType::Raft);
+    EXPECT_EQ(f.header.cluster, ClusterId(5));
+    EXPECT_EQ(f.header.cluster_incarnation, Incarnation(1));
+    EXPECT_EQ(f.header.remaining_ms, 77u);
+    EXPECT_EQ(f.header.request, 9u);
+    EXPECT_EQ(f.header.trace, 10u);
+    EXPECT_EQ(f.body.view(), "the body");
+}
+
+TEST(Frame, EveryTruncationAsksForMoreAndSaysHowMuch) {
+    const Bytes bytes = sample_frame();
+    for (size_t n = 0; n < bytes.size(); ++n) {
+        size_t used = 0;
+        auto read = read_frame(bytes.slice(0, n), used);
+        ASSERT_TRUE(read) << n;
+        const auto& more = std::get<NeedMore>(*read);
+        EXPECT_GT(more.wanted, n);
+        EXPECT_LE(more.wanted, bytes.size());
+    }
+}
+
+TEST(Frame, EveryFlippedBitIsRefusedOrAsksForMore) {
+    const std::string whole = sample_frame().str();
+    for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+        std::string bad = whole;
+        bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+        size_t used = 0;
+        auto read = read_frame(Bytes::copy(bad), used);
+        EXPECT_FALSE(read && std::holds_alternative<Frame>(*read)) << bit;
+    }
+}
+
+TEST(Frame, ALengthBeyondTheLimitIsRefusedBeforeItsBytesCome) {
+    wire::Writer out;
+    out.u32(kFrameBytesMax + 1).u32(0).raw(std::string(40, '\0'));
+    size_t used = 0;
+    EXPECT_FALSE(read_frame(out.take(), used));
+}
+
+TEST(Call, BodiesRoundTripAndTruncationsAreRefused) {
+    auto body_of = [](const Bytes& frame) {
+        size_t used = 0;
+        auto read = read_frame(frame, used);
+        return std::get<Frame>(*read).body;
+    };
+    const Bytes call = body_of(call_frame({FrameType::Call}, {"join", Bytes::literal("xyz")}));
+    EXPECT_EQ(read_call(call)->name, "join");
+    EXPECT_EQ(read_call(call)->payload.view(), "xyz");
+    for (size_t n = 0; n < call.size(); ++n)
+        EXPECT_FALSE(read_call(call.slice(0, n)));
+    const Bytes yes = body_of(reply_frame({FrameType::CallReply}, Bytes::literal("ok")));
+    EXPECT_EQ(read_reply(yes)->view(), "ok");
+    const Bytes no = body_of(reply_frame({FrameType::CallReply}, fail(Errc::Conflict, "no")));
+    EXPECT_EQ(read_reply(no).error().code, Errc::Conflict);
+    EXPECT_EQ(read_reply(no).error().context, "no");
+    EXPECT_EQ(read_reply(Bytes::literal("\xFFx")).error().code, Errc::Corrupt);
+}
+
+// ------------------------------------------------------------------------------- endpoints
+
+constexpr ClusterId kCluster{5};
+
+// An endpoint and what it heard.
+struct Station : Receiver {
+    Station(port::Shard& s, Identity self, LogSink& sink, Options options = {})
+        : shard(s),
+          endpoint(std::make_unique<Endpoint>(s, self, options, *this, registry, Log(sink, "t"))) {}
+
+    port::Shard& shard;
+    Registry registry;
+    std::unique_ptr<Endpoint> endpoint;
+    std::vector<std::pair<FrameType, std::string>> heard;
+    std::vector<Peer> from;
+    int ups = 0, downs = 0, outgoing_ups = 0, outgoing_downs = 0;
+
+    void on_frame(const Peer& peer, Frame frame) override {
+        heard.emplace_back(frame.header.type, frame.body.str());
+        from.push_back(peer);
+    }
+    void on_peer_up(const Peer&, bool outgoing) override { ++(outgoing ? outgoing_ups : ups); }
+    void on_peer_down(const Peer&, bool outgoing) override {
+        ++(outgoing ? outgoing_downs : downs);
+    }
+    bool send(NodeId to, Lane lane, std::string_view body) {
+        FrameBuilder b;
+        b.body().raw(body);
+        return endpoint->send(to, lane, FrameType::Raft,
+                              b.finish(endpoint->header(FrameType::Raft)));
+    }
+    uint64_t bad_frames() {
+        return registry
+            .counter("asterias_rpc_bad_frames_total",
+                     "Frames of other clusters or formats, or with a wrong checksum.")
+            .value();
+    }
+};
+
+Identity member(uint64_t node, ClusterId cluster = kCluster) {
+    return {cluster, Incarnation(1), NodeId(node), Incarnation(3)};
+}
+
+// Two machines; `a` dials, `b` listens at port 7.
+struct Two {
+    explicit Two(uint64_t seed = 1, Identity ia = member(1), Identity ib = member(2),
+                 Options options = {})
+        : world(seed) {
+        na = world.add_node("a", {});
+        nb = world.add_node("b", {});
+        boot_a(ia, options);
+        boot_b(ib, options);
+    }
+    void boot_a(Identity self, Options options = {}) {
+        host_a = sim::boot_host(world, na);
+        a = &host_a->own<Station>(host_a->shard(), self, world.log(na), options);
+    }
+    void boot_b(Identity self, Options options = {}) {
+        host_b = sim::boot_host(world, nb);
+        b = &host_b->own<Station>(host_b->shard(), self, world.log(nb), options);
+        ASSERT_TRUE(b->endpoint->listen({"b", 7}));
+    }
+    void dial(NodeId expected = NodeId(2)) { a->endpoint->add_peer(expected, {"b", 7}); }
+    void connect() {
+        dial();
+        ASSERT_TRUE(world.run_until([&] { return a->outgoing_ups == 2; }, seconds(2)));
+    }
+    // Raw bytes to b, as a stranger would send them.
+    sim::Collector& say(Bytes bytes) {
+        auto& collector = host_a->own<sim::Collector>();
+        auto& result = host_a->own<sim::DialResult>();
+        host_a->scope().spawn("raw", dial_and_say(host_a->shard(), collector, result, bytes));
+        world.run_for(milliseconds(200));
+        return collector;
+    }
+    static port::Task<> dial_and_say(port::Shard& shard, sim::Collector& collector,
+                                     sim::DialResult& result, Bytes bytes) {
+        co_await sim::dial_into(shard, {"b", 7}, "", seconds(1), collector, result);
+        if (collector.connection) collector.connection->out().append(bytes);
+    }
+
+    sim::World world;
+    NodeIndex na, nb;
+    sim::Host *host_a = nullptr, *host_b = nullptr;
+    Station *a = nullptr, *b = nullptr;
+};
+
+Bytes hello(ClusterId cluster, std::optional<uint64_t> node, uint64_t lane = 1,
+            uint64_t expected = 2) {
+    FrameBuilder f;
+    if (node) wire::field(f.body(), 1, *node);
+    wire::field(f.body(), 2, uint64_t{3});
+    wire::field(f.body(), 4, lane);
+    wire::field(f.body(), 5, expected);
+    return f.finish({FrameType::Hello, cluster, Incarnation(cluster ? 1 : 0), 0, 0, 0});
+}
+Bytes raft_frame(ClusterId cluster) {
+    FrameBuilder f;
+    f.body().raw("x");
+    return f.finish({FrameType::Raft, cluster, Incarnation(cluster ? 1 : 0), 0, 0, 0});
+}
+Bytes joined(const std::vector<Bytes>& all) {
+    BytesBuilder out;
+    for (const auto& b : all)
+        out.append(b.view());
+    return out.take();
+}
+
+TEST(Endpoint, FramesOfALaneArriveInOrderWithTheSendersIdentity) {
+    Two t;
+    t.connect();
+    for (int i = 0; i < 50; ++i)
+        EXPECT_TRUE(t.a->send(NodeId(2), Lane::Normal, std::to_string(i)));
+    t.host_a->shard().post([] {});
+    t.world.run_for(milliseconds(100));
+    ASSERT_EQ(t.b->heard.size(), 50u);
+    for (int i = 0; i < 50; ++i)
+        EXPECT_EQ(t.b->heard[i].second, std::to_string(i));
+    EXPECT_EQ(t.b->from[0].node, NodeId(1));
+    EXPECT_EQ(t.b->from[0].incarnation, Incarnation(3));
+    EXPECT_EQ(t.b->from[0].lane, Lane::Normal);
+}
+
+TEST(Endpoint, AnAnswerGoesBackOnTheConnectionOfItsQuestion) {
+    Two t;
+    t.connect();
+    t.a->send(NodeId(2), Lane::Heartbeat, "ping");
+    t.host_a->shard().post([] {});
+    t.world.run_for(milliseconds(50));
+    ASSERT_EQ(t.b->from.size(), 1u);
+    FrameBuilder f;
+    f.body().raw("pong");
+    EXPECT_TRUE(t.b->endpoint->reply(t.b->from[0].link, FrameType::ForwardReply,
+                                     f.finish(t.b->endpoint->header(FrameType::ForwardReply))));
+    t.host_b->shard().post([] {});
+    t.world.run_for(milliseconds(50));
+    ASSERT_EQ(t.a->heard.size(), 1u);
+    EXPECT_EQ(t.a->heard[0].second, "pong");
+    EXPECT_FALSE(t.b->endpoint->connected(NodeId(1), Lane::Normal)) << "it came in, only";
+}
+
+TEST(Endpoint, ANodeOfAnotherClusterIsRefusedAndCounted) {
+    Two t(1, member(1, ClusterId(6)));
+    t.dial();
+    t.world.run_for(seconds(1));
+    EXPECT_EQ(t.a->outgoing_ups + t.b->ups, 0);
+    EXPECT_GT(t.b->bad_frames(), 0u);
+}
+
+TEST(Endpoint, ANodeThatIsNotTheOneExpectedIsRefused) {
+    Two t;
+    t.dial(NodeId(3));
+    t.world.run_for(seconds(1));
+    EXPECT_EQ(t.a->outgoing_ups + t.b->ups, 0);
+    EXPECT_FALSE(t.a->endpoint->connected(NodeId(3), Lane::Normal));
+}
+
+TEST(Endpoint, AConnectionComesBackAfterItsPeerRestarted) {
+    Two t;
+    t.connect();
+    t.world.crash(t.nb, sim::CrashKind::Kill, sim::Farewell::Reset);
+    ASSERT_TRUE(t.world.run_until([&] { return t.a->outgoing_downs == 2; }, seconds(1)));
+    EXPECT_FALSE(t.a->send(NodeId(2), Lane::Normal, "lost"));
+    t.boot_b(member(2));
+    ASSERT_TRUE(t.world.run_until([&] { return t.a->outgoing_ups == 4; }, seconds(3)));
+    EXPECT_TRUE(t.a->send(NodeId(2), Lane::Normal, "kept"));
+    t.host_a->shard().post([] {});
+    t.world.run_for(milliseconds(50));
+    ASSERT_EQ(t.b->heard.size(), 1u);
+    EXPECT_EQ(t.b->heard[0].second, "kept");
+}
+
+TEST(Endpoint, ADamagedFrameEndsItsConnectionAndNothingBehindItArrives) {
+    Two t;
+    std::string bad = raft_frame(kCluster).str();
+    bad.back() ^= 1;
+    auto& c = t.say(
+        joined({hello(kCluster, 1), raft_frame(kCluster), Bytes::copy(bad), raft_frame(kCluster)}));
+    EXPECT_EQ(t.b->heard.size(), 1u);
+    EXPECT_EQ(t.b->bad_frames(), 1u);
+    EXPECT_TRUE(c.ended || c.closed);
+}
+
+TEST(Endpoint, AConnectionBeginsWithHello) {
+    Two t;
+    auto& c = t.say(raft_frame(kCluster));
+    EXPECT_TRUE(t.b->heard.empty());
+    EXPECT_TRUE(c.ended || c.closed);
+}
+
+TEST(Endpoint, WhoIsNoMemberMayOnlyCall) {
+    Two t;
+    t.say(joined({hello({}, {}), call_frame({FrameType::Call}, {"join", {}})}));
+    ASSERT_EQ(t.b->heard.size(), 1u);
+    EXPECT_EQ(t.b->heard[0].first, FrameType::Call);
+    t.say(joined({hello({}, {}), raft_frame(kCluster)}));
+    EXPECT_EQ(t.b->heard.size(), 1u);
+}
+
+TEST(Endpoint, AMembersNameWithoutItsClusterIsWorthNothing) {
+    Two t;
+    t.say(joined({hello({}, 1), raft_frame({})}));
+    EXPECT_TRUE(t.b->heard.empty());
+    t.say(joined({hello(kCluster, 1), raft_frame({})}));
+    EXPECT_TRUE(t.b->heard.empty());
+}
+
+TEST(Endpoint, APeerThatAnswersForAnotherLaneIsRefused) {
+    Two t(1, member(1), member(4));
+    // A listener that answers every Hello with the lane of snapshots.
+    struct Liar : sim::Collector {
+        port::Consumed on_data(const Bytes& available) override {
+            if (received.empty()) connection->out().append(hello(kCluster, 2, 2, 1));
+            return Collector::on_data(available);
+        }
+    };
+    auto& liars = t.host_b->own<std::vector<std::unique_ptr<Liar>>>();
+    auto listening =
+        t.host_b->shard().net().listen({"b", 8}, [&liars](std::unique_ptr<port::Connection> c) {
+            liars.push_back(std::make_unique<Liar>());
+            liars.back()->take(std::move(c));
+        });
+    t.host_b->own<std::unique_ptr<port::Listener>>(std::move(*listening));
+    t.a->endpoint->add_peer(NodeId(2), {"b", 8});
+    t.world.run_for(seconds(1));
+    EXPECT_EQ(t.a->outgoing_ups, 0);
+    EXPECT_GT(liars.size(), 1u);
+}
+
+TEST(Endpoint, AListenerThatNeverSaysHelloIsLeftAndAskedAgain) {
+    Two t;
+    auto& mute = t.host_b->own<std::vector<std::unique_ptr<sim::Collector>>>();
+    auto listening =
+        t.host_b->shard().net().listen({"b", 8}, [&mute](std::unique_ptr<port::Connection> c) {
+            mute.push_back(std::make_unique<sim::Collector>());
+            mute.back()->take(std::move(c));
+        });
+    t.host_b->own<std::unique_ptr<port::Listener>>(std::move(*listening));
+    t.a->endpoint->add_peer(NodeId(2), {"b", 8});
+    t.world.run_for(seconds(5));
+    EXPECT_GE(mute.size(), 4u) << "two lanes, each at least twice";
+}
+
+TEST(Endpoint, AStrangersLongFrameIsNotWaitedFor) {
+    Two t;
+    wire::Writer out;
+    out.u32(60 * 1024 * 1024);
+    out.u32(crc32c(out.view())).raw(std::string(100, 'x'));
+    auto& c = t.say(out.take());
+    EXPECT_TRUE(c.ended || c.closed);
+}
+
+TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
+    Options options;
+    options.unsent_bytes_max = 1000;
+    Two t(1, member(1), member(2), options);
+    t.connect();
+    t.world.cut(t.na, t.nb);
+    bool refused = false;
+    for (int i = 0; i < 3000 && !refused; ++i) {
+        refused = !t.a->send(NodeId(2), Lane::Normal, std::string(1000, 'x'));
+        t.host_a->shard().post([] {});
+        t.world.run_for(microseconds(50));
+    }
+    EXPECT_TRUE(refused);
+}
+
+struct Judge : Interceptor {
+    explicit Judge(Verdict v) : verdict(v) {}
+    Verdict verdict;
+    int seen = 0;
+    Verdict on_frame(const Passage& p) override {
+        if (p.outgoing) return {};
+        ++seen;
+        return verdict;
+    }
+};
+
+TEST(Endpoint, InterceptorsDropDuplicateAndDelayFrames) {
+    for (const auto& [kind, copies] : {std::pair{Verdict::Kind::Pass, 1u},
+                                       {Verdict::Kind::Drop, 0u},
+                                       {Verdict::Kind::Duplicate, 2u},
+                                       {Verdict::Kind::Delay, 1u}}) {
+        Two t;
+        auto& judge = t.host_b->own<Judge>(Verdict{kind, milliseconds(300)});
+        t.b->endpoint->add_interceptor(judge);
+        t.connect();
+        t.a->send(NodeId(2), Lane::Normal, "x");
+        t.host_a->shard().post([] {});
+        t.world.run_for(milliseconds(200));
+        EXPECT_EQ(judge.seen, 1);
+        EXPECT_EQ(t.b->heard.size(), kind == Verdict::Kind::Delay ? 0u : copies);
+        t.world.run_for(milliseconds(300));
+        EXPECT_EQ(t.b->heard.size(), copies);
+    }
+}
+
+// A connection that ended in this turn and a delayed frame are both still to be told.
+TEST(Endpoint, NothingReachesAnEndpointAfterItsEnd) {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        Two t(seed);
+        auto& judge = t.host_b->own<Judge>(Verdict{Verdict::Kind::Delay, milliseconds(50)});
+        t.b->endpoint->add_interceptor(judge);
+        t.connect();
+        t.a->send(NodeId(2), Lane::Normal, "x");
+        t.host_a->shard().post([] {});
+        t.world.run_for(milliseconds(5));
+        // b's endpoint goes in the very turn in which its connections do.
+        t.host_b->shard().timers().after(milliseconds(1), [&t] {
+            t.host_b->scope().spawn("close", [](Station* s) -> port::Task<> {
+                co_await s->endpoint->close();
+                s->endpoint.reset();
+            }(t.b));
+        });
+        t.world.break_connections(t.na, t.nb, sim::Farewell::Close);
+        t.world.run_for(milliseconds(200));
+    }
+}
+
+}  // namespace
+}  // namespace asterias::rpc

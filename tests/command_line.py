@@ -1,0 +1,372 @@
+#!/usr/bin/python3
+"""The command line as its user meets it: what it says when something is in the way, with which exit
+code, and that it starts and stops as it should."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from _cluster import ASTERIAS, HOST, Cluster, fetch, free_ports, run
+from _resp import Resp
+from _tap import Claims, equal, expect, poll
+
+DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+def refused(done, code, *texts):
+    equal(done.returncode, code, f"exit code with {done.stdout} {done.stderr}")
+    for text in texts:
+        expect(text in done.stderr, f"no {text!r} in {done.stderr!r}")
+    expect("Traceback" not in done.stderr and "CHECK" not in done.stderr, done.stderr)
+
+
+def three_ports():
+    ports = free_ports(3)
+    return ["--resp-port", ports[0], "--http-port", ports[1], "--peer-port", ports[2]], ports
+
+
+def founded(directory, *arguments):
+    made = run("init", "--data", directory, *arguments)
+    equal(made.returncode, DONE, made.stderr)
+    return made
+
+
+class Process:
+    """A program that goes on until it is told to end."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [ASTERIAS, *map(str, arguments)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def __enter__(self):
+        return self.process
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def serving(ports):
+    def answered():
+        try:
+            with Resp((HOST, ports[0]), 5) as client:
+                return client.call("PING") == "PONG"
+        except OSError:
+            return False
+
+    return poll(answered, 30, "the node serves")
+
+
+# --------------------------------------------------------------------------------- words and codes
+
+
+def usage(directory):
+    """wrong use ends with 2 and names what is wrong; help and version with 0"""
+    for arguments, text in (
+        (["serve", "--nonsense"], "--nonsense"),
+        (["nonsense"], "nonsense"),
+        ([], "subcommand"),
+        (["dev", "--nodes", "8"], "--nodes"),
+        (["dev", "--nodes", "x"], "--nodes"),
+        (["serve", "--shards", "0"], "--shards"),
+        (["demo", "/no/such/file"], "/no/such/file"),
+        (["demo", "--kill", "some"], "--kill"),
+        (["serve", "--log-level", "loud"], "--log-level"),
+        (["status", "--node", "nowhere"], "--node"),
+        (["serve", "--data", directory, "--join", "nowhere"], "--join"),
+        (["serve", "--resp-port", "70000"], "--resp-port"),
+    ):
+        refused(run(*arguments), USAGE, text)
+    for arguments, text in (
+        (["--help"], "Begin with:"),
+        (["--version"], "0."),
+        (["serve", "--help"], "Example:"),
+        (["dev", "--help"], "Example:"),
+        (["init", "--help"], "Example:"),
+        (["status", "--help"], "Example:"),
+        (["demo", "--help"], "Example:"),
+    ):
+        done = run(*arguments)
+        equal(done.returncode, DONE, f"exit code of {arguments}")
+        expect(text in done.stdout, f"no {text!r} in the help of {arguments}")
+
+
+def empty_directory(directory):
+    """serve on an empty directory names both ways out: init and --join"""
+    data = f"{directory}/empty"
+    flags, _ = three_ports()
+    refused(
+        run("serve", "--data", data, *flags),
+        FAILED,
+        f"asterias init --data {data}",
+        f"asterias serve --data {data} --join HOST:PORT",
+    )
+
+
+def init_twice(directory):
+    """init where a node lives is refused and says how to start it"""
+    data = f"{directory}/twice"
+    founded(data)
+    refused(run("init", "--data", data), FAILED, data, f"asterias serve --data {data}")
+
+
+def init_words(directory):
+    """init refuses what cannot be founded, and says what can"""
+    for arguments, text in (
+        (["--nodes", "0"], "1 to 7"),
+        (["--nodes", "8"], "1 to 7"),
+        (["--keyspace", "default"], "default"),
+        (["--keyspace", "a:b"], "a:b"),
+        (["--keyspace", "a", "--keyspace", "a"], "once"),
+    ):
+        refused(run("init", "--data", f"{directory}/words", *arguments), FAILED, text)
+
+
+def beyond_loopback(directory):
+    """--host beyond loopback is refused without --insecure"""
+    data = f"{directory}/beyond"
+    founded(data)
+    flags, _ = three_ports()
+    refused(
+        run("serve", "--data", data, "--host", "0.0.0.0", *flags), USAGE, "0.0.0.0", "--insecure"
+    )
+
+
+def dead_node(_):
+    """status of a node that is not there ends with 3 and names address and flag"""
+    port = free_ports(1)[0]
+    refused(run("status", "--node", f"{HOST}:{port}"), UNREACHABLE, f"{HOST}:{port}", "--node")
+
+
+# ----------------------------------------------------------------------------------- a serving node
+
+
+def one_data_directory(directory):
+    """a second process on one directory, a wrong --shards and a moved port are refused by name"""
+    data = f"{directory}/one"
+    founded(data)
+    flags, ports = three_ports()
+    with Process("serve", "--data", data, *flags):
+        serving(ports)
+        other, _ = three_ports()
+        refused(run("serve", "--data", data, *other), FAILED, "another process uses", data)
+    refused(run("serve", "--data", data, "--shards", 2, *flags), FAILED, "--shards 1")
+    moved = [*flags[:5], free_ports(1)[0]]
+    refused(run("serve", "--data", data, *moved), FAILED, f"{HOST}:{ports[2]}")
+    with Process("serve", "--data", data, *flags):  # and as it was, it still starts
+        serving(ports)
+
+
+def taken_ports(directory):
+    """a taken port: serve names the port, dev the port and the flag that moves it"""
+    data = f"{directory}/taken"
+    founded(data)
+    for at, flag in enumerate(("--resp-port", "--http-port", "--peer-port")):
+        flags, ports = three_ports()
+        with socket.socket() as holder:
+            holder.bind((HOST, ports[at]))
+            holder.listen()
+            refused(run("dev", "--data", f"{directory}/dev", *flags), FAILED, str(ports[at]), flag)
+            shutil.rmtree(data)
+            founded(data)
+            refused(run("serve", "--data", data, *flags), FAILED, str(ports[at]), flag)
+
+
+def sigterm(directory):
+    """SIGTERM and SIGINT end a serving node with 0; what was acknowledged is there again"""
+    data = f"{directory}/term"
+    founded(data)
+    flags, ports = three_ports()
+    for i, number in enumerate((signal.SIGTERM, signal.SIGINT, signal.SIGTERM)):
+        with Process("serve", "--data", data, *flags) as process:
+            serving(ports)
+            with Resp((HOST, ports[0])) as client:
+                equal(client.call("INCR", "starts"), i + 1)
+                begun = time.monotonic()
+                process.send_signal(number)
+                equal(process.wait(20), 0, "exit code")
+                print(f"  ended in {time.monotonic() - begun:.2f} s with a client", flush=True)
+
+
+def sigterm_busy(_):
+    """SIGTERM under load, one node after another: each ends with 0 and comes back"""
+    with Cluster() as cluster:
+        for node in cluster.nodes:
+            load = subprocess.Popen(
+                [
+                    "redis-benchmark",
+                    "-p",
+                    str(node.resp[1]),
+                    "-t",
+                    "set",
+                    "-n",
+                    "10000000",
+                    "-P",
+                    "16",
+                    "-q",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                poll(lambda: commands(node) > 2000, 30, "load")
+                begun = time.monotonic()
+                equal(node.terminate(20), 0, "exit code")
+                print(f"  {node} ended in {time.monotonic() - begun:.2f} s under load", flush=True)
+            finally:
+                load.kill()
+                load.wait()
+            node.start()
+            poll(lambda: cluster.answers(node), 30, f"{node} serves again")
+        cluster.expect_serving()
+
+
+def commands(node):
+    for line in fetch(node.http, "/metrics").splitlines():
+        if line.startswith("asterias_resp_commands_total"):
+            return int(float(line.split()[-1]))
+    return 0
+
+
+def status(_):
+    """status prints a table and JSON of every group; /metrics and /health answer"""
+    with Cluster(keyspaces=["orders"]) as cluster:
+        address = f"{HOST}:{cluster.nodes[1].http[1]}"
+        told = run("status", "--node", address)
+        equal(told.returncode, DONE)
+        for text in ("cluster ", "system", "default", "orders"):
+            expect(text in told.stdout, f"no {text!r} in {told.stdout}")
+        found = json.loads(run("status", "--node", address, "--json").stdout)
+        equal([group["keyspace"] for group in found["groups"]], ["system", "default", "orders"])
+        equal(len(found["members"]), 3)
+        equal(fetch(cluster.nodes[1].http, "/health"), "ok\n")
+        expect("# TYPE asterias_" in fetch(cluster.nodes[1].http, "/metrics"), "/metrics")
+
+
+# ---------------------------------------------------------------------------------------------- dev
+
+
+def dev_one(directory):
+    """dev with one node: the card as JSON, commands are served, SIGINT ends it and the node"""
+    flags, ports = three_ports()
+    data = f"{directory}/dev-one"
+    for i in range(2):
+        with Process("dev", "--data", data, "--json", *flags) as process:
+            card = json.loads(process.stdout.readline())
+            print(
+                f"  one node ready in {card['ready_seconds'] * 1000:.0f} ms "
+                f"({'new' if i == 0 else 'again'})",
+                flush=True,
+            )
+            equal(card["nodes"][0]["redis"], f"{HOST}:{ports[0]}")
+            with Resp((HOST, ports[0])) as client:
+                equal(client.call("INCR", "starts"), i + 1)
+            process.send_signal(signal.SIGINT)
+            equal(process.wait(20), 0, "exit code")
+            pid = card["nodes"][0]["pid"]
+            expect(not os.path.exists(f"/proc/{pid}"), "the node is still there")
+
+
+def dev_three(directory):
+    """dev --nodes 3: every address of the card answers; it says how to start a node that died"""
+    port = free_ports(9)
+    with Process(
+        "dev",
+        "--nodes",
+        3,
+        "--data",
+        f"{directory}/dev-three",
+        "--json",
+        "--resp-port",
+        port[0],
+        "--http-port",
+        port[3],
+        "--peer-port",
+        port[6],
+    ) as process:
+        card = json.loads(process.stdout.readline())
+        print(f"  three nodes ready in {card['ready_seconds'] * 1000:.0f} ms", flush=True)
+        for node in card["nodes"]:
+            host, number = node["redis"].split(":")
+            with Resp((host, int(number))) as client:
+                client.call("INCR", "asked")
+            host, number = node["http"].split(":")
+            equal(fetch((host, int(number)), "/health"), "ok\n")
+        os.kill(card["nodes"][1]["pid"], signal.SIGKILL)
+        expect("node 2 ended by signal 9" in process.stderr.readline(), "which node died")
+        command = process.stderr.readline().split("start it again:")[1].split()
+        again = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            serving([port[1]])
+            with Resp((HOST, port[1])) as client:
+                equal(client.call("GET", "asked"), b"3")
+        finally:
+            again.terminate()
+            again.wait(20)
+        process.send_signal(signal.SIGTERM)
+        equal(process.wait(20), DONE, "exit code of dev")
+
+
+def dev_text(directory):
+    """dev without --json: the card says how to reach it"""
+    flags, ports = three_ports()
+    with Process("dev", "--data", f"{directory}/dev-text", *flags) as process:
+        lines = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            line = process.stdout.readline()
+            expect(line, f"the card ends early: {lines}")
+            lines.append(line)
+        card = "".join(lines)
+        for text in (
+            f"redis-cli -p {ports[0]}",
+            f"http://{HOST}:{ports[1]}/metrics",
+            "linearizable",
+            "no password",
+        ):
+            expect(text in card, f"no {text!r} in {card}")
+
+
+def main():
+    claims = Claims()
+    directory = tempfile.mkdtemp(prefix="asterias-test-")
+    claims.run(
+        [
+            usage,
+            empty_directory,
+            init_twice,
+            init_words,
+            beyond_loopback,
+            dead_node,
+            one_data_directory,
+            taken_ports,
+            sigterm,
+            sigterm_busy,
+            status,
+            dev_one,
+            dev_three,
+            dev_text,
+        ],
+        directory,
+    )
+    if not claims.failed:
+        shutil.rmtree(directory)
+    claims.end()
+
+
+if __name__ == "__main__":
+    main()

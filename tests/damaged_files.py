@@ -1,0 +1,215 @@
+#!/usr/bin/python3
+"""What a disk does to a node that is down: flipped bits, torn tails, lost and foreign files. A
+node that has lost what it acknowledged refuses to start and names the file; one that has not,
+starts and has everything. Either way the other two go on."""
+import os
+import pathlib
+import random
+import shutil
+
+from _cluster import Cluster, last_lines
+from _tap import Claims, equal, expect, poll
+
+KEYS = 300
+SEED = 20
+
+
+class Patient:
+    """A node of the cluster that is down, with a copy of its files from before any damage."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.node = cluster.nodes[2]
+        self.node.kill()
+        self.healthy = self.node.data + ".healthy"
+        shutil.copytree(self.node.data, self.healthy)
+
+    def path(self, name):
+        return pathlib.Path(self.node.data) / name
+
+    def journal(self):
+        """The segment with the acknowledged records, and how far it is written."""
+        found = max(
+            pathlib.Path(self.node.data, "journal-0").glob("*.journal"),
+            key=lambda path: len(path.read_bytes().rstrip(b"\0")),
+        )
+        return found, len(found.read_bytes().rstrip(b"\0"))
+
+    def heal(self):
+        self.node.kill()
+        shutil.rmtree(self.node.data)
+        shutil.copytree(self.healthy, self.node.data)
+        pathlib.Path(self.node.log_path()).write_text("", encoding="ascii")
+
+    def refuses(self, *texts):
+        self.node.start()
+        poll(lambda: not self.node.alive(), 30, "refusing to start")
+        told = self.node.log()
+        equal(self.node.process.returncode, 1, f"exit code with {last_lines(told)}")
+        self.node.process = None
+        for text in texts:
+            expect(text in told, f"no {text!r} in {last_lines(told)}")
+
+    def starts_with_everything(self):
+        self.node.start()
+        read_everything(self.cluster, self.node)
+
+
+def write_everything(cluster):
+    for i in range(KEYS):
+        with cluster.nodes[i % 3].resp_client() as client:
+            equal(client.call("SET", f"key{i}", f"value{i}." * 50), "OK")
+
+
+def read_everything(cluster, node):
+    poll(lambda: cluster.answers(node), 30, f"{node} serves")
+    with node.resp_client() as client:
+        for i in range(KEYS):
+            equal(client.call("GET", f"key{i}"), f"value{i}.".encode() * 50, f"key{i} at {node}")
+
+
+def flip(path, offset, bit=1):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ bit]))
+
+
+# ------------------------------------------------------------------------------------------- cases
+
+
+def untouched(patient):
+    """untouched files: the node starts and has everything"""
+    patient.starts_with_everything()
+
+
+def flipped_journal(patient):
+    """a flipped bit in an acknowledged record, 12 places: refused, with file and offset"""
+    prng = random.Random(SEED)
+    for _ in range(12):
+        patient.heal()
+        path, written = patient.journal()
+        flip(path, prng.randrange(64, written * 8 // 10), 1 << prng.randrange(8))
+        patient.refuses(path.name, "offset")
+
+
+def flipped_head(patient):
+    """a flipped bit in the head of a segment: refused, with the file"""
+    path, _ = patient.journal()
+    flip(path, 20)
+    patient.refuses(path.name)
+
+
+def cut_tail(patient):
+    """garbage behind the last record, as a torn write leaves it: cut, and nothing is lost"""
+    path, written = patient.journal()
+    with open(path, "r+b") as file:
+        file.seek((written + 7) // 8 * 8 + 64)  # the last record may end in zeros
+        file.write(random.Random(SEED).randbytes(3000))
+    patient.starts_with_everything()
+
+
+def lost_segment(patient):
+    """a segment with acknowledged records is gone: refused"""
+    path, _ = patient.journal()
+    path.unlink()
+    patient.refuses("journal", "lost")
+
+
+def lost_journal(patient):
+    """the whole journal is gone, and with it the votes: refused"""
+    shutil.rmtree(patient.path("journal-0"))
+    patient.refuses("journal", "lost")
+
+
+def lost_engine(patient):
+    """the engine is gone: its state comes back from the journal, or the node refuses"""
+    shutil.rmtree(patient.path("engine"))
+    patient.node.start()
+
+    def decided():
+        return not patient.node.alive() or patient.cluster.answers(patient.node)
+
+    poll(decided, 30, "a decision")
+    if patient.node.alive():
+        read_everything(patient.cluster, patient.node)
+    else:
+        expect("engine" in patient.node.log(), last_lines(patient.node.log()))
+        patient.node.process = None
+
+
+def flipped_identity(patient):
+    """a flipped bit anywhere in the identity: refused, with the file"""
+    size = patient.path("identity").stat().st_size
+    for offset in range(0, size, 7):
+        patient.heal()
+        flip(patient.path("identity"), offset)
+        patient.refuses("identity")
+
+
+def short_identity(patient):
+    """an identity that is cut off or empty: refused, with the file"""
+    for size in (100, 3, 0):
+        patient.heal()
+        os.truncate(patient.path("identity"), size)
+        patient.refuses("identity")
+
+
+def foreign_journal(patient):
+    """another node's journal in this directory: refused"""
+    theirs = pathlib.Path(patient.cluster.nodes[1].data, "journal-0")
+    shutil.rmtree(patient.path("journal-0"))
+    shutil.copytree(theirs, patient.path("journal-0"))
+    patient.refuses("belongs to node ", "not to node ")
+
+
+def foreign_directory(patient):
+    """a copy of another node's directory: refused, because that node lives elsewhere"""
+    shutil.rmtree(patient.node.data)
+    shutil.copytree(patient.cluster.nodes[1].data, patient.node.data)
+    patient.refuses("the cluster knows this node at")
+
+
+def lost_directory(patient):
+    """an empty disk in the place of a member: refused, the cluster is told to be complete"""
+    shutil.rmtree(patient.node.data)
+    patient.refuses("founding members")
+
+
+CASES = [
+    untouched,
+    flipped_journal,
+    flipped_head,
+    cut_tail,
+    lost_segment,
+    lost_journal,
+    lost_engine,
+    flipped_identity,
+    short_identity,
+    foreign_journal,
+    foreign_directory,
+    lost_directory,
+]
+
+
+def main():
+    claims = Claims()
+    with Cluster() as cluster:
+        write_everything(cluster)
+        patient = Patient(cluster)
+        for case in CASES:
+            patient.heal()
+            with claims.claim(case.__doc__.strip()):
+                case(patient)
+        patient.heal()
+        with claims.claim("the other two served all the while; healed, the node does, too"):
+            cluster.expect_serving()
+            patient.starts_with_everything()
+            for node in cluster.nodes:
+                read_everything(cluster, node)
+    claims.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# tools/proof.sh [LINE...|list]: the long proofs. Each line of the table is a script in
+# tools/proof.d:
+#   # proof: the claim, one sentence
+#   # evidence: the document that it belongs to, docs/evidence/<name>.md
+# It runs with ROOT and STATE (a directory of its own that survives interruption) in its
+# environment, ends with `figure: ...` on a line of its own, and exits 0 when the claim held.
+#
+# Resumable: build/proof/<tree>/<line>.done is written when a line has held, and that line is not
+# run again for the same tree; a line that failed or was interrupted is. <tree> is the last commit
+# that touched anything but docs/, with a digest of what is not committed.
+set -euo pipefail
+cd "${ROOT:?run ./dev proof}"
+
+say() { printf 'proof: %s\n' "$*"; }
+
+tree_key() {
+    local commit changes
+    commit="$(git log -1 --format=%h --abbrev=12 -- . ':!docs')"
+    changes="$({
+        git diff HEAD -- . ':!docs'
+        git ls-files -o --exclude-standard -- . ':!docs' | while read -r file; do
+            echo "$file"
+            cat "$file"
+        done
+    } | sha256sum | cut -c1-8)"
+    if [[ "$changes" == "$(sha256sum </dev/null | cut -c1-8)" ]]; then
+        echo "$commit"
+    else
+        echo "$commit+$changes"
+    fi
+}
+
+field() { sed -n "s/^# $2: //p" "tools/proof.d/$1.sh" | head -n 1; }
+
+machine() {
+    local model memory
+    model="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+    memory="$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
+    echo "$(nproc) cores, ${model:-unknown processor}, $memory, Linux $(uname -r | sed 's/-.*//')"
+}
+
+mapfile -t lines < <(for script in tools/proof.d/*.sh; do basename "$script" .sh; done)
+
+if [[ "${1:-}" == list ]]; then
+    for line in "${lines[@]}"; do printf '%-16s %s\n' "$line" "$(field "$line" proof)"; done
+    exit 0
+fi
+wanted=("$@")
+((${#wanted[@]})) || wanted=("${lines[@]}")
+for line in "${wanted[@]}"; do
+    [[ -f "tools/proof.d/$line.sh" ]] && continue
+    say "there is no line '$line'; ./dev proof list"
+    exit 2
+done
+
+tree="$(tree_key)"
+state="$ROOT/build/proof/$tree"
+mkdir -p "$state"
+
+# run_line LINE: leaves $state/LINE.result = "held|FAILED <tab> date <tab> seconds <tab> figure".
+run_line() {
+    local line="$1" start=$SECONDS verdict=held figure log="$state/$1.log"
+    mkdir -p "$state/$line"
+    say "$line: $(field "$line" proof)"
+    if ! STATE="$state/$line" bash "tools/proof.d/$line.sh" > >(tee "$log") 2>&1; then
+        verdict=FAILED
+    fi
+    wait # for tee
+    figure="$(sed -n 's/^figure: //p' "$log" | tail -n 1)"
+    if [[ "$verdict" == held && -z "$figure" ]]; then
+        verdict=FAILED figure="the line printed no figure"
+    fi
+    printf '%s\t%s\t%s\t%s\n' "$verdict" "$(date -u +%F)" "$((SECONDS - start))" \
+        "${figure:-no figure: $(tail -n 1 "$log")}" >"$state/$line.result"
+    [[ "$verdict" == held ]] && touch "$state/$line.done"
+    say "$line: $verdict. ${figure:-}"
+    [[ "$verdict" == held ]]
+}
+
+# write_evidence NAME: the document of one group of lines, from what this tree's runs have left.
+write_evidence() {
+    local name="$1" line verdict date seconds figure
+    mkdir -p docs/evidence
+    {
+        echo "# Evidence: $name"
+        echo
+        echo "Written by \`./dev proof\`; each line can be run again by its name."
+        echo
+        echo "- Tree: \`$tree\`$([[ "$tree" == *+* ]] && echo ' (with uncommitted changes)')"
+        echo "- Machine: $(machine)"
+        echo
+        echo "| line | claim | verdict | figure | took | date |"
+        echo "|---|---|---|---|---|---|"
+        for line in "${lines[@]}"; do
+            [[ "$(field "$line" evidence)" == "$name" ]] || continue
+            verdict="not run" date="" seconds="" figure=""
+            if [[ -f "$state/$line.result" ]]; then
+                IFS=$'\t' read -r verdict date seconds figure <"$state/$line.result"
+            fi
+            echo "| \`$line\` | $(field "$line" proof) | $verdict | ${figure//|/,} |" \
+                "${seconds:+$seconds s} | $date |"
+        done
+    } | sed 's/ *$//' >"docs/evidence/$name.md"
+}
+
+failed=0
+for line in "${wanted[@]}"; do
+    if [[ -f "$state/$line.done" ]]; then
+        say "$line: held before, for this tree"
+    else
+        run_line "$line" || failed=$((failed + 1))
+    fi
+    write_evidence "$(field "$line" evidence)"
+done
+say "$((${#wanted[@]} - failed)) of ${#wanted[@]} lines held; see docs/evidence/"
+((failed == 0))
