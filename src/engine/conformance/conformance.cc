@@ -187,10 +187,12 @@ void Sequence::wait_durable() {
         if (disk_was_full_ && i % 100 == 99) {
             const auto refused = write(random_batch());
             if (refused && allowed_end(*refused)) return;
+            engine_->request_flush();
         }
         subject_.pause();
     }
-    wrong("request_flush() never made everything durable");
+    wrong("request_flush() made durable " + std::to_string(last_durable_.value) + " of " +
+          std::to_string(engine_->written().value) + " and no more");
 }
 
 void Sequence::check_key(std::string_view key) {

@@ -229,7 +229,8 @@ Disk::Wait::Wait(Disk& disk) : disk_(disk) {
 
 Disk::Wait::~Wait() {
     disk_.notify([this] {
-        if (--disk_.waiting_ == 0 && disk_.log_) disk_.log_->warn("the disk has space again");
+        if (--disk_.waiting_ == 0 && disk_.log_ && !disk_.closing_)
+            disk_.log_->warn("the disk has space again");
     });
 }
 
