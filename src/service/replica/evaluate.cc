@@ -55,6 +55,7 @@ void Replica::lose_leadership() {
     waiting_for_commit_.clear();
     queue_.clear();
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
+    if (unwritten_.through) unwritten_.foreign = true;
     fetched_.clear();
     fetching_ = 0;
     ++fetch_generation_;
@@ -170,7 +171,9 @@ void Replica::evaluate_queue() {
     if (queue_.empty() || fetching_ > 0 || !core_->ready_to_lead() || stopped_) return;
     // Back-pressure: the engine stalls, or too much waits for a quorum. The queue waits; what
     // passes its deadline there is dropped.
-    if (!unwritten_.empty() || proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    if (proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
+    if ((engine_stalled_ || hidden) && !write_to_engine()) return;
     const auto wall = parts_.shard.clock().wall();
     session::Effects effects;
     effects.commit_time =
@@ -223,10 +226,29 @@ void Replica::evaluate_queue() {
         }
         return;
     }
-    // Evaluated but in no log: as if the leadership had been lost, overlay and all.
-    lose_leadership();
+    // The overlay has what no log has. It was asked before, so this is not met; if it is, going on
+    // would be guessing.
+    stop("the consensus refused an entry of its leader, above uncommitted_bytes_max");
 }
 
+// What a named client (ASTERIAS.REQUEST) heard before, if this or a later request of it is done.
+bool Replica::answer_of_client(const kv::Command& command, const Bytes& stored,
+                               std::optional<kv::Reply>& answer) {
+    auto last = kv::decode_request_result(stored);
+    if (!last) {
+        stop("a stored request result is damaged: " + last.error().describe());
+        return false;
+    }
+    if (last->sequence == command.request.sequence)
+        answer = std::move(last->reply);
+    else if (last->sequence > command.request.sequence)
+        answer = kv::Reply::error(
+            "ERR a later request of this client already took effect; the answer to this one is no "
+            "longer kept");
+    return true;
+}
+
+// False: the keys are being fetched, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
                            std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                            LogIndex index) {
@@ -255,23 +277,14 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         records[i] = std::move(*record);
         pointers[i] = &records[i];
     }
+    std::optional<kv::Reply> answered_before;
+    if (named && found.back().value &&
+        !answer_of_client(command, *found.back().value, answered_before))
+        return false;
     kv::Evaluation evaluation;
-    bool answered_before = false;
-    if (named && found.back().value) {
-        auto last = kv::decode_request_result(*found.back().value);
-        if (!last) {
-            stop("a stored request result is damaged: " + last.error().describe());
-            return false;
-        }
-        answered_before = last->sequence >= command.request.sequence;
-        evaluation.reply =
-            last->sequence == command.request.sequence
-                ? std::move(last->reply)
-                : kv::Reply::error(
-                      "ERR a later request of this client already took effect; the answer to this "
-                      "one is no longer kept");
-    }
-    if (!answered_before) {
+    if (answered_before) {
+        evaluation.reply = std::move(*answered_before);
+    } else {
         evaluated_.add();
         const int64_t now_ms = parts_.shard.clock().wall().millis();
         keys.resize(state_keys);
@@ -285,11 +298,19 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     // way could find another state at another leader, and take effect after its client was told
     // that it did not (sim/regressions/no_effect_not_logged.txt).
     const bool logged = request.sequence != 0 && !MUTANT(replica_no_effect_not_logged);
-    if (evaluation.writes.empty() && !logged) {
-        if (request.sequence) gateways_[request.session].highest = request.sequence;
-        reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    if (!evaluation.writes.empty() || logged) {
+        log_write(request, std::move(evaluation), effects, writes, index);
         return true;
     }
+    if (request.sequence) gateways_[request.session].highest = request.sequence;
+    reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    return true;
+}
+
+// Adds what was evaluated to the entry that this round makes, and to the overlay.
+void Replica::log_write(const Incoming& request, kv::Evaluation evaluation,
+                        session::Effects& effects, std::vector<PendingWrite>& writes,
+                        LogIndex index) {
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};
         effects.writes.push_back(std::move(write));
@@ -312,7 +333,6 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     }
     writes.push_back(
         {request.origin, request.session, request.sequence, std::move(evaluation.reply)});
-    return true;
 }
 
 }  // namespace asterias::replica

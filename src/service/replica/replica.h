@@ -3,8 +3,13 @@
 //
 // A turn. During a turn submit(), receive(), on_persisted() only collect and step. At the turn end
 // run() does the rest once: evaluates the queue in order against engine + overlay (the overlay
-// holds what this leader proposed and has not applied, so that a hot key pipelines), proposes
+// holds what this leader proposed and the engine has not, so that a hot key pipelines), proposes
 // everything of the turn as one Effects entry, journals, sends, applies, answers.
+//
+// Applying is cheap and answering does not wait for the engine: an entry's effects are collected in
+// memory, and go to the engine sorted, by the key's last write, when they are many (engine_bytes)
+// or a tick has passed. Whoever reads the engine meanwhile must not miss them: a leader's overlay
+// keeps its own until then, and what it did not propose itself is written before it evaluates.
 //
 // What an answer means. A write is answered when its entry is committed. A read's value is taken at
 // its place in the queue; it is answered when every write that it saw, and every earlier write of
@@ -73,7 +78,8 @@ struct Parts {
     Surroundings& surroundings;
     Registry& registry;
     Log log;
-    uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
+    uint64_t compact_entries = 1000;   // the log is shortened in steps of at least so many
+    size_t engine_bytes = 128 * 1024;  // applied effects go to the engine when they are so many
 };
 
 struct Status {
@@ -82,6 +88,7 @@ struct Status {
     bool stopped = false;  // poisoned: a CHECK failed while applying
     std::string stopped_why;
     size_t queued = 0, proposed = 0, overlay = 0, to_apply = 0;
+    LogIndex in_engine;  // applied, and written to the engine
     LogIndex durable_applied;
 };
 
@@ -153,6 +160,10 @@ private:
     bool evaluate_one(Incoming& request, session::Effects& effects,
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
+    bool answer_of_client(const kv::Command& command, const Bytes& stored,
+                          std::optional<kv::Reply>& answer);
+    void log_write(const Incoming& request, kv::Evaluation evaluation, session::Effects& effects,
+                   std::vector<PendingWrite>& writes, LogIndex index);
     bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
     bool admit(Incoming& request, std::vector<PendingWrite>& writes);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
@@ -168,9 +179,8 @@ private:
     // replica.cc
     void drain();
     void apply_committed();
-    void write_to_engine();
-    void apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
-                     std::vector<session::SessionId>& touched);
+    void apply_entry(const wire::Entry& entry);
+    bool write_to_engine();
     void answer_committed();
     void confirm_read(uint64_t context);
     void compact();
@@ -192,7 +202,14 @@ private:
     Applied applied_;
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
-    port::EngineBatch unwritten_;  // applied in memory; the engine stalled
+    struct Unwritten {  // applied, and not in the engine yet
+        port::EngineBatch batch;
+        std::vector<session::SessionId> sessions;  // whose windows changed
+        size_t bytes = 0;
+        LogIndex from, through;  // 0: nothing
+        bool foreign = false;    // some of it is in no overlay
+    } unwritten_;
+    bool engine_stalled_ = false;  // it refused the last write for want of space
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;

@@ -82,6 +82,18 @@ TEST(Replica, AHotKeyPipelinesWithinATurnAndOverUncommittedEntries) {
     EXPECT_EQ(b.replica->status().overlay, 0u) << "what is applied leaves the overlay";
 }
 
+// What is applied goes to the engine a little later; mutant replica_reads_miss_applied.
+TEST(Replica, ALeaderSeesWhatItAppliedForAnEarlierOneBeforeTheEngineHasIt) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.kill();
+    b.boot();
+    b.elect();
+    EXPECT_EQ(b.read("k").text.view(), "v");
+}
+
 TEST(Replica, EveryPendingCommandIsAnsweredByTheEndOfTheTerm) {  // rule 39
     Bench b(3);
     b.elect();
