@@ -78,9 +78,7 @@ template <typename Visitor>
 void visit_params(DiskFault& f, Visitor& v) {
     v.chance("stall", f.stall, 1);
     v.length("stall_for", f.stall_for, Duration(0), kLongest);
-    v.chance("torn", f.torn, 1);
     v.chance("error", f.error, 0.1);
-    v.chance("corrupt", f.corrupt, 0.1);
 }
 
 template <typename Visitor>

@@ -241,7 +241,7 @@ struct SitesOf {
                          Fault::CrashAfterTurn, Fault::PeerSawClose, Fault::PeerSawReset,
                          Fault::PeerHalfOpen, Fault::ConnectRefused});
         if (f.lose.low > 0) add_faults(out, {Fault::CrashPowerCut});
-        if (f.lose.low > 0) add_sites(out, {"disk.unsynced_lost"});
+        if (f.lose.low > 0) add_sites(out, {"disk.unsynced_lost", "disk.torn_write"});
     }
     void operator()(const PauseFault&) const { add_faults(out, {Fault::Paused}); }
     void operator()(const DiskFault& f) const {
