@@ -1,6 +1,7 @@
 #include "sim/scenarios.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -9,7 +10,8 @@
 namespace asterias::sim {
 namespace {
 
-const std::string kDirectory = std::string(ASTERIAS_TESTDATA) + "/../scenarios/";
+const std::string kDirectory =
+    std::filesystem::path(ASTERIAS_TESTDATA).parent_path().string() + "/scenarios/";
 
 TEST(Scenarios, TheProgramHoldsTheTextsOfTheCheckoutAndTheyParse) {
     ASSERT_FALSE(house_scenarios().empty());
@@ -32,7 +34,7 @@ TEST(Scenarios, AFileIsFoundByItsPath) {
 }
 
 TEST(Scenarios, WhatIsNeitherIsAnErrorThatNamesThoseThatThereAre) {
-    for (const std::string name : {"swam", "swarm.txt", ASTERIAS_TESTDATA "/..", ""}) {
+    for (const std::string name : {"swam", "swarm.txt", kDirectory.c_str(), ""}) {
         const auto missing = find_scenario(name);
         ASSERT_FALSE(missing) << name;
         EXPECT_EQ(missing.error().code, Errc::NotFound);
