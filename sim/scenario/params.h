@@ -49,6 +49,9 @@ template <typename Visitor>
 void visit_params(Swarm& s, Visitor& v) {
     v.share("off", s.off, 1);
     v.share("extreme", s.extreme, 1);
+    v.choice("always", s.always,
+             Words{"none", "partition", "crash", "pause", "disk", "slow", "full", "clock", "net",
+                   "frames"});
 }
 
 template <typename Visitor>

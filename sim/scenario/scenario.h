@@ -152,6 +152,7 @@ std::string_view fault_name(const FaultSpec& fault);
 // seed.
 struct Swarm {
     double off = 0.3, extreme = 0.15;  // chances; their sum is at most 1
+    std::string always = "none";       // the fault that is never off
     bool operator==(const Swarm&) const = default;
 };
 
