@@ -44,9 +44,12 @@ if(NOT ASTERIAS_FUZZ)
   add_test(NAME sim_links COMMAND sh -c
            "! ldd $<TARGET_FILE:asterias-sim> | grep -E 'rocksdb|ssl|crypto|boost'")
   set_tests_properties(sim_links PROPERTIES LABELS sim)
+  add_test(NAME mutants_listed COMMAND tools/mutants_listed.sh $<TARGET_FILE:asterias-sim>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(mutants_listed PROPERTIES LABELS house)
   sim_test(swarm --seeds 20)
   sim_test(repeats --seeds 3 --from 100 --twice)
-  foreach(scenario basic crash disk partition shards3 hunt)
+  foreach(scenario basic crash disk partition reads shards3 wire hunt)
     sim_test(${scenario} --seeds 2 --scenario sim/scenarios/${scenario}.txt)
   endforeach()
 endif()

@@ -14,6 +14,8 @@ set(MAY_engine base wire port)
 set(MAY_service base wire core port journal service)
 set(MAY_edge base wire proto core port service)
 set(MAY_sim base wire core proto port journal runtime engine service edge sim)
+# app looks into sim, the other composition root, because `asterias sim` is a command of the
+# program: whoever has the program can test what it promises. sim never looks into app.
 set(MAY_app base wire core proto port journal runtime engine service edge sim)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
@@ -136,15 +138,23 @@ room(sim/world       DEPS base core/kv core/raft port proto/resp runtime/sim eng
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)
-room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim)
+room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim
+                     HEAVY CLI11::CLI11)
+# The texts of its scenarios are part of the program.
+file(GLOB scenarios CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/scenarios/*.txt)
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
+                   COMMAND ${CMAKE_COMMAND} -DOUT=${CMAKE_BINARY_DIR}/house_scenarios.cc
+                           "-DTEXTS=${scenarios}" -P ${CMAKE_SOURCE_DIR}/cmake/embed_scenarios.cmake
+                   DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
+target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
-                     service/router service/rpc service/replica service/node edge/resp edge/http
+                     service/router service/rpc service/replica service/node edge/resp edge/http sim
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)
 target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
 add_executable(asterias-sim sim/main.cc)
-target_link_libraries(asterias-sim PRIVATE asterias_sim CLI11::CLI11)
+target_link_libraries(asterias-sim PRIVATE asterias_sim)
 
 # Judges histories that real clients recorded: tests/kill_nodes.py.
 add_executable(check-history sim/check/main.cc)

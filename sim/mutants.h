@@ -7,7 +7,11 @@
 
 namespace asterias::sim {
 
-// Plants `name` in this process; says so and returns false in a build without mutants.
+// One line each: name, the program that catches it, and the scenario or a reason. In any build.
+void list_mutants();
+
+// Plants `name` in this process. False, and said on standard error: there is none of this name, or
+// this build has no mutants.
 bool plant(const std::string& name);
 
 // Runs seeds with each bug planted (or `only` that one) until something catches it. Prints a table

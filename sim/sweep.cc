@@ -237,11 +237,11 @@ bool run_sweep(const SweepPlan& plan, const Scenario& scenario) {
                         o.hash, o.events);
         if (o.stats.verdict != Verdict::Pass) {
             ++failed;
-            std::printf("FAILED seed %" PRIu64
-                        ": %s\n  replay: build/release/asterias-sim "
-                        "--scenario %s --seed %" PRIu64 " --trace\n%s%s\n",
-                        o.stats.seed, o.stats.failure.c_str(), plan.scenario_path.c_str(),
-                        o.stats.seed, o.profile.c_str(), o.explanation.c_str());
+            std::printf("FAILED seed %" PRIu64 ": %s\n  replay: %s --scenario %s --seed %" PRIu64
+                        " --trace\n%s%s\n",
+                        o.stats.seed, o.stats.failure.c_str(), plan.program.c_str(),
+                        plan.scenario.c_str(), o.stats.seed, o.profile.c_str(),
+                        o.explanation.c_str());
         }
         operations += o.stats.operations;
         crashes += o.stats.crashes;
@@ -265,7 +265,7 @@ bool run_sweep(const SweepPlan& plan, const Scenario& scenario) {
     std::printf("%s: %" PRIu64 " seeds of %s%s, %" PRIu64 " failed; %" PRIu64
                 " operations, %" PRIu64 " crashes, %" PRIu64
                 " leaders in %.0f simulated s; %.0f simulated s per CPU s\n",
-                passed ? "passed" : "FAILED", plan.seeds, plan.scenario_path.c_str(),
+                passed ? "passed" : "FAILED", plan.seeds, plan.scenario.c_str(),
                 plan.twice ? ", each twice" : "", failed, operations, crashes, leaders, simulated,
                 cpu > 0 ? simulated / cpu : 0.0);
     return passed;

@@ -34,7 +34,8 @@ std::string encode(const SeedOutcome& outcome);
 SeedOutcome decode(uint64_t seed, const Remains& remains);
 
 struct SweepPlan {
-    std::string scenario_path;
+    std::string program = "asterias sim";  // for the lines that replay a seed
+    std::string scenario = "swarm";        // as find_scenario() takes it
     uint64_t from = 0, seeds = 100;
     size_t jobs = 2;
     bool twice = false;

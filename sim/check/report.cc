@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 
 #include "base/check.h"
 
@@ -132,11 +133,21 @@ std::vector<std::string> SweepReport::failures() const {
 }
 
 std::string SweepReport::seed_table(size_t rows_max) const {
-    Row header = {"seed"}, middle = {"median"};
+    Row header = {"seed"}, least = {"min"}, middle = {"median"}, most = {"max"}, sum = {"total"};
     std::vector<bool> left = {false};
     for (const Metric& metric : kMetrics) {
+        double low = std::numeric_limits<double>::max(), high = 0, total = 0;
+        for (const SeedStats& stats : seeds_) {
+            const double value = metric.value(stats);
+            low = std::min(low, value);
+            high = std::max(high, value);
+            total += value;
+        }
         header.push_back(std::string(metric.title));
+        least.push_back(number(seeds_.empty() ? 0 : low, metric.decimals));
         middle.push_back(median_text(median(metric), metric.decimals));
+        most.push_back(number(high, metric.decimals));
+        sum.push_back(number(total, metric.decimals));
         left.push_back(false);
     }
     header.push_back("verdict");
@@ -147,7 +158,8 @@ std::string SweepReport::seed_table(size_t rows_max) const {
             if (went_wrong(stats) == wrong && rows.size() <= rows_max)
                 rows.push_back(seed_row(stats));
     const size_t hidden = seeds_.size() + 1 - rows.size();
-    rows.push_back(middle);
+    for (Row* row : {&least, &middle, &most, &sum})
+        rows.push_back(std::move(*row));
     return table(rows, left) +
            (hidden ? "  (" + std::to_string(hidden) + " more seeds not shown)\n" : "");
 }

@@ -66,8 +66,8 @@ public:
     // no seeds at all. Empty: it passed.
     std::vector<std::string> failures() const;
     bool passed() const { return failures().empty(); }
-    // Per-seed table (failing seeds first when there are more than `rows_max`), medians,
-    // requirements, sites, failures.
+    // Per-seed table (failing seeds first when there are more than `rows_max`) that ends with
+    // minimum, median, maximum and total of each column; requirements, sites, failures.
     std::string print(size_t rows_max = 40) const;
 
 private:

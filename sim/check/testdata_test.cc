@@ -43,14 +43,32 @@ std::string slurp(const std::filesystem::path& path) {
     return text.str();
 }
 
-TEST(KnownHistories, GetTheVerdictThatTheyMustGet) {
-    ASSERT_GE(files().size(), 20u);
+class KnownHistory : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(KnownHistory, GetsItsVerdict) {
+    const std::string text = slurp(GetParam());
+    const auto history = parse_history(text);
+    ASSERT_TRUE(history) << history.error().describe();
+    EXPECT_EQ(verdicts(*history), expectation(text));
+}
+
+INSTANTIATE_TEST_SUITE_P(Testdata, KnownHistory, testing::ValuesIn(files()),
+                         [](const auto& each) { return each.param.stem().string(); });
+
+// Each check has refused histories to show that it can.
+TEST(KnownHistories, ManyAreBadForEachCheckAndSomeAreGood) {
+    size_t linearizable = 0, order_only = 0, atomic = 0, good = 0;
     for (const auto& path : files()) {
-        const std::string text = slurp(path);
-        const auto history = parse_history(text);
-        ASSERT_TRUE(history) << path << ": " << history.error().describe();
-        EXPECT_EQ(verdicts(*history), expectation(text)) << path;
+        const std::string expected = expectation(slurp(path));
+        linearizable += expected.find("linearizable=VIOLATION") != std::string::npos;
+        order_only += expected.starts_with("linearizable=pass order=VIOLATION");
+        atomic += expected.find("atomic=VIOLATION") != std::string::npos;
+        good += expected == "linearizable=pass order=pass atomic=pass";
     }
+    EXPECT_GE(linearizable, 19u);
+    EXPECT_GE(order_only, 6u);
+    EXPECT_GE(atomic, 7u);
+    EXPECT_GE(good, 6u);
 }
 
 TEST(KnownHistories, AShrunkTraceStillShowsTheViolation) {

@@ -49,6 +49,9 @@ template <typename Visitor>
 void visit_params(Swarm& s, Visitor& v) {
     v.share("off", s.off, 1);
     v.share("extreme", s.extreme, 1);
+    v.choice("always", s.always,
+             Words{"none", "partition", "crash", "pause", "disk", "slow", "full", "clock", "net",
+                   "frames"});
 }
 
 template <typename Visitor>
@@ -78,9 +81,7 @@ template <typename Visitor>
 void visit_params(DiskFault& f, Visitor& v) {
     v.chance("stall", f.stall, 1);
     v.length("stall_for", f.stall_for, Duration(0), kLongest);
-    v.chance("torn", f.torn, 1);
     v.chance("error", f.error, 0.1);
-    v.chance("corrupt", f.corrupt, 0.1);
 }
 
 template <typename Visitor>

@@ -51,10 +51,11 @@ void draw_params(Spec& spec, Prng prng, FaultLevel level) {
     visit_params(spec, drawer);
 }
 
-FaultLevel draw_level(const std::optional<Swarm>& swarm, Prng& prng) {
+FaultLevel draw_level(const std::optional<Swarm>& swarm, std::string_view name, Prng& prng) {
     const double at = prng.unit();
     if (!swarm || at >= swarm->off + swarm->extreme) return FaultLevel::Normal;
-    return at < swarm->off ? FaultLevel::Off : FaultLevel::Extreme;
+    if (at >= swarm->off) return FaultLevel::Extreme;
+    return name == swarm->always ? FaultLevel::Normal : FaultLevel::Off;
 }
 
 // One independent stream per subject.
@@ -73,7 +74,7 @@ Profile draw(const Scenario& scenario, uint64_t seed) {
         draw_params(profile.workloads[i], stream(seed, kWorkloads + i), FaultLevel::Normal);
     for (const FaultSpec& fault : scenario.faults) {
         Prng prng = stream(seed, kFaults + fault.index());
-        DrawnFault drawn{fault, draw_level(scenario.swarm, prng)};
+        DrawnFault drawn{fault, draw_level(scenario.swarm, fault_name(fault), prng)};
         std::visit([&](auto& f) { draw_params(f, prng.split(), drawn.level); }, drawn.fault);
         profile.faults.push_back(std::move(drawn));
     }

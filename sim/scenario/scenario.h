@@ -82,7 +82,8 @@ struct PartitionFault {
 struct CrashFault {
     std::string mode = "random";  // one; minority; all; leader; random: any of the nodes
     Times every{seconds(5), seconds(20)}, down{milliseconds(100), seconds(5)};
-    Chances lose{0.5, 0.5};  // that unsynced bytes are lost with it (power cut); per event
+    Chances lose{0.5, 0.5};  // that it is a power cut: of what is not synced each write is kept,
+                             // lost or torn, in any order; per event
     bool operator==(const CrashFault&) const = default;
 };
 
@@ -97,9 +98,8 @@ struct PauseFault {
 struct DiskFault {
     Chances stall{0, 0};
     Times stall_for{milliseconds(10), seconds(1)};
-    Chances torn{0, 0};     // that a crash keeps parts of unsynced writes, in any order
-    Chances error{0, 0};    // that a write or sync fails (EIO)
-    Chances corrupt{0, 0};  // that a bit of a read flips at rest, on a minority of the nodes
+    Chances error{0, 0};  // that a write or sync fails (EIO): the node has to end, and to start
+                          // again on what is there
     bool operator==(const DiskFault&) const = default;
 };
 
@@ -152,6 +152,7 @@ std::string_view fault_name(const FaultSpec& fault);
 // seed.
 struct Swarm {
     double off = 0.3, extreme = 0.15;  // chances; their sum is at most 1
+    std::string always = "none";       // the fault that is never off
     bool operator==(const Swarm&) const = default;
 };
 

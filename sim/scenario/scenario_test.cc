@@ -63,7 +63,7 @@ TEST(Scenario, PrintsEveryParameterWithItsUnit) {
               "request=0 reconnect=0.01 timeout=5s\n"
               "fault partition mode=bridge every=1500ms..2m for=1s..8s\n"
               "fault clock offset=-500ms..500ms drift=-7..7 every=0s jump=-1s..1s\n"
-              "swarm off=0.25 extreme=0.15\n"
+              "swarm off=0.25 extreme=0.15 always=none\n"
               "check order atomic\n"
               "require crashes>=2 operations>=10\n");
 }
@@ -133,6 +133,23 @@ TEST(Draw, TheSameSeedGivesTheSameAndRangesBecomeNumbers) {
     EXPECT_EQ(levels.size(), 3u);
 }
 
+TEST(Draw, TheFaultThatIsAlwaysOnIsNeverOffAndTheOthersAreAsTheyWere) {
+    Scenario scenario = load("swarm.txt");
+    scenario.swarm->always = "none";
+    Scenario always = scenario;
+    always.swarm->always = "crash";
+    size_t off = 0;
+    for (uint64_t seed = 0; seed < 40; ++seed) {
+        const Profile before = draw(scenario, seed), after = draw(always, seed);
+        off += before.fault<CrashFault>() == nullptr;
+        EXPECT_NE(after.fault<CrashFault>(), nullptr);
+        for (size_t i = 0; i < before.faults.size(); ++i)
+            if (!std::holds_alternative<CrashFault>(before.faults[i].fault))
+                EXPECT_EQ(before.faults[i], after.faults[i]);
+    }
+    EXPECT_GT(off, 0u);
+}
+
 TEST(Draw, AnAddedFaultLeavesTheOthersAsTheyWere) {
     Scenario scenario = load("swarm.txt");
     const Profile before = draw(scenario, 11);
@@ -164,7 +181,8 @@ TEST(Schedule, EveryFaultEndsInTheSafetyPhaseAndOfOneKindOnlyOneAtATime) {
                 last = event.at;
                 for (const uint32_t node : event.victims)
                     EXPECT_LT(node, profile.nodes());
-                if (event.kind == FaultKind::Partition) EXPECT_FALSE(event.cuts.empty());
+                if (event.kind == FaultKind::Partition && !event.leader)
+                    EXPECT_FALSE(event.cuts.empty());
             }
         }
     }

@@ -148,6 +148,7 @@ void Cluster::power_lost(Machine& m, CrashKind kind) {
     if (loss.bytes == 0 && loss.directory_operations == 0) return;
     ++m.crashes_losing_data;
     world_.faults().hit("disk.unsynced_lost");
+    if (loss.torn > 0) world_.faults().hit("disk.torn_write");
     say(m.name + " lost " + std::to_string(loss.bytes) + " unsynced bytes and " +
         std::to_string(loss.directory_operations) + " names");
 }

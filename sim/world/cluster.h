@@ -68,7 +68,13 @@ private:
 
     void begin(FaultEvent event);
     void crash(const FaultEvent& event);
-    void lie_in_wait(const Machine& machine, uint64_t boots, Duration until);
+    struct Ambush {
+        std::vector<uint32_t> victims;
+        uint64_t boots = 0;  // of all victims, when it was laid
+        Duration until{};
+    };
+    void lie_in_wait(const Ambush& ambush);
+    uint64_t boots_of(const std::vector<uint32_t>& machines) const;
     void set_disks(const FaultEvent& event, bool begins);
     LinkProfile link_profile() const;
     DiskFaults disk_profile() const;

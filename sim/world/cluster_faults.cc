@@ -9,6 +9,8 @@ namespace asterias::sim {
 namespace {
 
 constexpr Duration kCrashPatience = milliseconds(200);  // for a crash to find its moment
+constexpr Duration kPowerCutPatience = milliseconds(500);
+constexpr double kOneFuse = 0.5;
 constexpr uint64_t kCrashPointsMax = 60;
 constexpr double kHurtful = 0.7;
 
@@ -94,15 +96,22 @@ void Cluster::begin(FaultEvent event) {
 }
 
 // The victims die each at a drawn point of their code, or a moment later wherever they are. A power
-// cut rather comes when it hurts: while something is written and not yet synced.
+// cut rather comes when it hurts, while something is written and not yet synced; it may take all
+// its victims at that moment, as one fuse does.
 void Cluster::crash(const FaultEvent& event) {
     const CrashKind kind = event.loses_unsynced ? CrashKind::PowerCut : CrashKind::Kill;
+    std::vector<uint32_t> victims;
     for (const uint32_t i : event.victims) {
-        const Machine& m = *machines_[i];
         down_until_[i] = now() + event.length;
-        if (!world_.up(m.index)) continue;
+        if (world_.up(machines_[i]->index)) victims.push_back(i);
+    }
+    if (victims.empty()) return;
+    if (kind == CrashKind::PowerCut && prng_.chance(kOneFuse))
+        return lie_in_wait({victims, boots_of(victims), now() + kPowerCutPatience});
+    for (const uint32_t i : victims) {
+        const Machine& m = *machines_[i];
         if (kind == CrashKind::PowerCut && prng_.chance(kHurtful)) {
-            lie_in_wait(m, m.boots, now() + kCrashPatience);
+            lie_in_wait({{i}, boots_of({i}), now() + kPowerCutPatience});
             continue;
         }
         world_.arm_crash(m.index, prng_.between(1, kCrashPointsMax), kind);
@@ -114,13 +123,28 @@ void Cluster::crash(const FaultEvent& event) {
     }
 }
 
-void Cluster::lie_in_wait(const Machine& m, uint64_t boots, Duration until) {
-    if (m.boots != boots || !world_.up(m.index)) return;
-    if (m.image.unsynced_writes() > 0 || now() >= until)
-        return world_.crash(m.index, CrashKind::PowerCut);
+uint64_t Cluster::boots_of(const std::vector<uint32_t>& machines) const {
+    uint64_t boots = 0;
+    for (const uint32_t i : machines)
+        boots += machines_[i]->boots;
+    return boots;
+}
+
+// Over when one of the victims has meanwhile started anew: then it is another life's business.
+void Cluster::lie_in_wait(const Ambush& ambush) {
+    if (boots_of(ambush.victims) != ambush.boots) return;
+    const bool hurts = std::ranges::any_of(ambush.victims, [this](uint32_t i) {
+        return world_.up(machines_[i]->index) && machines_[i]->image.unsynced_writes() > 0;
+    });
+    if (hurts || now() >= ambush.until) {
+        for (const uint32_t i : ambush.victims)
+            if (world_.up(machines_[i]->index))
+                world_.crash(machines_[i]->index, CrashKind::PowerCut);
+        return;
+    }
     world_.call_at(world_.now() + microseconds(prng_.between(20, 400)),
-                   [this, &m, boots, until, g = generation_] {
-                       if (g == generation_) lie_in_wait(m, boots, until);
+                   [this, ambush, g = generation_] {
+                       if (g == generation_) lie_in_wait(ambush);
                    });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "base/check.h"
 #include "sim/check/checks.h"
@@ -172,20 +173,23 @@ private:
 
     // --- verdict -------------------------------------------------------------------------------
 
+    // The findings in the order of their weight: what clients were told, what the replicas did, and
+    // only then that something did not come to its end, which may be a consequence.
     void judge() {
-        const bool came_to_its_end = report_.findings.empty();
-        for (const std::string& breach : cluster_.breaches())
-            add_finding("replicas", breach);
-        for (const std::string& strange : seen_.strange)
-            add_finding("replies", strange);
+        CheckReport unfinished = std::exchange(report_, {});
         seen_.stopping = true;
         History history = seen_.recorder.take();
         CheckReport checked = run_checks(history, scenario_.checks);
         // Without an end there are no final reads; that alone is not what is wrong.
-        if (!came_to_its_end)
+        if (!unfinished.findings.empty())
             std::erase_if(checked.findings,
                           [](const Finding& f) { return f.verdict == Verdict::Undecided; });
         report_.add(std::move(checked));
+        for (const std::string& strange : seen_.strange)
+            add_finding("replies", strange);
+        for (const std::string& breach : cluster_.breaches())
+            add_finding("replicas", breach);
+        report_.add(std::move(unfinished));
 
         SeedStats& stats = result_.stats;
         stats.seed = profile_.seed;
@@ -241,7 +245,7 @@ struct SitesOf {
                          Fault::CrashAfterTurn, Fault::PeerSawClose, Fault::PeerSawReset,
                          Fault::PeerHalfOpen, Fault::ConnectRefused});
         if (f.lose.low > 0) add_faults(out, {Fault::CrashPowerCut});
-        if (f.lose.low > 0) add_sites(out, {"disk.unsynced_lost"});
+        if (f.lose.low > 0) add_sites(out, {"disk.unsynced_lost", "disk.torn_write"});
     }
     void operator()(const PauseFault&) const { add_faults(out, {Fault::Paused}); }
     void operator()(const DiskFault& f) const {

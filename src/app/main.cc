@@ -1,10 +1,12 @@
 // The command line: which commands there are and what they take. What they do is in the other
 // files.
 #include <cstdio>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "sim/command.h"
 
 namespace asterias::app {
 namespace {
@@ -119,6 +121,10 @@ int main(int argc, char** argv) {
     auto* status_command = add_status(app, status);
     DemoOptions demo;
     add_demo(app, demo);
+    // Only listed here: its options are the simulator's own.
+    app.add_subcommand("sim", "Run simulated clusters under faults, and judge them");
+    if (argc > 1 && std::string_view(argv[1]) == "sim")
+        return asterias::sim::run_command(argc - 1, argv + 1, std::string(argv[0]) + " sim");
 
     try {
         app.parse(argc, argv);

@@ -128,6 +128,7 @@ void DiskImage::Inode::settle(Prng& prng, CrashLoss& loss) {
             at += n;
         }
         loss.writes += lost > 0;
+        loss.torn += lost > 0 && lost < w.data.size();
         loss.bytes += lost;
     }
     unsynced.clear();

@@ -57,6 +57,7 @@ struct DiskFaults {
 // What a power loss took.
 struct CrashLoss {
     uint64_t writes = 0;  // lost wholly or in part
+    uint64_t torn = 0;    // of these: in part
     uint64_t bytes = 0;
     uint64_t directory_operations = 0;
 };

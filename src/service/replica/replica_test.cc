@@ -195,6 +195,27 @@ TEST(Replica, TheSessionTableSurvivesARestart) {
     EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
 }
 
+// sim/regressions/no_effect_not_logged.txt, mutant of the same name.
+TEST(Replica, AWriteThatChangedNothingStaysWithoutEffectAtTheNextLeader) {
+    Bench b(3);
+    b.elect();
+    const session::SessionId other{NodeId(8), Incarnation(1), ShardId(0)};
+    b.submit(1, 1, set("k", "there"), 1, other);
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    kv::Command unless_there = set("k", "late");
+    unless_there.flags = kv::flag::kNx;
+    b.submit(2, 1, unless_there);
+    const kv::Reply nothing = b.await(2).reply;
+    b.submit(3, 2, on_key(kv::Op::Del, "k"), 1, other);
+    EXPECT_EQ(b.await(3).reply, kv::Reply::number(1));
+    b.kill();
+    b.boot();
+    b.elect();
+    b.submit(4, 1, unless_there, 2);  // a copy that was on its way meanwhile
+    EXPECT_EQ(b.await(4).reply, nothing);
+    EXPECT_TRUE(b.read("k").text.view().empty());
+}
+
 TEST(Replica, ALostWriteLeavesNoTraceInTheOverlay) {  // mutant replica_overlay_survives_leadership
     Bench b(3);
     b.elect();
