@@ -233,10 +233,13 @@ void Replica::evaluate_queue() {
     size_t bytes = 0;
     while (!queue_.empty() && bytes < kEntryBytesMax) {
         Incoming& head = queue_.front();
-        const size_t before = effects.writes.size();
+        const size_t before = effects.writes.size(), written = writes.size();
         if (admit(head, writes) && !evaluate_one(head, effects, writes, reads, index)) break;
         for (size_t i = before; i < effects.writes.size(); ++i)
             bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
+        // The answers that the session table keeps are in the entry, too, also without effects.
+        for (size_t i = written; i < writes.size(); ++i)
+            bytes += std::min(kv::kStoredReplyBytesMax, writes[i].reply.text.size() + 16);
         fetched_.clear();
         queue_bytes_ -= head.bytes;
         queue_.pop_front();

@@ -208,7 +208,9 @@ void Replica::apply_entry(const wire::Entry& entry) {
     applied_.index = unwritten_.through = entry.index;
     if (!unwritten_.from) unwritten_.from = entry.index;
     applied_.term = entry.term;
-    if (entry.kind != wire::EntryKind::Effects) return;
+    if (entry.kind == wire::EntryKind::Noop) return;
+    CHECK(entry.kind == wire::EntryKind::Effects,
+          "an entry of a kind that this program does not know is never skipped");
     auto effects = session::decode_effects(entry.payload);
     CHECK(effects.has_value(), "a committed Effects entry decodes");
     applied_.commit_time = std::max(applied_.commit_time, effects->commit_time);
