@@ -189,7 +189,7 @@ TEST(Replica, AWriteThatChangedNothingStaysWithoutEffectAtTheNextLeader) {
     b.submit(1, 1, set("k", "there"), 1, other);
     ASSERT_EQ(b.await(1).kind, Kind::Done);
     kv::Command unless_there = set("k", "late");
-    unless_there.flags = kv::kNx;
+    unless_there.flags = kv::flag::kNx;
     b.submit(2, 1, unless_there);
     const kv::Reply nothing = b.await(2).reply;
     b.submit(3, 2, on_key(kv::Op::Del, "k"), 1, other);
