@@ -14,8 +14,8 @@ set(MAY_engine base wire port)
 set(MAY_service base wire core port journal service)
 set(MAY_edge base wire proto core port service)
 set(MAY_sim base wire core proto port journal runtime engine service edge sim)
-# app looks into sim, the other composition root, because `asterias sim` is a command of the program:
-# whoever has the program can test what it promises. sim never looks into app.
+# app looks into sim, the other composition root, because `asterias sim` is a command of the
+# program: whoever has the program can test what it promises. sim never looks into app.
 set(MAY_app base wire core proto port journal runtime engine service edge sim)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
@@ -114,7 +114,7 @@ room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
-room(runtime/asio    DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
+room(runtime/epoll   DEPS base port          HEAVY OpenSSL::SSL Threads::Threads)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
@@ -147,7 +147,7 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                            "-DTEXTS=${scenarios}" -P ${CMAKE_SOURCE_DIR}/cmake/embed_scenarios.cmake
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
-room(app             DEPS base core/kv port proto/resp runtime/asio engine/rocks service/execute
+room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
                      service/router service/rpc service/replica service/node edge/resp edge/http sim
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 

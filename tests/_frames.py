@@ -2,7 +2,7 @@
 node."""
 import struct
 
-FORMAT = 2
+FORMAT = 3
 HELLO, RAFT, FORWARD, FORWARD_REPLY, CALL, CALL_REPLY = range(1, 7)
 
 
@@ -61,7 +61,7 @@ def field(number, value):
     return varint(number) + varint(len(body)) + body
 
 
-def hello(cluster, node, **keywords):
+def hello(cluster, node, shard=0, **keywords):
     """What a node says first: its number, incarnation, shard, lane, and whom it looks for."""
-    body = b"".join(field(i, value) for i, value in enumerate((node, 99, 0, 1, 0), 1))
+    body = b"".join(field(i, value) for i, value in enumerate((node, 99, shard, 1, 0), 1))
     return frame(HELLO, cluster, body, **keywords)

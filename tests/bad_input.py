@@ -356,14 +356,26 @@ def peer_strangers(cluster):
         poll_for(link, b"no call named 'nonsense'")
 
 
+def peer_unknown(cluster):
+    """peer port: a node number outside the founding record is refused and told why"""
+    node = cluster.nodes[0]
+    ours = int(node.status()["cluster"])
+    before = counter(node, "asterias_rpc_refused_peers_total")
+    for number in (77, node.status()["node"]):
+        got = said_to(node.peer, _frames.hello(ours, number))
+        expect(f"node {number}".encode() in got, f"no reason for node {number} in {got!r}")
+    equal(counter(node, "asterias_rpc_refused_peers_total") - before, 2, "refused peers counted")
+
+
 def peer_bodies(cluster):
     """peer port: 2,000 frames of a member with bodies that are noise: dropped, no process ends"""
     node = cluster.nodes[0]
     ours = int(node.status()["cluster"])
+    member = cluster.nodes[1].status()["node"]
     prng = random.Random(SEED)
     for kind in (1, _frames.RAFT, _frames.FORWARD, _frames.FORWARD_REPLY, _frames.CALL, 6):
         for _ in range(20):
-            data = _frames.hello(ours, 77)
+            data = _frames.hello(ours, member, shard=9)
             for _ in range(20):
                 data += _frames.frame(
                     kind, ours, prng.randbytes(prng.choice((0, 1, 2, 9, 40, 300)))
@@ -450,6 +462,7 @@ CASES = [
     http_pipelined,
     peer_frames,
     peer_strangers,
+    peer_unknown,
     peer_bodies,
     peer_storm,
     resp_storm,

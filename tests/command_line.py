@@ -190,8 +190,9 @@ def taken_ports(directory):
 def sigterm(directory):
     """SIGTERM and SIGINT end a serving node with 0; what was acknowledged is there again"""
     data = f"{directory}/term"
-    founded(data)
+    founded(data, "--shards", 2)
     flags, ports = three_ports()
+    flags += ["--shards", 2, "--log-level", "info"]
     for i, number in enumerate((signal.SIGTERM, signal.SIGINT, signal.SIGTERM)):
         with Process("serve", "--data", data, *flags) as process:
             serving(ports)
@@ -201,6 +202,8 @@ def sigterm(directory):
                 process.send_signal(number)
                 equal(process.wait(20), 0, "exit code")
                 print(f"  ended in {time.monotonic() - begun:.2f} s with a client", flush=True)
+            # Said when everything has been destroyed in order, not cut off.
+            expect("serve: stopped" in process.stderr.read(), "it says that it stopped")
 
 
 def sigterm_busy(_):

@@ -106,6 +106,8 @@ def cli_interactive(cluster):
         until(b"> ")
         for line, answer in (
             (b"help set\n", b"Sets a key to a string"),
+            (b"help set\n", b"key value [NX|XX] [GET] [EX seconds|PX milliseconds|"),
+            (b"help asterias.request\n", b"client sequence command [argument [argument ...]]"),
             (b"set typed 1\n", b"OK"),
             (b"get typed\n", b'"1"'),
             (b"nosuch\n", b"unknown command"),

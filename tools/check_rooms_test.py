@@ -14,7 +14,7 @@ core/raft|src/core/raft|base|
 core/kv|src/core/kv|base|
 engine/mem|src/engine/mem|base;port|
 engine/rocks|src/engine/rocks|base;port|engine/mem
-runtime/asio|src/runtime/asio|base;port|
+runtime/epoll|src/runtime/epoll|base;port|
 service/node|src/service/node|base;port;core/raft|
 sim|sim|base;port;core/raft|
 app|src/app|base|
@@ -96,12 +96,12 @@ class Includes(Tree):
 
 class Heavy(Tree):
     def test_heavy_header_in_the_wrong_room_is_found(self):
-        self.write("src/service/node/node.cc", "#include <boost/asio.hpp>\n")
-        self.assert_one("src/service/node/node.cc:1", "which is for runtime/asio")
+        self.write("src/service/node/node.cc", "#include <openssl/ssl.h>\n")
+        self.assert_one("src/service/node/node.cc:1", "which is for runtime/epoll")
 
     def test_heavy_header_in_its_room_is_fine_in_a_cc(self):
-        self.write("src/runtime/asio/net.cc", "#include <boost/asio.hpp>\n")
-        self.write("src/runtime/asio/net_internal.h", "#include <openssl/ssl.h>\n")
+        self.write("src/runtime/epoll/net.cc", "#include <openssl/err.h>\n")
+        self.write("src/runtime/epoll/net_internal.h", "#include <openssl/ssl.h>\n")
         self.assert_clean()
 
     def test_heavy_header_in_a_public_header_is_found(self):
@@ -158,7 +158,7 @@ class Purity(Tree):
         self.assert_one("asks the wall clock")
 
     def test_the_worldly_rooms_are_free(self):
-        for room in ("runtime/asio", "engine/rocks", "app"):
+        for room in ("runtime/epoll", "engine/rocks", "app"):
             self.write(f"src/{room}/x.cc", "std::mutex m; std::chrono::steady_clock::now();\n")
         self.assert_clean()
 

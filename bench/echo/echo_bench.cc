@@ -1,6 +1,6 @@
 // bench/echo/echo_bench.cc: what the runtime itself costs per request: an echo server on
 // port::Connection beside bare epoll and Boost Asio, all with one receive and one send per request,
-// each in a thread whose CPU time is read. The reason why runtime/asio is epoll inside
+// each in a thread whose CPU time is read. The reason why runtime/epoll is epoll inside
 // (docs/adr): run it again when Asio or the kernel changes.
 //   echo_bench [CONNECTIONS [SECONDS [ROUNDS]]]
 #define BOOST_ASIO_SEPARATE_COMPILATION 1
@@ -26,7 +26,7 @@
 #include <boost/asio/impl/src.hpp>
 
 #include "port/net.h"
-#include "runtime/asio/runtime.h"
+#include "runtime/epoll/runtime.h"
 
 namespace {
 

@@ -15,7 +15,7 @@
 #include "port/disk.h"
 #include "port/scope.h"
 #include "port/sync.h"
-#include "runtime/asio/runtime.h"
+#include "runtime/epoll/runtime.h"
 
 namespace {
 

@@ -207,7 +207,7 @@ public:
     bool ready() const override { return ready_; }
     std::vector<ReplicaView> replicas() const override {
         ReplicaView v{GroupId(2), strategy_.leads(), Term(strategy_.view() + 1)};
-        v.applied = v.commit = v.last = v.durable = LogIndex(strategy_.version());
+        v.applied = v.commit = v.last = v.durable = v.in_engine = LogIndex(strategy_.version());
         return {v};
     }
     std::vector<ContentView> contents() const override {

@@ -51,6 +51,7 @@ private:
     };
 
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override;
+    Result<void> admit(const rpc::Peer&) override { return {}; }
     void on_peer_up(const rpc::Peer&, bool) override {}
     void on_peer_down(const rpc::Peer&, bool) override {}
 

@@ -23,7 +23,8 @@ std::string seconds_text(Duration d) {
 std::string describe(const ReplicaView& r) {
     return std::string(r.leads ? "leads" : "follows") + " in term " + to_string(r.term) +
            ", log to " + to_string(r.last) + ", durable " + to_string(r.durable) + ", commit " +
-           to_string(r.commit) + ", applied " + to_string(r.applied);
+           to_string(r.commit) + ", applied " + to_string(r.applied) + ", in the engine " +
+           to_string(r.in_engine);
 }
 
 // Small enough that everything rare happens within a minute.
@@ -225,7 +226,7 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
         if (seen.leaders != 1) return name + " has " + std::to_string(seen.leaders) + " leaders";
         const ReplicaView& first = seen.replicas.front().second;
         for (const auto& [i, r] : seen.replicas)
-            if (r.applied != r.last || r.applied != first.applied)
+            if (r.in_engine != r.last || r.applied != first.applied)
                 return name + ": " + machines_[i]->name + " " + describe(r) + "; " +
                        machines_[seen.replicas.front().first]->name + " " + describe(first);
     }

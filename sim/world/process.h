@@ -55,7 +55,7 @@ struct ReplicaView {
     GroupId group;
     bool leads = false;
     Term term;
-    LogIndex applied, commit, last, durable;
+    LogIndex applied, commit, last, durable, in_engine;
     bool stopped = false;
     std::string stopped_why;
 };

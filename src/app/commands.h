@@ -41,6 +41,7 @@ struct ServeOptions {
 int run_serve(const ServeOptions& options);
 
 struct DevOptions {
+    std::string program = "asterias";  // as it was called: the card's commands can be copied
     std::string data = "asterias-data";
     uint32_t nodes = 1;
     uint32_t shards = 1;

@@ -166,6 +166,35 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
     std::fflush(stdout);
 }
 
+// Prints what was found; true if every count is exact.
+bool judge(Result<Counts> counts, const Counts& expected, size_t words, double taken,
+           const Progress& progress, bool json) {
+    size_t wrong = 0;
+    if (counts)
+        for (const auto& [word, n] : expected)
+            wrong += (*counts)[word] != n;
+    const bool exact = counts && wrong == 0 && !progress.give_up;
+    const double gap_ms = static_cast<double>(progress.gap_us) / 1e3;
+    const std::string found = exact    ? "all equal"
+                              : counts ? std::to_string(wrong) + " differ"
+                                       : counts.error().context;
+    std::printf("  checked    %zu counts against a count by one thread: %s\n", expected.size(),
+                found.c_str());
+    std::printf(
+        "  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them UNKNOWN "
+        "%zu\n",
+        static_cast<double>(words) / taken, taken, gap_ms, progress.retries.load(),
+        progress.unknown.load());
+    std::printf("  verdict    %s\n", exact ? "exact: nothing lost, nothing twice" : "WRONG");
+    if (json)
+        std::printf(
+            "{\"exact\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,\"gap_ms\":%.1f,"
+            "\"retries\":%zu,\"unknown\":%zu}\n",
+            exact ? "true" : "false", words, wrong, taken, gap_ms, progress.retries.load(),
+            progress.unknown.load());
+    return exact;
+}
+
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
@@ -225,31 +254,10 @@ int run_demo(const DemoOptions& options) {
         watch.join();
         cluster.wait_ready(seconds(20));
 
-        auto counts = read_counts(cluster, expected);
-        size_t wrong = 0;
-        if (counts)
-            for (const auto& [word, n] : expected)
-                wrong += (*counts)[word] != n;
-        const bool exact = counts && wrong == 0 && !progress.give_up;
-        std::printf(
-            "  checked    %zu counts against a count by one thread: %s\n", expected.size(),
-            exact ? "all equal"
-                  : (counts ? std::to_string(wrong) + " differ" : counts.error().context).c_str());
-        std::printf(
-            "  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them "
-            "UNKNOWN %zu\n",
-            static_cast<double>(words.size()) / taken, taken,
-            static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
-            progress.unknown.load());
-        std::printf("  verdict    %s\n", exact ? "exact: nothing lost, nothing twice" : "WRONG");
-        if (options.json)
-            std::printf(
-                "{\"exact\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,\"gap_ms\":%.1f,"
-                "\"retries\":%zu,\"unknown\":%zu}\n",
-                exact ? "true" : "false", words.size(), wrong, taken,
-                static_cast<double>(progress.gap_us) / 1e3, progress.retries.load(),
-                progress.unknown.load());
-        result = exact ? kDone : kCheckFailed;
+        result = judge(read_counts(cluster, expected), expected, words.size(), taken, progress,
+                       options.json)
+                     ? kDone
+                     : kCheckFailed;
     }
     if (options.data.empty() && result == kDone) {
         std::error_code ec;

@@ -24,7 +24,8 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
         std::printf("             redis-cli -p %u get hello        # any node, same answer\n",
                     cluster.resp(cluster.size() - 1).port);
     std::printf("  Metrics    curl http://%s/metrics\n", cluster.http(0).describe().c_str());
-    std::printf("  Status     asterias status --node %s\n", cluster.http(0).describe().c_str());
+    std::printf("  Status     %s status --node %s\n", options.program.c_str(),
+                cluster.http(0).describe().c_str());
     std::printf("\n  Data       %s\n", options.data.c_str());
     if (cluster.size() > 2)
         std::printf(
@@ -34,8 +35,8 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
     else
         std::printf("  Promise    linearizable; an acknowledged write is on disk on every node\n");
     std::printf("  Security   loopback only, no password, no TLS (not in this version)\n");
-    std::printf(
-        "\n  Next       asterias demo          # counts words while its leader is killed\n");
+    std::printf("\n  Next       %s demo    # counts words while its leader is killed\n",
+                options.program.c_str());
     std::printf("             Ctrl-C stops the nodes; the data stays.\n\n");
     std::fflush(stdout);
 }

@@ -115,6 +115,7 @@ int main(int argc, char** argv) {
     ServeOptions serve;
     auto* serve_command = add_serve(app, serve);
     DevOptions dev;
+    dev.program = argv[0];
     auto* dev_command = add_dev(app, dev);
     StatusOptions status;
     auto* status_command = add_status(app, status);

@@ -11,7 +11,7 @@
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
-#include "runtime/asio/runtime.h"
+#include "runtime/epoll/runtime.h"
 #include "service/node/node.h"
 
 namespace asterias::app {
@@ -88,6 +88,8 @@ public:
         scope_->spawn("serve.stop", stop_task());
     }
     int result() const { return result_; }
+    // Everything has ended in order: this may be destroyed once the loops do not run any more.
+    bool closed() const { return closed_; }
 
 private:
     port::Task<> start_task(port::Shard& shard) {
@@ -143,6 +145,7 @@ private:
         if (http_) co_await http_->close();
         http_.reset();
         co_await node_->close();
+        closed_ = true;
         runtime_.stop();
     }
 
@@ -164,7 +167,7 @@ private:
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;
     std::unique_ptr<port::Scope> scope_;
-    bool stopping_ = false;
+    bool stopping_ = false, closed_ = false;
     int result_ = kDone;
 };
 
@@ -238,17 +241,23 @@ int run_serve(const ServeOptions& options) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    Server server(options, limits, **runtime, registry, log);
-    if (auto armed = (*runtime)->on_signal([&server](int) { server.on_signal(); }); !armed) {
+    auto server = std::make_unique<Server>(options, limits, **runtime, registry, log);
+    if (auto armed = (*runtime)->on_signal([&server](int) { server->on_signal(); }); !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
         return kFailed;
     }
     (*runtime)->run([&](port::Shard& shard) {
-        if (shard.id() == ShardId(0)) server.start(shard);
+        if (shard.id() == ShardId(0)) server->start(shard);
     });
-    const int result = server.result();
-    // Everything durable is on disk; what is left are tasks that wait for events of a loop that no
-    // longer runs. Their Scopes are right to object, so the process ends here.
+    const int result = server->result();
+    if (server->closed()) {
+        server.reset();
+        log.info("stopped");
+        return result;
+    }
+    // It was told to end at once, or could not start. Everything durable is on disk; what is left
+    // are tasks that wait for events of a loop that no longer runs. Their Scopes are right to
+    // object, so the process ends here.
     std::fflush(nullptr);
     _exit(result);
 }

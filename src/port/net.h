@@ -1,5 +1,5 @@
 // port/net.h: byte-stream connections of one shard. Identity is an attribute of the port: who the
-// other side is was established by the runtime (TLS in runtime/asio, forged at will by
+// other side is was established by the runtime (TLS in runtime/epoll, forged at will by
 // runtime/sim), never by the bytes that it sends.
 #pragma once
 

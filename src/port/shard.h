@@ -1,6 +1,6 @@
 // port/shard.h: one event loop of a node, and everything that its inhabitants may ask of the world.
 // An object belongs to one shard for life; crossing shards is a message (submit). Implementations:
-// runtime/asio (a thread) and runtime/sim (virtual time).
+// runtime/epoll (a thread) and runtime/sim (virtual time).
 //
 // Turns. A shard runs in turns: everything that is ready, including what that makes ready, then
 //   1. the turn-end hooks of phase Work, in order of registration   (drive raft, fill connections)
@@ -48,7 +48,7 @@ public:
 class Entropy {
 public:
     virtual ~Entropy() = default;
-    // Unpredictable in runtime/asio, seeded in runtime/sim.
+    // Unpredictable in runtime/epoll, seeded in runtime/sim.
     virtual uint64_t next() = 0;
 };
 
@@ -87,7 +87,7 @@ public:
     virtual bool crashed() const { return false; }
     // The node cannot go on (a failed sync, a failed CHECK in the journal): exits the process; in
     // the simulator, crashes the node. Does not return control to the caller's turn in
-    // runtime/asio.
+    // runtime/epoll.
     virtual void fatal(const char* why) = 0;
 };
 

@@ -13,7 +13,8 @@ missed=0 planted=0
 while read -r name test _; do
     planted=$((planted + 1))
     # A hang is a failure, too; some tests take no SIGTERM.
-    if MUTANT="$name" timeout -s KILL 60 "build/mutants/$test" --gtest_brief=1 >"$STATE/$name" 2>&1; then
+    if MUTANT="$name" timeout -s KILL 60 "build/mutants/$test" --gtest_brief=1 \
+        >"$STATE/$name" 2>&1; then
         echo "NOT CAUGHT: $name by $test"
         missed=$((missed + 1))
     else

@@ -12,8 +12,6 @@ constexpr std::string_view kNotInteger = "ERR value is not an integer or out of 
 constexpr std::string_view kOverflow = "ERR increment or decrement would overflow";
 constexpr std::string_view kTooLong =
     "ERR string exceeds maximum allowed size (16777216 bytes, value-bytes-max)";
-constexpr std::string_view kReplyTooLong =
-    "ERR the values asked for exceed 33554432 bytes together (reply-bytes-max); ask for fewer keys";
 constexpr std::string_view kInvalidExpire = "ERR invalid expire time in 'set' command";
 
 // Redis' string2ll: the canonical decimal form and nothing else.
@@ -81,7 +79,7 @@ private:
                 size_t bytes = 0;
                 for (size_t i = 0; i < keys_.size(); ++i) {
                     const Record* record = live(i);
-                    bytes += 8 + (record ? record->value.size() : 0);
+                    bytes += reply_bytes(record ? record->value.size() : 0);
                     if (bytes > kReplyBytesMax) return Reply::error(kReplyTooLong);
                     r.items.push_back(record ? Reply::bulk(record->value) : Reply::nil());
                 }
@@ -211,6 +209,8 @@ std::vector<Bytes> keys_read(const Command& command) {
         keys.push_back(data_key(command.keyspace, command.database, key.view()));
     return keys;
 }
+
+bool needs_values(Op op) { return op != Op::Exists && op != Op::Del; }
 
 Command exists_by_key(const Bytes& engine_key) {
     CHECK(engine_key.size() >= kDataPrefixBytes, "a data key has its whole prefix");

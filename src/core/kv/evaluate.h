@@ -32,6 +32,10 @@ struct Evaluation {
 // The engine keys whose present record evaluate() will ask for, in the order it asks.
 std::vector<Bytes> keys_read(const Command& command);
 
+// False: evaluate() only asks whether the records are there and until when, so without_value() of
+// each will do.
+bool needs_values(Op op);
+
 // EXISTS of the user key that an engine data key stands for; data_key() made it.
 Command exists_by_key(const Bytes& engine_key);
 
@@ -51,7 +55,11 @@ Result<RequestResult> decode_request_result(const Bytes& bytes);
 inline constexpr size_t kKeyBytesMax = 64 * 1024;
 inline constexpr size_t kValueBytesMax = 16 * 1024 * 1024;
 inline constexpr size_t kStoredReplyBytesMax = 4 * 1024;
-// Of one MGET: a reply fits into one frame between nodes.
+// Of one MGET: a reply fits into one frame between nodes, and a node's memory holds it.
 inline constexpr size_t kReplyBytesMax = 32 * 1024 * 1024;
+inline constexpr std::string_view kReplyTooLong =
+    "ERR the values asked for exceed 33554432 bytes together (reply-bytes-max); ask for fewer keys";
+// What a value adds to it.
+constexpr size_t reply_bytes(size_t value_bytes) { return 8 + value_bytes; }
 
 }  // namespace asterias::kv

@@ -113,6 +113,25 @@ TEST(Evaluate, AnMGetThatIsTooLongForOneFrameIsRefused) {
               Reply::Kind::Error);
 }
 
+TEST(Evaluate, WhereValuesAreNotNeededARecordWithoutItsValueWillDo) {
+    for (const int64_t expiry : {int64_t{0}, int64_t{50}}) {
+        Record record{Type::String, HybridTime(7), LogIndex(3), expiry, Bytes::literal("value")};
+        const Bytes whole = encode(record);
+        EXPECT_EQ(value_bytes(whole), 5u);
+        auto less = decode_record(without_value(whole));
+        ASSERT_TRUE(less);
+        record.value = {};
+        EXPECT_EQ(*less, record);
+        for (const Op op : {Op::Exists, Op::Del}) {
+            EXPECT_FALSE(needs_values(op));
+            const Command c = S::make(op, {"a"});
+            EXPECT_EQ(evaluate(c, keys_read(c), {&*less}, {}).reply, Reply::number(1));
+        }
+    }
+    EXPECT_EQ(value_bytes(Bytes::literal("x")), 0u);
+    EXPECT_TRUE(needs_values(Op::MGet) && needs_values(Op::Append));
+}
+
 TEST(Evaluate, DeletingAKeyTwiceInOneCommandCountsOnce) {
     Store s;
     s.run(S::make(Op::MSet, {"a", "b"}, {"1", "2"}));

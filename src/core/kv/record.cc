@@ -1,5 +1,7 @@
 #include "core/kv/record.h"
 
+#include <algorithm>
+
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -7,6 +9,7 @@ namespace asterias::kv {
 namespace {
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kHasExpiry = 1;
+constexpr size_t kHeaderBytes = 19, kExpiryBytes = 8;
 
 void big_endian(BytesBuilder& out, uint64_t v, int bytes) {
     for (int i = bytes - 1; i >= 0; --i)
@@ -19,6 +22,10 @@ Bytes make_key(Space space, uint64_t number, int number_bytes, std::string_view 
     big_endian(out, number, number_bytes);
     out.append(rest);
     return out.take();
+}
+
+size_t header_bytes(const Bytes& bytes) {
+    return std::min(bytes.size(), kHeaderBytes + (has_expiry(bytes) ? kExpiryBytes : 0));
 }
 }  // namespace
 
@@ -43,7 +50,7 @@ Bytes after_prefix(const Bytes& prefix) {
 }
 
 Bytes encode(const Record& record) {
-    wire::Writer out(27 + record.value.size());
+    wire::Writer out(kHeaderBytes + kExpiryBytes + record.value.size());
     out.u8(kFormat).u8(record.expiry_ms ? kHasExpiry : 0).u8(static_cast<uint8_t>(record.type));
     out.u64(record.commit_time.value).u64(record.version.value);
     if (record.expiry_ms) out.u64(static_cast<uint64_t>(record.expiry_ms));
@@ -54,6 +61,11 @@ Bytes encode(const Record& record) {
 bool has_expiry(const Bytes& bytes) {
     return bytes.size() > 2 && bytes[0] == kFormat && (bytes[1] & kHasExpiry);
 }
+
+Bytes without_value(const Bytes& bytes) {
+    return Bytes::copy(bytes.view().substr(0, header_bytes(bytes)));
+}
+size_t value_bytes(const Bytes& bytes) { return bytes.size() - header_bytes(bytes); }
 
 Result<Record> decode_record(const Bytes& bytes) {
     wire::Reader in(bytes);

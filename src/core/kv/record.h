@@ -43,6 +43,9 @@ Bytes after_prefix(const Bytes& prefix);
 Bytes encode(const Record& record);
 // Does an encoded record carry a deadline? False for bytes that are none.
 bool has_expiry(const Bytes& bytes);
+// The record as if its value were empty, in memory of its own.
+Bytes without_value(const Bytes& bytes);
+size_t value_bytes(const Bytes& bytes);
 // The value is a slice of `bytes`.
 Result<Record> decode_record(const Bytes& bytes);
 

@@ -78,6 +78,7 @@ void Cluster::drain(ReplicaId id) {
         Output out = n.core->take_output();
         if (on_output) on_output(id, out);
         check_leader(id);
+        if (out.forgotten) fault(id, "lost what it had acknowledged");
         for (const auto& r : out.reads_confirmed)
             check_read(id, r.context);
         for (const auto& r : out.reads_refused)

@@ -25,7 +25,7 @@ struct Overloads : Fs... {
 
 bool Output::empty() const {
     return !hard_state && append.empty() && messages.empty() && committed.empty() &&
-           reads_confirmed.empty() && reads_refused.empty() && !role_change;
+           reads_confirmed.empty() && reads_refused.empty() && !role_change && !forgotten;
 }
 
 uint64_t quorum_value(std::vector<uint64_t>& values) {

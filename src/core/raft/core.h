@@ -13,7 +13,8 @@
 //   heartbeat interval at most (rule 34).
 // step() is total: any input in any role, duplicated, reordered, late, or from an earlier life.
 // Only what a broken peer or driver alone can send fails a CHECK: a second leader of one term, an
-// acknowledgement or commit beyond the log, Applied beyond what was given.
+// acknowledgement beyond the log, Applied beyond what was given. A commit beyond the log may also
+// be the fault of a disk: see Forgotten.
 //
 // Invariants, CHECKed in every build: (I1) applied <= commit <= last; (I2) at most one vote per
 // term; (I3) commits by counting only entries of the current term [3.6.2]; (I4) nothing at or below
@@ -98,6 +99,17 @@ struct ReadRefused {
     uint64_t context;
 };
 
+// The leader of this term counts entries as acknowledged by this replica that its log does not
+// have: it lost what it had synced (or the leader is broken). It could elect a leader without them,
+// so whoever drives it stops it; the message was ignored.
+struct Forgotten {
+    NodeId leader;
+    Term term;
+    LogIndex acknowledged;  // at least
+    LogIndex last;          // of the log here
+    bool operator==(const Forgotten&) const = default;
+};
+
 struct RoleChange {
     Role role;
     Term term;
@@ -114,6 +126,7 @@ struct Output {
     std::vector<ReadConfirmed> reads_confirmed;
     std::vector<ReadRefused> reads_refused;
     std::optional<RoleChange> role_change;  // the last one since the previous output
+    std::optional<Forgotten> forgotten;
 
     bool empty() const;
 };

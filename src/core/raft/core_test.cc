@@ -411,6 +411,24 @@ TEST(RaftCore, ContradictoryAppendsAreDroppedAndCounted) {
     EXPECT_EQ(cluster.core(k2).last_index(), LogIndex(1));
 }
 
+TEST(RaftCore, ALeaderThatCountsOnEntriesThatAreNotThereIsReported) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.propose(k1, "a");
+    ASSERT_TRUE(cluster.settle());
+    ASSERT_EQ(cluster.core(k2).last_index(), LogIndex(2));
+    cluster.crash(k2);
+    cluster.node(k2).disk.entries.pop_back();  // acknowledged, and gone
+    cluster.start(k2);
+    Core& core = cluster.core(k2);
+    core.step({cluster.node(k2).now, Received{{k1, k2, Term(1), Heartbeat{LogIndex(2), 7}}}});
+    const Output out = core.take_output();
+    ASSERT_TRUE(out.forgotten);
+    EXPECT_EQ(*out.forgotten, (Forgotten{NodeId(1), Term(1), LogIndex(2), LogIndex(1)}));
+    EXPECT_TRUE(out.messages.empty()) << "it vouches for nothing";
+    EXPECT_EQ(core.commit(), LogIndex(0));
+}
+
 TEST(RaftCore, ACompletionCoversAllEarlierWrites) {
     Cluster cluster(3, 1);
     lead(cluster);

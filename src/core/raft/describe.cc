@@ -105,6 +105,9 @@ std::string describe(const Output& output) {
         line(std::string(to_string(r.role)) + " term=" + to_string(r.term) +
              (r.leader ? " leader=n" + to_string(r.leader) : ""));
     }
+    if (const auto& f = output.forgotten)
+        line("forgotten: n" + to_string(f->leader) + " counts " + to_string(f->acknowledged) +
+             ", last is " + to_string(f->last));
     if (output.persist_id) {
         std::string write = "write #" + to_string(output.persist_id);
         if (output.hard_state)

@@ -43,7 +43,11 @@ void Core::Impl::broadcast_heartbeats() {
 
 void Core::Impl::on(const Message& message, Heartbeat& heartbeat) {
     heard_from_leader(message.from);
-    CHECK(heartbeat.commit <= log.last(), "it commits only what this replica has acknowledged");
+    // It commits only what this replica has acknowledged in this very term.
+    if (heartbeat.commit > log.last()) {
+        out.forgotten = {node_of(message.from), term, heartbeat.commit, log.last()};
+        return;
+    }
     commit_to(heartbeat.commit);
     answer(message.from, HeartbeatReply{heartbeat.round});
 }

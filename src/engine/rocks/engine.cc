@@ -1,7 +1,6 @@
 #include "engine/rocks/engine.h"
 
 #include <atomic>
-#include <chrono>
 #include <coroutine>
 #include <cstring>
 #include <shared_mutex>
@@ -11,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/mutant.h"
+#include "engine/rocks/disk_internal.h"
 #include "engine/rocks/rocks_internal.h"
 #include "engine/rocks/worker.h"
 
@@ -25,9 +25,10 @@ using rocksdb::Status;
 
 // What RocksDB tells from its own threads. It outlives the database.
 struct Health final : rocksdb::EventListener {
+    explicit Health(std::shared_ptr<Disk> d) : disk(std::move(d)) {}
+
+    const std::shared_ptr<Disk> disk;
     std::atomic<SequenceNumber> flushed{0};
-    std::atomic<bool> full{false};    // out of space; ends when a resume succeeds
-    std::atomic<bool> failed{false};  // a background error; never ends
 
     void raise_flushed(SequenceNumber to) {
         auto seen = flushed.load(std::memory_order_relaxed);
@@ -40,14 +41,7 @@ struct Health final : rocksdb::EventListener {
     void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
         raise_flushed(info.largest_seqno);
     }
-    // A full disk is survived while it hits table files. In the manifest it is an error like any
-    // other: RocksDB 7.8 may abort when it resumes from that.
-    void OnBackgroundError(rocksdb::BackgroundErrorReason reason, Status* error) override {
-        using Reason = rocksdb::BackgroundErrorReason;
-        const bool manifest =
-            reason == Reason::kManifestWrite || reason == Reason::kManifestWriteNoWAL;
-        (is_no_space(*error) && !manifest ? full : failed).store(true, std::memory_order_release);
-    }
+    void OnBackgroundError(rocksdb::BackgroundErrorReason, Status*) override { disk->fail(); }
     void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* automatic) override {
         *automatic = false;
     }
@@ -85,16 +79,17 @@ class RocksEngine final : public port::Engine {
 public:
     RocksEngine(std::string directory, std::unique_ptr<rocksdb::Env> env, rocksdb::Options options,
                 std::shared_ptr<Health> health, std::unique_ptr<rocksdb::DB> db,
-                uint32_t read_threads, Duration resume_interval)
+                uint32_t read_threads)
         : directory_(std::move(directory)),
           env_(std::move(env)),
           options_(std::move(options)),
           health_(std::move(health)),
+          disk_(*health_->disk),
           db_(std::move(db)),
           base_(db_->GetLatestSequenceNumber()),
-          resume_interval_(resume_interval),
           readers_(read_threads),
-          housekeeping_(1) {
+          flusher_(1),
+          install_flusher_(1) {
         health_->raise_flushed(base_);
         volatile_write_.disableWAL = true;
         volatile_write_.no_slowdown = true;
@@ -104,7 +99,6 @@ public:
 
     Result<EngineSeq> write(const EngineBatch& batch) override;
     EngineSeq durable() const override {
-        if (health_->full.load(std::memory_order_relaxed)) try_resume();
         if (MUTANT(engine_durable_too_early)) return written();
         return EngineSeq(health_->flushed.load(std::memory_order_acquire) - base_);
     }
@@ -131,56 +125,48 @@ private:
     port::Task<T> off_shard(port::Shard& shard, std::move_only_function<T()> work);
 
     Result<std::optional<Bytes>> read(std::string_view key);
-    Error refusal(const Status& status) const;
-    void try_resume() const;
-    bool resume() const;
-    void flush_in_background() const;
+    std::optional<Error> refusal() const;
     Result<void> flush_all(bool may_stall_writers) const;
+    Result<void> flush_unless_full();
     Result<void> ingest(const std::string& path);
 
     const std::string directory_;
     const std::unique_ptr<rocksdb::Env> env_;
     const rocksdb::Options options_;
     const std::shared_ptr<Health> health_;
+    Disk& disk_;
     const std::unique_ptr<rocksdb::DB> db_;
     const SequenceNumber base_;  // EngineSeq counts from the opening
-    const Duration resume_interval_;
     rocksdb::WriteOptions volatile_write_;
     rocksdb::ReadOptions from_memory_;
+    std::mutex installing_;  // one at a time; taken before gate_
     // Shared by writes, held by an install from its last flush to its ingestion.
     std::shared_mutex gate_;
-    mutable std::atomic<bool> flush_queued_{false};
-    mutable std::atomic<SequenceNumber> flush_wanted_{0};
-    mutable std::atomic<int64_t> next_resume_{0};
+    std::atomic<bool> flush_queued_{false};
+    std::atomic<SequenceNumber> flush_wanted_{0};
     std::atomic<uint64_t> installs_{0};
     Workers readers_;
-    mutable Workers housekeeping_;
+    Workers flusher_;
+    Workers install_flusher_;  // never behind a flush that waits for compactions
 };
 
 RocksEngine::~RocksEngine() {
-    resume();
-    if (health_->failed || health_->full) return;
-    // Closing alone would abandon a flush in flight: RocksDB flushes the active memtable only.
-    if (auto flushed = flush_all(true); !flushed && options_.info_log)
-        rocksdb::Log(rocksdb::InfoLogLevel::WARN_LEVEL, options_.info_log, "close: %s",
-                     flushed.error().context.c_str());
+    // Closing RocksDB alone would abandon a flush in flight: it flushes the active memtable only.
+    if (!refusal())
+        if (auto flushed = flush_unless_full(); !flushed)
+            rocksdb::Log(rocksdb::InfoLogLevel::WARN_LEVEL, options_.info_log, "close: %s",
+                         flushed.error().context.c_str());
+    disk_.close();
 }
 
-Error RocksEngine::refusal(const Status& status) const {
-    if (health_->failed) return {Errc::Io, "engine: background error"};
-    if (health_->full || is_no_space(status)) return {Errc::NoSpace, "engine: disk full"};
-    if (status.IsIncomplete()) return {Errc::NoSpace, "engine: stalled"};
-    health_->failed = true;
-    return {Errc::Io, "engine write: " + status.ToString()};
+std::optional<Error> RocksEngine::refusal() const {
+    if (disk_.failed()) return Error{Errc::Io, "engine: background error"};
+    if (disk_.full()) return Error{Errc::NoSpace, "engine: disk full"};
+    return std::nullopt;
 }
 
 Result<EngineSeq> RocksEngine::write(const EngineBatch& batch) {
-    if (health_->failed.load(std::memory_order_acquire))
-        return fail(Errc::Io, "engine: background error");
-    if (health_->full.load(std::memory_order_acquire)) {
-        try_resume();
-        return fail(Errc::NoSpace, "engine: disk full");
-    }
+    if (auto no = refusal()) return std::unexpected(std::move(*no));
     std::shared_lock gate(gate_, std::try_to_lock);
     if (!gate) return fail(Errc::NoSpace, "engine: stalled by an install");
 
@@ -189,7 +175,11 @@ Result<EngineSeq> RocksEngine::write(const EngineBatch& batch) {
     fill(rows, batch);
     if (rows.Count() == 0) return written();
     const Status status = db_->Write(volatile_write_, &rows);
-    if (!status.ok()) return std::unexpected(refusal(status));
+    if (status.IsIncomplete()) return fail(Errc::NoSpace, "engine: stalled");
+    if (!status.ok()) {
+        disk_.fail();
+        return fail(Errc::Io, "engine write: " + status.ToString());
+    }
     const SequenceNumber last = first_sequence(rows) + rows.Count() - 1;
     CHECK(last > base_ && last <= db_->GetLatestSequenceNumber(),
           "RocksDB puts a written batch's sequence number into its header");
@@ -203,44 +193,12 @@ void RocksEngine::request_flush() {
     auto wanted = flush_wanted_.load();
     while (wanted < written && !flush_wanted_.compare_exchange_weak(wanted, written)) {
     }
-    if (health_->full) try_resume();
-    flush_in_background();
-}
-
-void RocksEngine::flush_in_background() const {
     if (flush_queued_.exchange(true)) return;
-    housekeeping_.run([this] {
+    flusher_.run([this] {
         // What is written from here on may ask again.
         flush_queued_ = false;
-        if (health_->flushed >= flush_wanted_) return;
-        // Errors show in Health; the resume that ends them asks again.
-        (void)flush_all(false);
+        if (health_->flushed < flush_wanted_) (void)flush_all(false);  // Disk hears of errors
     });
-}
-
-void RocksEngine::try_resume() const {
-    const int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
-    int64_t due = next_resume_;
-    if (now < due || !next_resume_.compare_exchange_strong(due, now + resume_interval_.count()))
-        return;
-    housekeeping_.run([this] {
-        if (resume()) flush_in_background();
-    });
-}
-
-// True if a full disk was met and is over.
-bool RocksEngine::resume() const {
-    if (health_->failed || !health_->full) return false;
-    // A compaction that fails in the manifest meanwhile would make RocksDB 7.8 abort. While the
-    // error stands no new one begins.
-    uint64_t compactions = 0;
-    db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions, &compactions);
-    if (compactions > 0) return false;
-    // Cleared first: an error during the resume sets it again.
-    health_->full = false;
-    if (db_->Resume().ok()) return true;
-    health_->full = true;
-    return false;
 }
 
 port::Engine::TryGet RocksEngine::try_get(std::string_view key) {
@@ -304,9 +262,22 @@ Result<void> RocksEngine::flush_all(bool may_stall_writers) const {
     const Status status = db_->Flush(how);
     if (!status.ok()) return std::unexpected(to_error(status, "flush"));
     // Flush() may answer OK for a stopped database; the listener has heard of every error first.
-    if (health_->failed || health_->full) return std::unexpected(refusal(status));
+    if (disk_.failed()) return fail(Errc::Io, "engine flush: background error");
     health_->raise_flushed(written);
     return {};
+}
+
+// For callers that shall not wait until somebody makes space. The flush itself goes on.
+Result<void> RocksEngine::flush_unless_full() {
+    using Answer = std::optional<Result<void>>;
+    auto answer = std::make_shared<Answer>();
+    install_flusher_.run([this, answer] {
+        auto flushed = flush_all(true);
+        disk_.notify([&] { answer->emplace(std::move(flushed)); });
+    });
+    if (!disk_.wait_unless_full([&] { return answer->has_value(); }))
+        return fail(Errc::NoSpace, "engine: disk full");
+    return **answer;
 }
 
 Result<void> RocksEngine::ingest(const std::string& path) {
@@ -322,11 +293,7 @@ Result<void> RocksEngine::ingest(const std::string& path) {
 
 Result<void> RocksEngine::install(Bytes from, Bytes to, std::vector<KeyValue> content,
                                   EngineBatch meta) {
-    if (health_->failed) return fail(Errc::Io, "engine: background error");
-    if (health_->full) {
-        try_resume();
-        return fail(Errc::NoSpace, "engine: disk full");
-    }
+    if (auto no = refusal()) return std::unexpected(std::move(*no));
     for (const auto& pair : content)
         CHECK(pair.key >= from && pair.key < to, "installed content lies inside its span");
     const std::string path =
@@ -334,27 +301,25 @@ Result<void> RocksEngine::install(Bytes from, Bytes to, std::vector<KeyValue> co
     const EngineBatch late = MUTANT(engine_install_not_atomic) ? meta : EngineBatch();
     if (MUTANT(engine_install_not_atomic)) meta.clear();
 
-    bool manifest_tried = false;
+    std::lock_guard alone(installing_);
     auto done = [&]() -> Result<void> {
         const bool any =
             TRY(write_install_file(options_, path, from.view(), to.view(), content, meta));
-        TRY(flush_all(true));  // the bulk, while writers go on
+        TRY(flush_unless_full());  // the bulk, while writers go on
         std::unique_lock gate(gate_);
-        TRY(flush_all(true));  // the rest: what precedes an install is durable with it
+        TRY(flush_unless_full());  // the rest: what precedes an install is durable with it
         if (!any) return {};
-        auto ingested = ingest(path);
-        // The listener hears of errors from the manifest on; before it nothing has happened.
-        manifest_tried = !ingested && (health_->full || health_->failed);
-        return ingested;
+        return ingest(path);
     }();
     if (!done) {
-        options_.env->DeleteFile(path).PermitUncheckedError();
-        // A full disk is not the end, unless it hit the manifest: then a crash may or may not find
-        // the file ingested, as after any other error.
-        if (done.error().code != Errc::NoSpace || manifest_tried) {
-            health_->failed = true;
+        // Lack of space is met before the manifest is, so that nothing has happened; in the
+        // manifest it has failed the disk. After any other error a crash may or may not find the
+        // file ingested.
+        if (done.error().code != Errc::NoSpace || disk_.failed()) {
+            disk_.fail();
             done.error().code = Errc::Io;
         }
+        options_.env->DeleteFile(path).PermitUncheckedError();
         return done;
     }
     if (!late.empty()) return write(late) ? Result<void>() : fail(Errc::Io, "engine: mutant");
@@ -389,9 +354,9 @@ Result<std::unique_ptr<port::Engine>> open_rocks(const RocksOptions& options) {
 
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
                                                       const RocksInternal& internal) {
-    auto health = std::make_shared<Health>();
-    auto env = make_space_env(internal.env ? internal.env : rocksdb::Env::Default(),
-                              std::shared_ptr<std::atomic<bool>>(health, &health->failed));
+    auto health =
+        std::make_shared<Health>(std::make_shared<Disk>(internal.space_retry, options.log));
+    auto env = make_disk_env(internal.env ? internal.env : rocksdb::Env::Default(), health->disk);
     rocksdb::Options how = make_options(options, env.get());
     how.listeners.push_back(health);
     rocksdb::DB* opened = nullptr;
@@ -405,8 +370,7 @@ Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& option
     }
     remove_install_files(*how.env, options.directory);
     return std::make_unique<RocksEngine>(options.directory, std::move(env), std::move(how),
-                                         std::move(health), std::move(db), options.read_threads,
-                                         internal.resume_interval);
+                                         std::move(health), std::move(db), options.read_threads);
 }
 
 }  // namespace asterias::engine

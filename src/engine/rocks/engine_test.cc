@@ -40,7 +40,7 @@ struct FaultyDisk {
                              .write_buffers_max = 2,
                              .block_cache_bytes = 256 * 1024,
                              .read_threads = 1};
-        return open_rocks_with(options, {.env = env.get(), .resume_interval = Duration(0)});
+        return open_rocks_with(options, {.env = env.get(), .space_retry = microseconds(200)});
     }
     void crash(std::unique_ptr<port::Engine> engine) {
         fs->set_mode(FaultFs::Mode::Dead);
@@ -66,13 +66,13 @@ public:
                 disk_->fs->hold_tables(true);
                 return true;
             case Trouble::DiskFull:
-                disk_->fs->set_mode(FaultFs::Mode::Full);
+                disk_->fs->turn(FaultFs::Mode::Full, prng_.between(1, 3));
                 return true;
             case Trouble::Broken:
                 disk_->fs->set_mode(FaultFs::Mode::Broken);
                 return true;
             case Trouble::CutInstall:
-                disk_->fs->die_after(prng_.between(1, 30));
+                disk_->fs->turn(FaultFs::Mode::Dead, prng_.between(3, 20));
                 return true;
             case Trouble::SlowReads:
                 return false;  // a cold cache after each opening does it
@@ -187,6 +187,152 @@ TEST(Rocks, a_crash_amid_concurrent_writers_leaves_a_prefix_in_seq_order) {
     }
 }
 
+// Looks again while the engine works in the background; false: it never came true.
+template <typename Condition>
+bool eventually(Condition condition) {
+    for (int i = 0; i < 200'000; ++i) {
+        if (condition()) return true;
+        std::this_thread::sleep_for(microseconds(20));
+    }
+    return false;
+}
+
+bool flush(port::Engine& engine) {
+    engine.request_flush();
+    return eventually([&] { return engine.durable() == engine.written(); });
+}
+
+// Writes until something refuses; nothing if nothing ever does.
+std::optional<Errc> write_until_refused(port::Engine& engine, std::string_view value) {
+    for (int i = 0; i < 200'000; ++i) {
+        auto seq = engine.write(put("k" + std::to_string(i % 100), value));
+        if (!seq) return seq.error().code;
+        if (i % 16 == 0) engine.request_flush();
+        std::this_thread::sleep_for(microseconds(20));
+    }
+    return std::nullopt;
+}
+
+TEST(Rocks, a_full_disk_holds_back_writes_and_installs_and_the_engine_goes_on_where_it_was) {
+    const std::string value(1000, 'v');
+    for (uint64_t seed = 0; seed < 50; ++seed) {
+        FaultyDisk disk{Prng(seed)};
+        auto engine = disk.open();
+        ASSERT_TRUE(engine);
+        ASSERT_TRUE((*engine)->write(put("old", "1")));
+        ASSERT_TRUE(flush(**engine));
+        disk.fs->turn(FaultFs::Mode::Full, 1 + seed % 2);  // no file, or some bytes of one
+        ASSERT_EQ(write_until_refused(**engine, value), Errc::NoSpace);
+        auto installed = (*engine)->install(b("x/"), b("x0"), {{b("x/a"), b("1")}}, {});
+        ASSERT_FALSE(installed);
+        EXPECT_EQ(installed.error().code, Errc::NoSpace);
+        EXPECT_EQ((*(*engine)->snapshot()->get("k0"))->view(), value);
+        EXPECT_EQ(*(*engine)->snapshot()->get("x/a"), std::nullopt);
+        disk.fs->set_mode(FaultFs::Mode::Healthy);
+        ASSERT_TRUE(eventually([&] { return (*engine)->write(put("last", "2")).has_value(); }));
+        ASSERT_TRUE(flush(**engine));
+        disk.crash(std::move(*engine));
+        engine = disk.open();
+        ASSERT_TRUE(engine) << engine.error().describe();
+        EXPECT_EQ(*(*engine)->snapshot()->get("old"), b("1"));
+        EXPECT_EQ((*(*engine)->snapshot()->get("k0"))->view(), value);
+        EXPECT_EQ(*(*engine)->snapshot()->get("last"), b("2"));
+    }
+}
+
+TEST(Rocks, closing_on_a_full_disk_waits_for_nobody_and_loses_no_durable_write) {
+    FaultyDisk disk{Prng(1)};
+    auto engine = disk.open();
+    ASSERT_TRUE(engine);
+    ASSERT_TRUE((*engine)->write(put("durable", "1")));
+    ASSERT_TRUE(flush(**engine));
+    disk.fs->set_mode(FaultFs::Mode::Full);
+    ASSERT_EQ(write_until_refused(**engine, "2"), Errc::NoSpace);
+    engine->reset();
+    disk.fs->crash();
+    engine = disk.open();
+    ASSERT_TRUE(engine) << engine.error().describe();
+    EXPECT_EQ(*(*engine)->snapshot()->get("durable"), b("1"));
+}
+
+// The sync fails, the record may yet survive: then what it names must still be there.
+TEST(Rocks, an_install_whose_manifest_sync_fails_has_happened_or_not_and_is_never_half) {
+    int before = 0, after = 0;
+    for (uint64_t seed = 0; seed < 40; ++seed) {
+        FaultyDisk disk{Prng(seed)};
+        auto engine = disk.open();
+        ASSERT_TRUE(engine);
+        ASSERT_TRUE((*engine)->write(put("x/old", "1")));
+        ASSERT_TRUE(flush(**engine));
+        disk.fs->break_manifest_syncs(seed % 3);  // the ingestion's own record is the second
+        auto installed =
+            (*engine)->install(b("x/"), b("x0"), {{b("x/new"), b("2")}}, put("m", "3"));
+        if (installed) {
+            EXPECT_EQ(seed % 3, 2);
+            continue;
+        }
+        EXPECT_EQ(installed.error().code, Errc::Io);
+        auto refused = (*engine)->write(put("later", "4"));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Errc::Io);
+        engine->reset();  // a node that stops in order must leave what a killed one leaves
+        disk.fs->crash();
+        engine = disk.open();
+        ASSERT_TRUE(engine) << engine.error().describe();
+        const auto rows = *(*engine)->snapshot()->scan("", "", 100);
+        using Rows = std::vector<port::KeyValue>;
+        const bool happened = rows == Rows{{b("m"), b("3")}, {b("x/new"), b("2")}};
+        EXPECT_TRUE(happened || rows == (Rows{{b("x/old"), b("1")}})) << "seed " << seed;
+        ++(happened ? after : before);
+    }
+    EXPECT_GT(before, 0);
+    EXPECT_GT(after, 0);
+}
+
+// All at once, on a disk that fills up and empties: nobody waits for somebody who waits for him.
+TEST(Rocks, writers_installs_and_flushes_on_a_disk_that_fills_and_empties_all_come_to_an_end) {
+    for (uint64_t seed = 0; seed < 10; ++seed) {
+        FaultyDisk disk{Prng(seed)};
+        auto engine = disk.open();
+        ASSERT_TRUE(engine);
+        std::atomic<bool> stop{false};
+        std::vector<std::thread> threads;
+        for (int w = 0; w < 2; ++w) {
+            threads.emplace_back([&, w] {
+                for (int i = 0; !stop; ++i) {
+                    const std::string key = std::to_string(w) + "/" + std::to_string(i % 500);
+                    if (!(*engine)->write(put(key, std::string(500, 'v'))))
+                        std::this_thread::yield();
+                    if (i % 64 == 0) (*engine)->request_flush();
+                }
+            });
+            threads.emplace_back([&, w] {
+                const std::string space = "x" + std::to_string(w);
+                while (!stop)
+                    (void)(*engine)->install(b(space + "/"), b(space + "0"),
+                                             {{b(space + "/a"), b("1")}}, put(space + "m", "1"));
+            });
+        }
+        Prng prng(seed);
+        for (int i = 0; i < 40; ++i) {
+            disk.fs->set_mode(i % 2 == 0 ? FaultFs::Mode::Full : FaultFs::Mode::Healthy);
+            std::this_thread::sleep_for(microseconds(prng.below(3000)));
+        }
+        stop = true;  // with a healthy disk
+        for (auto& thread : threads)
+            thread.join();
+        if (seed % 2 == 0) {
+            engine->reset();
+            disk.fs->crash();
+        } else {
+            disk.crash(std::move(*engine));
+        }
+        engine = disk.open();
+        ASSERT_TRUE(engine) << engine.error().describe();
+        ASSERT_TRUE((*engine)->snapshot()->scan("", "", 100'000));
+    }
+}
+
 class RealDisk : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -270,9 +416,7 @@ TEST(Rocks, compactions_under_a_snapshot_of_a_merely_installed_state_lose_no_row
     for (int i = 0; i < 60; ++i) {
         while (!(*engine)->write(put("m", std::to_string(i))))
             std::this_thread::yield();
-        (*engine)->request_flush();
-        while ((*engine)->durable() < (*engine)->written())
-            std::this_thread::yield();
+        ASSERT_TRUE(flush(**engine));
     }
     EXPECT_EQ(*(*engine)->snapshot()->scan("x/", "x0", 10), rows);
     EXPECT_EQ(*snapshot->scan("x/", "x0", 10), rows);

@@ -62,7 +62,7 @@ rocksdb::Options make_options(const RocksOptions& options, rocksdb::Env* env) {
     o.stats_persist_period_sec = 0;
     o.avoid_unnecessary_blocking_io = true;
     o.bytes_per_sync = 1024 * 1024;
-    // A failed flush or sync ends the node; after a full disk the engine itself resumes.
+    // Any failure ends the node; a full disk is none (disk_internal.h).
     o.max_bgerror_resume_count = 0;
 
     o.write_buffer_size = options.write_buffer_bytes;

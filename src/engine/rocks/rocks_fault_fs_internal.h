@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,11 +30,14 @@ public:
     explicit FaultFs(Prng prng);
 
     void set_mode(Mode mode);
-    // Dead after so many more calls that change something.
-    void die_after(uint64_t calls);
+    // In that mode from the `calls`-th call on that changes something.
+    void turn(Mode mode, uint64_t calls);
     void hold_tables(bool hold);
     // After the database is gone: forgets, and is healthy again.
     void crash();
+    // After so many more, syncs of manifests fail, whether or not the data survives; everything
+    // else works.
+    void break_manifest_syncs(uint64_t spared);
     // Changes one byte of a file whose name ends so; false if there is none.
     bool flip_byte(std::string_view suffix);
 
@@ -41,11 +45,12 @@ public:
         std::string data;
         size_t synced = 0;
         bool table = false;
+        bool manifest = false;
     };
     using InodePtr = std::shared_ptr<Inode>;
 
     // For the file objects.
-    rocksdb::IOStatus append(Inode& inode, std::string_view data);
+    rocksdb::IOStatus append(Inode& inode, size_t at, std::string_view data);
     rocksdb::IOStatus truncate(Inode& inode, size_t size);
     rocksdb::IOStatus sync(Inode& inode);
     rocksdb::IOStatus sync_names();
@@ -124,15 +129,18 @@ private:
     std::condition_variable released_;
     Prng prng_;
     Mode mode_ = Mode::Healthy;
-    uint64_t calls_left_ = 0;  // until Dead; 0: never
+    uint64_t calls_left_ = 0;  // until then_; 0: never
+    Mode then_ = Mode::Dead;
     bool holding_ = false;
     std::map<std::string, InodePtr> names_;
     std::vector<NameChange> unsynced_names_;
     std::set<std::string> directories_;
     std::set<std::string> locks_;
+    std::optional<uint64_t> manifest_syncs_left_;
 };
 
-// The environment over a FaultFs. RocksDB sleeps a second after a failed flush; here it does not.
+// The environment over a FaultFs. RocksDB sleeps a second after a failed flush or compaction;
+// here 300 us.
 std::unique_ptr<rocksdb::Env> make_fault_env(std::shared_ptr<FaultFs> fs);
 
 }  // namespace asterias::engine

@@ -54,7 +54,12 @@ public:
     MemWritable(FaultFs& fs, FaultFs::InodePtr inode) : fs_(fs), inode_(std::move(inode)) {}
     using FSWritableFile::Append;
     IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
-        return fs_.append(*inode_, {data.data(), data.size()});
+        return fs_.append(*inode_, fs_.size(*inode_), {data.data(), data.size()});
+    }
+    using FSWritableFile::PositionedAppend;
+    IOStatus PositionedAppend(const Slice& data, uint64_t at, const IOOptions&,
+                              IODebugContext*) override {
+        return fs_.append(*inode_, at, {data.data(), data.size()});
     }
     IOStatus Truncate(uint64_t size, const IOOptions&, IODebugContext*) override {
         return fs_.truncate(*inode_, size);
@@ -84,18 +89,20 @@ struct MemLock final : rocksdb::FileLock {
     std::string name;
 };
 
-class Sleepless final : public rocksdb::SystemClockWrapper {
+class LightSleeper final : public rocksdb::SystemClockWrapper {
 public:
     using SystemClockWrapper::SystemClockWrapper;
-    const char* Name() const override { return "Sleepless"; }
-    void SleepForMicroseconds(int) override {}
+    const char* Name() const override { return "LightSleeper"; }
+    void SleepForMicroseconds(int micros) override {
+        SystemClockWrapper::SleepForMicroseconds(std::min(micros, 300));
+    }
 };
 
 class FaultEnv final : public rocksdb::EnvWrapper {
 public:
     explicit FaultEnv(std::shared_ptr<FaultFs> fs) : EnvWrapper(rocksdb::NewCompositeEnv(fs)) {
         file_system_ = std::move(fs);
-        system_clock_ = std::make_shared<Sleepless>(rocksdb::SystemClock::Default());
+        system_clock_ = std::make_shared<LightSleeper>(rocksdb::SystemClock::Default());
     }
 };
 
@@ -112,12 +119,14 @@ FaultFs::FaultFs(Prng prng) : FileSystemWrapper(FileSystem::Default()), prng_(pr
 void FaultFs::set_mode(Mode mode) {
     std::lock_guard lock(mutex_);
     mode_ = mode;
+    calls_left_ = 0;
     if (mode != Mode::Healthy) holding_ = false;
     released_.notify_all();
 }
 
-void FaultFs::die_after(uint64_t calls) {
+void FaultFs::turn(Mode mode, uint64_t calls) {
     std::lock_guard lock(mutex_);
+    then_ = mode;
     calls_left_ = calls;
 }
 
@@ -127,12 +136,18 @@ void FaultFs::hold_tables(bool hold) {
     released_.notify_all();
 }
 
+void FaultFs::break_manifest_syncs(uint64_t spared) {
+    std::lock_guard lock(mutex_);
+    manifest_syncs_left_ = spared;
+}
+
 void FaultFs::crash() {
     std::lock_guard lock(mutex_);
     CHECK(locks_.empty(), "the database is gone before its disk forgets");
     mode_ = Mode::Healthy;
     calls_left_ = 0;
     holding_ = false;
+    manifest_syncs_left_.reset();
     const size_t kept = prng_.chance(0.5) ? 0 : prng_.below(unsynced_names_.size() + 1);
     while (unsynced_names_.size() > kept) {
         auto& change = unsynced_names_.back();
@@ -159,13 +174,19 @@ bool FaultFs::flip_byte(std::string_view suffix) {
         if (name.ends_with(suffix) && !inode->data.empty()) files.push_back(inode.get());
     if (files.empty()) return false;
     Inode& file = *files[prng_.below(files.size())];
-    char& byte = file.data[prng_.below(file.data.size())];
-    byte = static_cast<char>(byte ^ static_cast<char>(1 << prng_.below(8)));
+    const size_t at = prng_.below(file.data.size());
+    uint64_t bit = prng_.below(8);
+    // The one bit that an assertion of RocksDB reads before the checksum (README.md): the top one
+    // of a restart count of 1, in front of the type byte of an uncompressed block.
+    if (bit == 7 && at >= 3 && file.data.compare(at - 3, 5, std::string("\1\0\0\0\0", 5)) == 0)
+        bit = 6;
+    char& byte = file.data[at];
+    byte = static_cast<char>(byte ^ static_cast<char>(1 << bit));
     return true;
 }
 
 IOStatus FaultFs::may_change(bool allocates) {
-    if (calls_left_ > 0 && --calls_left_ == 0) mode_ = Mode::Dead;
+    if (calls_left_ > 0 && --calls_left_ == 0) mode_ = then_;
     if (mode_ == Mode::Dead) return IOStatus::IOError("dead");
     if (!allocates) return IOStatus::OK();
     if (mode_ == Mode::Full) return IOStatus::NoSpace("full");
@@ -173,9 +194,11 @@ IOStatus FaultFs::may_change(bool allocates) {
     return IOStatus::OK();
 }
 
-IOStatus FaultFs::append(Inode& inode, std::string_view data) {
+IOStatus FaultFs::append(Inode& inode, size_t at, std::string_view data) {
     std::lock_guard lock(mutex_);
     auto status = may_change(true);
+    CHECK(at >= inode.synced && at <= inode.data.size(), "tables and manifests only grow");
+    inode.data.resize(at);
     if (!status.ok()) {
         // Some of it may have reached the disk.
         inode.data.append(data.substr(0, prng_.below(data.size() + 1)));
@@ -199,6 +222,10 @@ IOStatus FaultFs::sync(Inode& inode) {
     if (inode.table) released_.wait(lock, [this] { return !holding_; });
     const bool alive = mode_ != Mode::Dead;
     auto status = may_change(true);
+    if (inode.manifest && manifest_syncs_left_ && (*manifest_syncs_left_)-- == 0) {
+        manifest_syncs_left_ = 0;
+        return IOStatus::IOError("broken sync");
+    }
     // Who dies in the middle of a sync does not know whether it happened.
     const bool cut = alive && mode_ == Mode::Dead;
     if (status.ok() || (cut && prng_.chance(0.5))) inode.synced = inode.data.size();
@@ -268,6 +295,7 @@ IOStatus FaultFs::NewWritableFile(const std::string& name, Files,
     if (!status.ok()) return status;
     auto inode = std::make_shared<Inode>();
     inode->table = name.ends_with(".sst");
+    inode->manifest = name.find("/MANIFEST-") != std::string::npos;
     rename_to(name, inode);
     *file = std::make_unique<MemWritable>(*this, std::move(inode));
     return status;

@@ -2,7 +2,6 @@
 // no other room includes it.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,8 +18,8 @@ namespace asterias::engine {
 
 // Injected by tests.
 struct RocksInternal {
-    rocksdb::Env* env = nullptr;            // null: the real one; outlives the engine
-    Duration resume_interval = seconds(1);  // between attempts to go on after a full disk
+    rocksdb::Env* env = nullptr;        // null: the real one; outlives the engine
+    Duration space_retry = seconds(1);  // how often a file that waits for space tries again
 };
 
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
@@ -28,19 +27,11 @@ Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& option
 
 rocksdb::Options make_options(const RocksOptions& options, rocksdb::Env* env);
 
-// `base`, with "no space" turned into a retryable IO error that is_no_space() recognises. RocksDB
-// 7.8 recovers from a retryable error of a flush, but after its own handling of NoSpace it never
-// clears ErrorHandler::is_db_stopped_: waiting flushes then return OK without waiting, and
-// ingestions use file number 0. Any error of a manifest raises `manifest_failed` before RocksDB
-// hears of it: from that there is no way back but a restart.
-std::unique_ptr<rocksdb::Env> make_space_env(rocksdb::Env* base,
-                                             std::shared_ptr<std::atomic<bool>> manifest_failed);
-
 inline rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 inline rocksdb::Slice slice(const Bytes& bytes) { return slice(bytes.view()); }
 inline Bytes copy(const rocksdb::Slice& s) { return Bytes::copy({s.data(), s.size()}); }
 
-bool is_no_space(const rocksdb::Status& status);
+bool is_no_space(const rocksdb::Status& status);  // also one that disk_internal.h has changed
 Error to_error(const rocksdb::Status& status, std::string_view what);
 
 std::unique_ptr<port::EngineSnapshot> make_snapshot(rocksdb::DB& db);

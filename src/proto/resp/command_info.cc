@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "proto/resp/arguments.h"
+#include "proto/resp/command_syntax.h"
 #include "proto/resp/errors.h"
 #include "proto/resp/glob.h"
 
@@ -75,11 +76,16 @@ void write_info(ReplyWriter& out, const CommandSpec& spec) {
 void write_docs(ReplyWriter& out, const CommandSpec& spec) {
     const auto children = spec.is_subcommand() ? std::span<const CommandSpec>() : subcommands(spec);
     out.bulk(spec.name);
-    out.map(children.empty() ? 2 : 3);
+    const auto syntax = command_syntax(spec.id);
+    out.map(2 + !syntax.empty() + !children.empty());
     out.bulk("summary");
     out.bulk(spec.summary);
     out.bulk("group");
     out.bulk(group_name(spec.group));
+    if (!syntax.empty()) {
+        out.bulk("arguments");
+        write_syntax(out, syntax);
+    }
     if (children.empty()) return;
     out.bulk("subcommands");
     out.map(children.size());

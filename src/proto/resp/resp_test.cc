@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -7,6 +10,7 @@
 #include "base/prng.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
+#include "proto/resp/command_syntax.h"
 #include "proto/resp/glob.h"
 #include "proto/resp/integer.h"
 #include "proto/resp/parser.h"
@@ -367,7 +371,16 @@ TEST(RespCommandInfo, RepliesHaveTheShapesOfRedis) {
               "[[\"get\", (integer) 2, set[readonly, fast], (integer) 1, (integer) 1, (integer) 1, "
               "set[@read, @string, @fast], [], [], []], (nil)]");
     EXPECT_EQ(command_reply(ProtocolVersion::Resp3, {"command", "docs", "get", "nope"}),
-              "{\"get\": {\"summary\": \"Returns the string at a key\", \"group\": \"string\"}}");
+              "{\"get\": {\"summary\": \"Returns the string at a key\", \"group\": \"string\", "
+              "\"arguments\": [{\"name\": \"key\", \"type\": \"key\"}]}}");
+    EXPECT_NE(command_reply(ProtocolVersion::Resp3, {"command", "docs", "expire"})
+                  .find("{\"name\": \"choice\", \"type\": \"oneof\", \"flags\": set[optional], "
+                        "\"arguments\": [{\"name\": \"nx\", \"type\": \"pure-token\", \"token\": "
+                        "\"NX\"}, "),
+              std::string::npos);
+    EXPECT_NE(command_reply(ProtocolVersion::Resp2, {"command", "docs", "mset"})
+                  .find("\"key_value\", \"type\", \"block\", \"flags\", [multiple], \"arguments\""),
+              std::string::npos);
     EXPECT_EQ(command_reply(ProtocolVersion::Resp2, {"command", "count"}),
               "(integer) " + std::to_string(top_level_count()));
     EXPECT_EQ(
@@ -385,6 +398,22 @@ TEST(RespCommandInfo, RepliesHaveTheShapesOfRedis) {
     for (const auto version : {ProtocolVersion::Resp2, ProtocolVersion::Resp3})
         for (const auto* sub : {"docs", "info", "list", "help", "count"})
             EXPECT_NE(command_reply(version, {"command", sub}), "refused");
+}
+
+TEST(RespCommandInfo, TheSyntaxThatIsToldFitsTheArityThatIsChecked) {
+    const std::function<bool(const SyntaxPart&)> varies = [&](const SyntaxPart& p) {
+        return p.optional || p.multiple || std::any_of(p.parts.begin(), p.parts.end(), varies);
+    };
+    for (const auto& spec : command_table()) {
+        if (!subcommands(spec).empty()) continue;
+        const auto syntax = command_syntax(spec.id);
+        const size_t name = spec.is_subcommand() ? 2 : 1;
+        EXPECT_EQ(name + words_at_least(syntax), static_cast<size_t>(std::abs(spec.arity)))
+            << spec.name;
+        const bool open = std::any_of(syntax.begin(), syntax.end(), varies);
+        if (!open) EXPECT_GE(spec.arity, spec.id == CommandId::Quit ? -1 : 0) << spec.name;
+        if (open) EXPECT_LT(spec.arity, 0) << spec.name;
+    }
 }
 
 TEST(RespGlob, MatchesAsRedisDoes) {

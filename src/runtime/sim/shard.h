@@ -6,7 +6,7 @@
 // hooks and connections are crash points: the process may die at each of them, and a coroutine
 // that suspends always passes one.
 //
-// fatal() returns (unlike in runtime/asio): the node counts as crashed from that moment, the
+// fatal() returns (unlike in runtime/epoll): the node counts as crashed from that moment, the
 // current callback unwinds, and nothing that it still does has an effect; then the node is gone.
 #pragma once
 

@@ -4,7 +4,7 @@
 // Contract:
 //   1. A run is a function of (build's source, seed, calls): the same seed gives the same
 //      trace_hash() in every build. Nothing depends on addresses, on hash order, on real time.
-//   2. Inhabitants see the world through port::Shard only; they cannot tell it from runtime/asio,
+//   2. Inhabitants see the world through port::Shard only; they cannot tell it from runtime/epoll,
 //      except that Shard::fatal() returns (shard.h).
 //   3. A crash destroys a node's callbacks, then its inhabitant, then its shards and disks, with
 //      Shard::crashed() true; nothing that this code does on the way has an effect outside.

@@ -63,6 +63,9 @@ inline constexpr std::string_view kBusyMemory =
     "TRYAGAIN nothing was done: commands in flight hold too much memory (inflight-bytes-max); send "
     "it "
     "again";
+inline constexpr std::string_view kBusyLeader =
+    "TRYAGAIN nothing was done: its leader holds too much unfinished work (replica-queue-max, "
+    "replica-queue-bytes-max, rpc-unsent-bytes-max); send it again";
 // It may have happened, or may still:
 inline constexpr std::string_view kUnknown =
     "UNKNOWN the write may or may not take effect: its leader was lost and the deadline passed "

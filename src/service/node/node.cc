@@ -57,6 +57,11 @@ public:
         const auto header = endpoint->header(rpc::FrameType::CallReply, frame.header.request);
         endpoint->reply(from.link, rpc::FrameType::CallReply, rpc::reply_frame(header, answer));
     }
+    // Who has a number got it with the founding record, and that is not there yet.
+    Result<void> admit(const rpc::Peer& peer) override {
+        return fail(Errc::Conflict,
+                    "node " + to_string(peer.node) + " has no place in a cluster being founded");
+    }
     void on_peer_up(const rpc::Peer&, bool) override {}
     void on_peer_down(const rpc::Peer&, bool) override {}
     std::unique_ptr<rpc::Endpoint> endpoint;

@@ -30,7 +30,8 @@ public:
     // every shard and starts. After success router(i) may be used on shard i. Errors: NotFound (an
     // empty directory without `join`: the text names both ways out), Conflict, Corrupt, ...
     port::Task<Result<void>> start();
-    // On shard 0. Orderly stop.
+    // On shard 0. Orderly stop. Destroy the node when the loops of its shards have ended: the last
+    // instructions of a step may still run on another thread when this completes.
     port::Task<> close();
 
     // What a door needs; on that shard.

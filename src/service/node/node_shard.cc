@@ -78,7 +78,8 @@ port::Task<Result<void>> NodeShard::open() {
         for (const auto& k : catalogue_of(identity_.founding).keyspaces)
             if (k.group == group) keyspace = k.id;
         auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries},
+            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries,
+             options_.replica_queue_max, options_.replica_queue_bytes_max},
             keyspace, std::move(config), std::move(opened->recovered.groups[group]));
         if (!replica) co_return std::unexpected(replica.error());
         woken_.push_back(replica->get());
@@ -196,6 +197,17 @@ void NodeShard::receive_raft(const raft::Message& message, GroupId group) {
     if (it != replicas_.end()) it->second->receive(message);
 }
 
+Result<void> NodeShard::admit(const rpc::Peer& peer) {
+    if (peer.node == identity_.node)
+        return fail(Errc::Conflict, "this is node " + to_string(peer.node) +
+                                        " itself; a copy of its directory must not run beside it");
+    for (const auto& member : identity_.founding.members)
+        if (member.node == peer.node) return {};
+    return fail(Errc::Conflict, "node " + to_string(peer.node) +
+                                    " is not in the founding record of cluster " +
+                                    to_string(identity_.founding.cluster));
+}
+
 void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {
     if (outgoing && peer.lane == rpc::Lane::Normal)
         log_.info("node " + to_string(peer.node) + " is connected");
@@ -263,6 +275,7 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
         }
         case rpc::FrameType::Hello:
         case rpc::FrameType::CallReply:
+        case rpc::FrameType::Alive:
             bad_bodies_.add();
             return;
     }
@@ -285,6 +298,10 @@ void NodeShard::receive_forward(const rpc::Peer& from, const Bytes& body) {
     }
     // A frame that decodes in part was made by a broken peer: nothing of it is done.
     if (!in.ok()) return bad_bodies_.add();
+    // Nothing is evaluated whose answer would find no room.
+    if (!endpoint_->takes_commands(from.link))
+        for (auto& request : requests)
+            request.turn_away();
     deliver(head.group, std::move(requests));
 }
 

@@ -34,6 +34,8 @@ struct Options {
     uint64_t journal_slice_bytes = 1024 * 1024;        // at most half a segment
     uint64_t journal_flush_bytes = 256 * 1024 * 1024;  // beyond it the engine is asked to flush
     uint64_t compact_entries = 1000;                   // of a group's log, at least, at a time
+    size_t replica_queue_max = 100'000;  // commands that wait for evaluation, of each group
+    size_t replica_queue_bytes_max = 64 * 1024 * 1024;
     router::Options router;
     rpc::Options rpc;
 };
@@ -78,6 +80,7 @@ public:
 
 private:
     // rpc::Receiver
+    Result<void> admit(const rpc::Peer& peer) override;
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override;
     void on_peer_up(const rpc::Peer& peer, bool outgoing) override;
     void on_peer_down(const rpc::Peer& peer, bool outgoing) override;

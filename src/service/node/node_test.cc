@@ -7,7 +7,8 @@
 
 #include "engine/mem/mem.h"
 #include "runtime/sim/disk.h"
-#include "runtime/sim/world.h"
+#include "runtime/sim/test_support.h"
+#include "wire/fields.h"
 
 namespace asterias::node {
 namespace {
@@ -137,6 +138,7 @@ public:
     sim::World world;
     const uint32_t size;
     std::vector<Process*> processes;
+    rpc::Options rpc;  // of nodes booted from now on
 
     void boot(size_t i, bool join = true) {
         world.boot(machines[i]->index, [&](const std::vector<port::Shard*>& shards) {
@@ -146,6 +148,7 @@ public:
             options.door_address = {"n" + std::to_string(i), 8};
             if (i > 0 && join) options.join = {"n0", 7};
             options.journal_segment_bytes = 4 * 1024 * 1024;
+            options.rpc = rpc;
             auto p = std::make_shared<Process>(shards, options, machines[i]->engine, seed_ + i,
                                                world.log(machines[i]->index));
             processes[i] = p.get();
@@ -310,6 +313,124 @@ TEST(Node, WhatFillsSeveralFramesKeepsItsOrder) {
         ASSERT_TRUE(c.world.run_until([&] { return lengths.size() == kCommands; }, seconds(15)));
         for (int k = 0; k < kCommands; ++k)
             EXPECT_EQ(lengths[k], static_cast<int64_t>(kBytes) * (k + 1));
+    }
+}
+
+// A gateway that does not read: what it asks beyond the room for answers is refused, and what was
+// accepted before is answered.
+struct Slow : sim::Collector {
+    std::map<uint64_t, std::vector<replica::Answer::Kind>> answers;  // by ticket
+    port::Consumed on_data(const Bytes& available) override {
+        for (size_t at = 0;;) {
+            size_t used = 0;
+            auto read = rpc::read_frame(available.suffix(at), used);
+            EXPECT_TRUE(read.has_value());
+            if (!read || !std::holds_alternative<rpc::Frame>(*read)) return {at, 0};
+            at += used;
+            const auto& frame = std::get<rpc::Frame>(*read);
+            if (frame.header.type != rpc::FrameType::ForwardReply) continue;
+            wire::Reader in(frame.body);
+            in.varint();
+            while (in.ok() && !in.at_end()) {
+                const auto a = replica::read_answered(in);
+                answers[a.ticket].push_back(a.answer.kind);
+            }
+        }
+    }
+};
+
+TEST(Node, NoCommandIsAcceptedWhoseAnswerMayFindNoRoom) {
+    Cluster c(3);
+    c.rpc.unsent_bytes_max = 2'000'000;
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    constexpr GroupId kGroup{2};
+    ASSERT_EQ(c.execute(0, command(kv::Op::Set, {"k"}, {Bytes::copy(std::string(100'000, 'x'))})),
+              kv::Reply::ok());
+    const NodeId leader = c.processes[0]->node->member(ShardId(0)).router().leader_of(kGroup);
+    size_t leads = 0, gone = 0;
+    for (size_t i = 0; i < 3; ++i)
+        (c.processes[i]->node->identity().node == leader ? leads : gone) = i;
+    const rpc::Header header{
+        rpc::FrameType::Hello, c.founding(0).cluster, c.founding(0).cluster_incarnation, 0, 0, 0};
+    const NodeId absent = c.processes[gone]->node->identity().node;
+    c.crash(gone);
+
+    sim::Host* host = sim::boot_host(c.world, c.machines[3]->index);
+    Slow& slow = host->own<Slow>();
+    auto& dialed = host->own<sim::DialResult>();
+    host->scope().spawn("dial", sim::dial_into(host->shard(), {"n" + std::to_string(leads), 7}, "",
+                                               seconds(1), slow, dialed));
+    ASSERT_TRUE(c.world.run_until([&] { return dialed.done && slow.connection; }, seconds(2)));
+    const auto say = [&](const Bytes& frame) {
+        host->shard().post([&slow, frame] { slow.connection->out().append(frame); });
+        c.world.run_for(milliseconds(100));
+    };
+    rpc::FrameBuilder hello;
+    wire::field(hello.body(), 1, absent.value);
+    wire::field(hello.body(), 2, uint64_t{9});
+    wire::field(hello.body(), 4, static_cast<uint64_t>(rpc::Lane::Normal));
+    say(hello.finish(header));
+    slow.connection->pause_reading(true);
+    constexpr uint64_t kCommands = 40;
+    for (uint64_t ticket = 1; ticket <= kCommands; ++ticket) {
+        rpc::FrameBuilder b;
+        replica::write_head(b.body(), {kGroup, ShardId(0), 1, 1});
+        kv::Command get = command(kv::Op::Get, {"k"});
+        get.keyspace = KeyspaceId(1);
+        replica::write_forwarded(b.body(), ticket, 0, 5000, get);
+        auto forward = header;
+        forward.type = rpc::FrameType::Forward;
+        say(b.finish(forward));
+    }
+    host->shard().post([&slow] { slow.connection->pause_reading(false); });
+    c.world.run_for(seconds(2));
+    EXPECT_FALSE(slow.closed || slow.ended);
+    uint64_t done = 0, busy = 0;
+    for (uint64_t ticket = 1; ticket <= kCommands; ++ticket) {
+        ASSERT_EQ(slow.answers[ticket].size(), 1u) << ticket;
+        done += slow.answers[ticket][0] == replica::Answer::Kind::Done;
+        busy += slow.answers[ticket][0] == replica::Answer::Kind::Busy;
+    }
+    EXPECT_EQ(done + busy, kCommands);
+    EXPECT_GE(done, 10u) << "half of the room";
+    EXPECT_GE(busy, 10u);
+}
+
+// Somebody with the cluster's number and a node's.
+struct Pretender : rpc::Receiver {
+    Pretender(port::Shard& shard, rpc::Identity self, LogSink& sink)
+        : endpoint(shard, self, {}, *this, registry, Log(sink, "p")) {}
+    Result<void> admit(const rpc::Peer&) override { return {}; }
+    void on_frame(const rpc::Peer&, rpc::Frame) override {}
+    void on_peer_up(const rpc::Peer&, bool) override { ++ups; }
+    void on_peer_down(const rpc::Peer&, bool) override {}
+    Registry registry;
+    int ups = 0;
+    rpc::Endpoint endpoint;
+};
+
+TEST(Node, OnlyWhomTheFoundingRecordNamesIsTalkedTo) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    const NodeId absent = c.processes[2]->node->identity().node;
+    c.crash(2);
+    const Founding founding = c.founding(0);
+    const auto extra = c.machines[3]->index;
+    for (const auto& [number, let_in] :
+         {std::pair{NodeId(77), false}, {NodeId(1), false}, {absent, true}}) {
+        sim::Host* host = sim::boot_host(c.world, extra);
+        auto& pretender = host->own<Pretender>(
+            host->shard(),
+            rpc::Identity{founding.cluster, founding.cluster_incarnation, number, Incarnation(9)},
+            c.world.log(extra));
+        pretender.endpoint.add_peer(NodeId(1), {"n0", 7});
+        c.world.run_for(seconds(2));
+        EXPECT_EQ(pretender.ups, let_in ? 2 : 0) << to_string(number);
+        c.world.crash(extra, sim::CrashKind::Kill);
     }
 }
 

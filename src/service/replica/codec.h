@@ -47,6 +47,7 @@ struct Answer {
                         // refused too: send again from the first unanswered, under a higher epoch
         Lost = 3,       // evaluated, then the leadership was lost: send again, the same number
         Refused = 4,  // certainly not evaluated and never will be (overtaken, or past its deadline)
+        Busy = 5,     // as Refused, because there was no room for it or for its answer
     };
     Kind kind = Kind::Refused;
     NodeId leader;

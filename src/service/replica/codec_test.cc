@@ -104,8 +104,8 @@ TEST(Codec, ForwardedCommandsRoundTripAndEveryTruncationIsRefused) {
 }
 
 TEST(Codec, AnswersRoundTripAndEveryTruncationIsRefused) {
-    for (auto kind :
-         {Answer::Kind::Done, Answer::Kind::NotLeader, Answer::Kind::Lost, Answer::Kind::Refused}) {
+    for (auto kind : {Answer::Kind::Done, Answer::Kind::NotLeader, Answer::Kind::Lost,
+                      Answer::Kind::Refused, Answer::Kind::Busy}) {
         wire::Writer out;
         const bool done = kind == Answer::Kind::Done;
         write_answered(out, {3,
@@ -128,7 +128,7 @@ TEST(Codec, AnswersRoundTripAndEveryTruncationIsRefused) {
         }
     }
     wire::Writer unknown;
-    unknown.varint(1).varint(1).u8(5).varint(0).varint(0).varint(0);
+    unknown.varint(1).varint(1).u8(6).varint(0).varint(0).varint(0);
     wire::Reader in(unknown.take());
     read_answered(in);
     EXPECT_FALSE(in.ok());

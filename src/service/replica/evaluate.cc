@@ -8,6 +8,29 @@
 namespace asterias::replica {
 namespace {
 constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed it
+// Reads from disk under way for one command: nobody knows how large what they bring is.
+constexpr size_t kFetchesMax = 16;
+
+bool is_data(const Bytes& key) { return key[0] == static_cast<uint8_t>(kv::Space::Data); }
+
+// What of a stored value the evaluation of this command keeps in memory.
+Bytes kept(const kv::Command& command, const Bytes& key, Bytes value) {
+    return is_data(key) && !kv::needs_values(command.op) ? kv::without_value(value)
+                                                         : std::move(value);
+}
+
+size_t bytes_of(const Incoming& request) {
+    size_t bytes = sizeof(Incoming) + request.command.request.client.size();
+    for (const auto* list : {&request.command.keys, &request.command.values})
+        for (const auto& piece : *list)
+            bytes += sizeof(Bytes) + piece.size();
+    return bytes;
+}
+}  // namespace
+
+void Incoming::turn_away() {
+    turned_away = true;
+    command = {};
 }
 
 void Replica::refuse(const Incoming& request) {
@@ -27,7 +50,14 @@ void Replica::submit(Incoming request) {
     if (request.origin.epoch < g.epoch || request.origin.epoch <= g.refused_epoch ||
         core_->role() != raft::Role::Leader)
         return refuse(request);
+    // Those turned away wait, too; this ends the epoch and says nothing of what was done.
+    if (queue_.size() >= 2 * parts_.queue_max) return refuse(request);
     g.epoch = request.origin.epoch;
+    const bool full = queue_.size() >= parts_.queue_max ||
+                      queue_bytes_ + bytes_of(request) > parts_.queue_bytes_max;
+    if (full && !queue_.empty()) request.turn_away();
+    request.bytes = bytes_of(request);
+    queue_bytes_ += request.bytes;
     queue_.push_back(std::move(request));
     wake();
 }
@@ -54,7 +84,9 @@ void Replica::lose_leadership() {
     reads_.clear();
     waiting_for_commit_.clear();
     queue_.clear();
+    queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
+    if (unwritten_.through) unwritten_.foreign = true;
     fetched_.clear();
     fetching_ = 0;
     ++fetch_generation_;
@@ -95,10 +127,9 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes
 bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
-    auto refuse_for_good = [&] {
+    auto refuse_for_good = [&](Answer::Kind kind = Answer::Kind::Refused) {
         g.highest = std::max(g.highest, request.sequence);
-        parts_.surroundings.answer(config_.group, request.origin,
-                                   {Answer::Kind::Refused, {}, {}, {}, {}});
+        parts_.surroundings.answer(config_.group, request.origin, {kind, {}, {}, {}, {}});
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
@@ -107,6 +138,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
     }
+    if (request.turned_away) return refuse_for_good(Answer::Kind::Busy);
     // A gateway with another catalogue than ours must not write past a keyspace's fence.
     if (request.command.keyspace != keyspace_) return refuse_for_good();
     // Expired work is dropped before it runs.
@@ -115,34 +147,49 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
 }
 
 // All keys from the overlay and the engine's memory; or starts fetching what is not there and says
-// no.
-bool Replica::look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found) {
+// no. Values that exceed the limit on replies are dropped while they come.
+bool Replica::look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found) {
     std::vector<Bytes> missing;
-    found.clear();
+    size_t bytes = 0;
     for (const auto& key : keys) {
-        Lookup& slot = found.emplace_back();
-        if (const auto over = overlay_.find(key); over != overlay_.end()) {
-            slot.depends_on = over->second.index;
-            if (!over->second.value.empty()) slot.value = over->second.value;
-            continue;
+        Lookup& slot = found.keys.emplace_back();
+        if (found.too_long && is_data(key)) continue;
+        if (!look_up_one(command, key, slot, missing)) return false;
+        if (slot.value && is_data(key) && kv::needs_values(command.op))
+            bytes += kv::reply_bytes(kv::value_bytes(*slot.value));
+        if (bytes > kv::kReplyBytesMax && !std::exchange(found.too_long, true)) {
+            missing.clear();
+            for (auto& seen : found.keys)
+                seen.value.reset();
         }
-        if (const auto it = fetched_.find(key); it != fetched_.end()) {
-            slot.value = it->second;
-            continue;
-        }
-        auto got = parts_.engine.try_get(key.view());
-        if (auto* value = std::get_if<Bytes>(&got)) {
-            slot.value = std::move(*value);
-        } else if (std::holds_alternative<port::WouldBlock>(got)) {
-            missing.push_back(key);
-        } else if (auto* error = std::get_if<Error>(&got)) {
-            stop("the engine cannot read a key: " + error->describe());
-            return false;
-        }
+        if (missing.size() == kFetchesMax) break;
     }
     if (missing.empty()) return true;
     fetch(std::move(missing));
     return false;
+}
+
+bool Replica::look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
+                          std::vector<Bytes>& missing) {
+    if (const auto over = overlay_.find(key); over != overlay_.end()) {
+        slot.depends_on = over->second.index;
+        if (!over->second.value.empty()) slot.value = over->second.value;
+        return true;
+    }
+    if (const auto it = fetched_.find(key); it != fetched_.end()) {
+        slot.value = it->second;
+        return true;
+    }
+    auto got = parts_.engine.try_get(key.view());
+    if (auto* value = std::get_if<Bytes>(&got)) {
+        slot.value = kept(command, key, std::move(*value));
+    } else if (std::holds_alternative<port::WouldBlock>(got)) {
+        missing.push_back(key);
+    } else if (auto* error = std::get_if<Error>(&got)) {
+        stop("the engine cannot read a key: " + error->describe());
+        return false;
+    }
+    return true;
 }
 
 void Replica::fetch(std::vector<Bytes> keys) {
@@ -162,7 +209,8 @@ port::Task<> Replica::fetch_task(Bytes key, uint64_t generation) {
         stop("the engine cannot read a key: " + got.error().describe());
         co_return;
     }
-    fetched_[key] = std::move(*got);
+    std::optional<Bytes>& slot = fetched_[key];
+    if (*got) slot = kept(queue_.front().command, key, std::move(**got));
     wake();
 }
 
@@ -170,7 +218,9 @@ void Replica::evaluate_queue() {
     if (queue_.empty() || fetching_ > 0 || !core_->ready_to_lead() || stopped_) return;
     // Back-pressure: the engine stalls, or too much waits for a quorum. The queue waits; what
     // passes its deadline there is dropped.
-    if (!unwritten_.empty() || proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    if (proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
+    if ((engine_stalled_ || hidden) && !write_to_engine()) return;
     const auto wall = parts_.shard.clock().wall();
     session::Effects effects;
     effects.commit_time =
@@ -188,6 +238,7 @@ void Replica::evaluate_queue() {
         for (size_t i = before; i < effects.writes.size(); ++i)
             bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
         fetched_.clear();
+        queue_bytes_ -= head.bytes;
         queue_.pop_front();
     }
     if (stopped_) {
@@ -223,10 +274,29 @@ void Replica::evaluate_queue() {
         }
         return;
     }
-    // Evaluated but in no log: as if the leadership had been lost, overlay and all.
-    lose_leadership();
+    // The overlay has what no log has. It was asked before, so this is not met; if it is, going on
+    // would be guessing.
+    stop("the consensus refused an entry of its leader, above uncommitted_bytes_max");
 }
 
+// What a named client (ASTERIAS.REQUEST) heard before, if this or a later request of it is done.
+bool Replica::answer_of_client(const kv::Command& command, const Bytes& stored,
+                               std::optional<kv::Reply>& answer) {
+    auto last = kv::decode_request_result(stored);
+    if (!last) {
+        stop("a stored request result is damaged: " + last.error().describe());
+        return false;
+    }
+    if (last->sequence == command.request.sequence)
+        answer = std::move(last->reply);
+    else if (last->sequence > command.request.sequence)
+        answer = kv::Reply::error(
+            "ERR a later request of this client already took effect; the answer to this one is no "
+            "longer kept");
+    return true;
+}
+
+// False: the keys are being fetched, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
                            std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                            LogIndex index) {
@@ -236,8 +306,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     const bool named = !command.request.client.empty();
     if (named) keys.push_back(kv::request_key(command.keyspace, command.request.client.view()));
 
-    std::vector<Lookup> found;
-    if (!look_up(keys, found)) return false;
+    Lookups lookups;
+    if (!look_up(command, keys, lookups)) return false;
+    auto& found = lookups.keys;
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
@@ -255,27 +326,22 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         records[i] = std::move(*record);
         pointers[i] = &records[i];
     }
+    std::optional<kv::Reply> answered_before;
+    if (named && found.back().value &&
+        !answer_of_client(command, *found.back().value, answered_before))
+        return false;
     kv::Evaluation evaluation;
-    bool answered_before = false;
-    if (named && found.back().value) {
-        auto last = kv::decode_request_result(*found.back().value);
-        if (!last) {
-            stop("a stored request result is damaged: " + last.error().describe());
-            return false;
-        }
-        answered_before = last->sequence >= command.request.sequence;
-        evaluation.reply =
-            last->sequence == command.request.sequence
-                ? std::move(last->reply)
-                : kv::Reply::error(
-                      "ERR a later request of this client already took effect; the answer to this "
-                      "one is no longer kept");
-    }
-    if (!answered_before) {
+    if (answered_before) {
+        evaluation.reply = std::move(*answered_before);
+    } else {
         evaluated_.add();
         const int64_t now_ms = parts_.shard.clock().wall().millis();
         keys.resize(state_keys);
-        evaluation = kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
+        if (lookups.too_long)
+            evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
+        else
+            evaluation =
+                kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
         if (named)
             evaluation.writes.push_back(
                 {kv::request_key(command.keyspace, command.request.client.view()),
@@ -285,11 +351,19 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     // way could find another state at another leader, and take effect after its client was told
     // that it did not (sim/regressions/no_effect_not_logged.txt).
     const bool logged = request.sequence != 0 && !MUTANT(replica_no_effect_not_logged);
-    if (evaluation.writes.empty() && !logged) {
-        if (request.sequence) gateways_[request.session].highest = request.sequence;
-        reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    if (!evaluation.writes.empty() || logged) {
+        log_write(request, std::move(evaluation), effects, writes, index);
         return true;
     }
+    if (request.sequence) gateways_[request.session].highest = request.sequence;
+    reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    return true;
+}
+
+// Adds what was evaluated to the entry that this round makes, and to the overlay.
+void Replica::log_write(const Incoming& request, kv::Evaluation evaluation,
+                        session::Effects& effects, std::vector<PendingWrite>& writes,
+                        LogIndex index) {
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};
         effects.writes.push_back(std::move(write));
@@ -312,7 +386,6 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     }
     writes.push_back(
         {request.origin, request.session, request.sequence, std::move(evaluation.reply)});
-    return true;
 }
 
 }  // namespace asterias::replica

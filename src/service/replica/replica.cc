@@ -106,8 +106,10 @@ void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
     compact();
-    sweep();
-    if (!unwritten_.empty()) apply_committed();
+    if (write_to_engine()) {
+        apply_committed();
+        sweep();
+    }
     if (core_->has_output() || !queue_.empty()) wake();
 }
 
@@ -132,6 +134,8 @@ void Replica::on_peer_down(NodeId peer) {
 void Replica::run() {
     dirty_ = false;
     if (stopped_) return;
+    // Of earlier turns: their answers are out, so that nobody waits for the engine.
+    if (unwritten_.bytes >= parts_.engine_bytes) write_to_engine();
     drain();
     evaluate_queue();
     drain();
@@ -140,6 +144,7 @@ void Replica::run() {
 void Replica::drain() {
     while (core_->has_output() && !stopped_) {
         raft::Output out = core_->take_output();
+        if (out.forgotten) return stop(describe_loss(*out.forgotten));
         if (out.persist_id) {
             if (out.hard_state)
                 parts_.journal.set_vote(config_.group,
@@ -183,54 +188,25 @@ void Replica::drain() {
 }
 
 void Replica::apply_committed() {
-    if (!unwritten_.empty()) write_to_engine();
-    if (to_apply_.empty() || !unwritten_.empty()) return;
-    std::vector<session::SessionId> touched;
+    // Back-pressure: while the engine stalls nothing is applied.
+    if (to_apply_.empty() || (engine_stalled_ && !write_to_engine())) return;
     try {
         // A poisonous entry stops this group, not the node.
         CheckTrap trap;
         for (const auto& entry : to_apply_)
-            apply_entry(entry, unwritten_, touched);
+            apply_entry(entry);
     } catch (const CheckFailed& failed) {
         return stop(failed.what());
     }
-    for (const auto& id : touched)
-        unwritten_.put(kv::meta_key(config_.group, session::Table::name_of(id)),
-                       sessions_.encode(id));
-    wire::Writer meta(40);
-    meta.u8(kMetaFormat).u64(applied_.index.value).u64(applied_.term.value);
-    meta.u64(applied_.commit_time.value).u64(applied_.matched_by_all.value);
-    unwritten_.put(kv::meta_key(config_.group, kAppliedName), meta.take());
-    unwritten_.keep_last_writes();
     applied_count_.add(to_apply_.size());
     to_apply_.clear();
-    write_to_engine();
-}
-
-// The batch stays aside while the engine stalls (back-pressure: nothing is evaluated meanwhile);
-// the next tick tries again.
-void Replica::write_to_engine() {
-    const auto written = parts_.engine.write(unwritten_);
-    if (!written) {
-        if (written.error().code == Errc::NoSpace) return;
-        log_.error("engine: " + written.error().describe());
-        return parts_.shard.fatal("the engine failed to write committed entries");
-    }
-    flushing_.emplace_back(*written, applied_.index);
-    // What the engine holds now needs no overlay; a later proposal's value stays.
-    if (!overlay_.empty())
-        for (const auto& op : unwritten_.ops()) {
-            const auto it = overlay_.find(op.key);
-            if (it != overlay_.end() && it->second.index <= applied_.index) overlay_.erase(it);
-        }
-    unwritten_.clear();
     core_->step({parts_.shard.clock().now(), raft::Applied{applied_.index}});
 }
 
-void Replica::apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
-                          std::vector<session::SessionId>& touched) {
+void Replica::apply_entry(const wire::Entry& entry) {
     CHECK(entry.index == applied_.index.next(), "entries are applied one after another (rule 29)");
-    applied_.index = entry.index;
+    applied_.index = unwritten_.through = entry.index;
+    if (!unwritten_.from) unwritten_.from = entry.index;
     applied_.term = entry.term;
     if (entry.kind != wire::EntryKind::Effects) return;
     auto effects = session::decode_effects(entry.payload);
@@ -238,18 +214,53 @@ void Replica::apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
     applied_.commit_time = std::max(applied_.commit_time, effects->commit_time);
     applied_.matched_by_all = std::max(applied_.matched_by_all, effects->matched_by_all);
     last_label_ = std::max(last_label_, applied_.commit_time);
+    auto& touched = unwritten_.sessions;
     for (const auto& advance : effects->sessions) {
         if (!sessions_.apply(advance)) continue;
         if (std::find(touched.begin(), touched.end(), advance.id) == touched.end())
             touched.push_back(advance.id);
     }
+    unwritten_.bytes += entry.payload.size();
+    if (!(leading_ && entry.term == term_seen_)) unwritten_.foreign = true;
     for (auto& write : effects->writes) {
         if (kv::has_expiry(write.record)) sweep_wanted_ = true;
         if (write.record.empty())
-            batch.del(std::move(write.key));
+            unwritten_.batch.del(std::move(write.key));
         else
-            batch.put(std::move(write.key), std::move(write.record));
+            unwritten_.batch.put(std::move(write.key), std::move(write.record));
     }
+}
+
+// True when the engine has everything that was applied. If it stalls, the batch stays, and a later
+// tick tries again.
+bool Replica::write_to_engine() {
+    if (!unwritten_.through) return true;
+    for (const auto& id : unwritten_.sessions)
+        unwritten_.batch.put(kv::meta_key(config_.group, session::Table::name_of(id)),
+                             sessions_.encode(id));
+    unwritten_.sessions.clear();
+    wire::Writer meta(40);
+    meta.u8(kMetaFormat).u64(applied_.index.value).u64(applied_.term.value);
+    meta.u64(applied_.commit_time.value).u64(applied_.matched_by_all.value);
+    unwritten_.batch.put(kv::meta_key(config_.group, kAppliedName), meta.take());
+    unwritten_.batch.keep_last_writes();
+    const auto written = parts_.engine.write(unwritten_.batch);
+    engine_stalled_ = !written && written.error().code == Errc::NoSpace;
+    if (engine_stalled_) return false;
+    if (!written) {
+        log_.error("engine: " + written.error().describe());
+        parts_.shard.fatal("the engine failed to write committed entries");
+        return false;
+    }
+    flushing_.emplace_back(*written, unwritten_.through);
+    // What the engine holds now needs no overlay; a later proposal's value stays.
+    if (!overlay_.empty())
+        for (const auto& op : unwritten_.batch.ops()) {
+            const auto it = overlay_.find(op.key);
+            if (it != overlay_.end() && it->second.index <= unwritten_.through) overlay_.erase(it);
+        }
+    unwritten_ = {};
+    return true;
 }
 
 Answer Replica::done(kv::Reply reply, LogIndex index) const {
@@ -312,6 +323,20 @@ void Replica::compact() {
     parts_.journal.purge(config_.group, through.prev());
 }
 
+std::string Replica::describe_loss(const raft::Forgotten& lost) const {
+    return "node " + to_string(parts_.surroundings.self()) +
+           " lost entries that it had acknowledged: node " + to_string(lost.leader) +
+           ", leader of term " + to_string(lost.term) + ", counts on entry " +
+           to_string(lost.acknowledged) + " being here, but the log ends at " +
+           to_string(lost.last) +
+           ". The end of the journal was damaged, or not as durable as the disk said. The group "
+           "goes "
+           "on without this replica. Leave this node stopped until the others have elected another "
+           "leader, in a term above " +
+           to_string(lost.term) +
+           ", and all of them are up; then start it, and that leader sends it what it lost";
+}
+
 void Replica::stop(std::string why) {
     stopped_ = true;
     stopped_why_ = std::move(why);
@@ -320,8 +345,9 @@ void Replica::stop(std::string why) {
 }
 
 Status Replica::status() const {
-    return {config_.group,    core_->status(), stopped_,         stopped_why_,    queue_.size(),
-            proposed_.size(), overlay_.size(), to_apply_.size(), durable_applied_};
+    const LogIndex in_engine = unwritten_.from ? unwritten_.from.prev() : applied_.index;
+    return {config_.group,    core_->status(), stopped_,         stopped_why_, queue_.size(),
+            proposed_.size(), overlay_.size(), to_apply_.size(), in_engine,    durable_applied_};
 }
 
 port::Task<> Replica::close() { co_await scope_.close(); }

@@ -3,8 +3,13 @@
 //
 // A turn. During a turn submit(), receive(), on_persisted() only collect and step. At the turn end
 // run() does the rest once: evaluates the queue in order against engine + overlay (the overlay
-// holds what this leader proposed and has not applied, so that a hot key pipelines), proposes
+// holds what this leader proposed and the engine has not, so that a hot key pipelines), proposes
 // everything of the turn as one Effects entry, journals, sends, applies, answers.
+//
+// Applying is cheap and answering does not wait for the engine: an entry's effects are collected in
+// memory, and go to the engine sorted, by the key's last write, when they are many (engine_bytes)
+// or a tick has passed. Whoever reads the engine meanwhile must not miss them: a leader's overlay
+// keeps its own until then, and what it did not propose itself is written before it evaluates.
 //
 // What an answer means. A write is answered when its entry is committed. A read's value is taken at
 // its place in the queue; it is answered when every write that it saw, and every earlier write of
@@ -52,6 +57,11 @@ struct Incoming {
     uint64_t sequence = 0;  // 0: a read
     Instant deadline;
     kv::Command command;
+    // There is no room for it or its answer: refused when its turn comes, so that what is said of
+    // it holds for every copy of it. Set by turn_away(), which also frees the command's bytes.
+    bool turned_away = false;
+    size_t bytes = 0;  // held while it waits; filled in by submit()
+    void turn_away();
 };
 
 // What a replica needs of its surroundings, beside the ports.
@@ -74,6 +84,10 @@ struct Parts {
     Registry& registry;
     Log log;
     uint64_t compact_entries = 1000;  // the log is shortened in steps of at least so many
+    // Commands that wait for evaluation; what comes beyond either limit is turned away (Busy).
+    size_t queue_max = 100'000;                 // replica-queue-max
+    size_t queue_bytes_max = 64 * 1024 * 1024;  // replica-queue-bytes-max
+    size_t engine_bytes = 128 * 1024;  // applied effects go to the engine when they are so many
 };
 
 struct Status {
@@ -82,6 +96,7 @@ struct Status {
     bool stopped = false;  // poisoned: a CHECK failed while applying
     std::string stopped_why;
     size_t queued = 0, proposed = 0, overlay = 0, to_apply = 0;
+    LogIndex in_engine;  // applied, and written to the engine
     LogIndex durable_applied;
 };
 
@@ -145,6 +160,10 @@ private:
         std::optional<Bytes> value;
         LogIndex depends_on;
     };
+    struct Lookups {
+        std::vector<Lookup> keys;
+        bool too_long = false;  // the values exceed kv::kReplyBytesMax: none was kept
+    };
 
     Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
 
@@ -153,7 +172,13 @@ private:
     bool evaluate_one(Incoming& request, session::Effects& effects,
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
-    bool look_up(const std::vector<Bytes>& keys, std::vector<Lookup>& found);
+    bool answer_of_client(const kv::Command& command, const Bytes& stored,
+                          std::optional<kv::Reply>& answer);
+    void log_write(const Incoming& request, kv::Evaluation evaluation, session::Effects& effects,
+                   std::vector<PendingWrite>& writes, LogIndex index);
+    bool look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found);
+    bool look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
+                     std::vector<Bytes>& missing);
     bool admit(Incoming& request, std::vector<PendingWrite>& writes);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch(std::vector<Bytes> keys);
@@ -168,13 +193,13 @@ private:
     // replica.cc
     void drain();
     void apply_committed();
-    void write_to_engine();
-    void apply_entry(const wire::Entry& entry, port::EngineBatch& batch,
-                     std::vector<session::SessionId>& touched);
+    void apply_entry(const wire::Entry& entry);
+    bool write_to_engine();
     void answer_committed();
     void confirm_read(uint64_t context);
     void compact();
     void stop(std::string why);
+    std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
     Answer done(kv::Reply reply, LogIndex index) const;
 
@@ -192,7 +217,14 @@ private:
     Applied applied_;
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
-    port::EngineBatch unwritten_;  // applied in memory; the engine stalled
+    struct Unwritten {  // applied, and not in the engine yet
+        port::EngineBatch batch;
+        std::vector<session::SessionId> sessions;  // whose windows changed
+        size_t bytes = 0;
+        LogIndex from, through;  // 0: nothing
+        bool foreign = false;    // some of it is in no overlay
+    } unwritten_;
+    bool engine_stalled_ = false;  // it refused the last write for want of space
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
@@ -202,6 +234,7 @@ private:
 
     // Leader only; void when the leadership is lost.
     std::deque<Incoming> queue_;
+    size_t queue_bytes_ = 0;
     std::map<session::SessionId, Gateway> gateways_;
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
     std::deque<Proposed> proposed_;

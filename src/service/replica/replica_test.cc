@@ -1,4 +1,6 @@
 // Order, exactly once and honesty of one replica, against peers that the test plays.
+#include <set>
+
 #include "service/replica/replica_test_bench.h"
 
 namespace asterias::replica {
@@ -80,6 +82,18 @@ TEST(Replica, AHotKeyPipelinesWithinATurnAndOverUncommittedEntries) {
     for (uint64_t i = 1; i <= 20; ++i)
         EXPECT_EQ(b.answer_to(i).reply, kv::Reply::number(static_cast<int64_t>(i)));
     EXPECT_EQ(b.replica->status().overlay, 0u) << "what is applied leaves the overlay";
+}
+
+// What is applied goes to the engine a little later; mutant replica_reads_miss_applied.
+TEST(Replica, ALeaderSeesWhatItAppliedForAnEarlierOneBeforeTheEngineHasIt) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.kill();
+    b.boot();
+    b.elect();
+    EXPECT_EQ(b.read("k").text.view(), "v");
 }
 
 TEST(Replica, EveryPendingCommandIsAnsweredByTheEndOfTheTerm) {  // rule 39
@@ -254,6 +268,57 @@ TEST(Replica, ALateRequestOfAGatewaysEarlierStartIsNotEvaluatedAgain) {
     EXPECT_EQ(b.read("n").text.view(), "1");
 }
 
+TEST(Replica, WhatFindsNoRoomInTheQueueIsRefusedAndNoneOfItsCopiesTakesEffect) {
+    Bench b(3);
+    b.queue_bytes_max = 10'000;
+    b.kill();
+    b.boot();
+    b.elect();
+    constexpr uint64_t kCommands = 20;
+    for ([[maybe_unused]] const int copy : {1, 2})  // duplicated on the way
+        for (uint64_t i = 1; i <= kCommands; ++i) {
+            kv::Command command = on_key(kv::Op::Append, "k");
+            command.values = {Bytes::copy(std::string(1000, 'x'))};
+            b.submit(i, i, std::move(command));
+        }
+    b.run_for(milliseconds(100));
+    uint64_t done = 0, busy = 0;
+    for (uint64_t i = 1; i <= kCommands; ++i) {
+        ASSERT_GE(b.answered(i), 1u) << i;
+        std::set<Kind> kinds;
+        for (const auto& heard : b.answers)
+            if (heard.origin.ticket == i) kinds.insert(heard.answer.kind);
+        EXPECT_EQ(kinds.contains(Kind::Done), kinds.size() == 1) << "both said of ticket " << i;
+        done += kinds.contains(Kind::Done);
+        busy += kinds.contains(Kind::Busy);
+    }
+    EXPECT_GE(done, 5u);
+    EXPECT_LE(done, 10u);
+    EXPECT_EQ(busy, kCommands - done);
+    EXPECT_EQ(b.read("k").text.size(), done * 1000) << "what was refused took no effect";
+    b.submit(100, kCommands + 1, set("k", "v"), 2'000'000);
+    EXPECT_EQ(b.await(100).kind, Kind::Done) << "there is room again";
+}
+
+TEST(Replica, TheQueueHasABoundAlsoForWhatIsTurnedAway) {
+    Bench b(3);
+    b.queue_max = 5;
+    b.kill();
+    b.boot();
+    b.elect();
+    for (uint64_t i = 1; i <= 30; ++i)
+        b.submit(i, i, incr("n"));
+    EXPECT_EQ(b.replica->status().queued, 10u);
+    b.run_for(milliseconds(100));
+    for (uint64_t i = 1; i <= 30; ++i)
+        EXPECT_EQ(b.answer_to(i).kind, i <= 5    ? Kind::Done
+                                       : i <= 10 ? Kind::Busy
+                                                 : Kind::NotLeader)
+            << i;
+    b.submit(31, 11, incr("n"), 2);
+    EXPECT_EQ(b.await(31).reply, kv::Reply::number(6)) << "sent again, as its gateway would";
+}
+
 TEST(Replica, BehindARefusalNothingOfTheSameEpochPasses) {
     Bench b(3);
     b.submit(1, 1, incr("n"));  // not leading yet
@@ -357,6 +422,72 @@ TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
     EXPECT_EQ(b.answer_to(3).reply, kv::Reply::number(6));
 }
 
+// ------------------------------------------------------------------------------- large values
+
+// Forty keys with 1 MiB each, on disk and not in memory.
+void fill_with_large_values(Bench& b, kv::Command& all) {
+    b.elect();
+    for (uint64_t i = 1; i <= 40; ++i) {
+        const std::string key = "large" + std::to_string(i);
+        all.keys.push_back(Bytes::copy(key));
+        b.submit(i, i, set(key, std::string(1024 * 1024, 'x')));
+        ASSERT_EQ(b.await(i).kind, Kind::Done);
+    }
+    ASSERT_TRUE(b.turns_until([&] {
+        return b.engine->durable() == b.engine->written() || (b.engine->request_flush(), false);
+    }));
+    engine::MemFaults cold;
+    cold.would_block = 1;
+    b.engine_image.set_faults(cold);
+    b.engine->reads = b.engine->most_under_way = 0;
+}
+
+TEST(Replica, AnMGetBeyondTheLimitOnRepliesIsGivenUpWhileItsValuesAreRead) {
+    Bench b(1);
+    kv::Command all = on_key(kv::Op::MGet, "k");
+    all.keys.clear();
+    fill_with_large_values(b, all);
+    const size_t count = all.keys.size();
+    for (size_t i = 0; i < 400; ++i)
+        all.keys.push_back(all.keys[i % count]);
+    b.submit(101, 0, all);
+    EXPECT_EQ(b.await(101).reply, kv::Reply::error(kv::kReplyTooLong));
+    EXPECT_NE(kv::kReplyTooLong.find("reply-bytes-max"), std::string_view::npos);
+    EXPECT_LE(b.engine->reads, 32u + 16u) << "it need not read the rest to know";
+    EXPECT_LE(b.engine->most_under_way, 16u);
+    // The same under a client's own number: refused, and the refusal is remembered.
+    all.request = {Bytes::literal("me"), 1};
+    b.submit(102, 41, all);
+    EXPECT_EQ(b.await(102).reply, kv::Reply::error(kv::kReplyTooLong));
+    all.keys.resize(1);
+    b.submit(103, 42, all);
+    EXPECT_EQ(b.await(103).reply, kv::Reply::error(kv::kReplyTooLong));
+    // What fits is read, from disk or not.
+    all.request = {};
+    all.keys.resize(1);
+    all.keys.resize(20, Bytes::literal("large2"));
+    all.keys.push_back(Bytes::literal("absent"));
+    b.submit(104, 0, all);
+    EXPECT_EQ(b.await(104).reply.items.size(), 21u);
+}
+
+TEST(Replica, CountingAndDeletingKeysHoldsNoneOfTheirValues) {
+    Bench b(1);
+    kv::Command all = on_key(kv::Op::Exists, "k");
+    all.keys.clear();
+    fill_with_large_values(b, all);
+    b.submit(101, 0, all);
+    EXPECT_EQ(b.await(101).reply, kv::Reply::number(40)) << "no limit on replies applies";
+    all.op = kv::Op::Del;
+    b.submit(102, 41, all);
+    EXPECT_EQ(b.await(102).reply, kv::Reply::number(40));
+    b.submit(103, 42, set("k", std::string(1024 * 1024, 'x')));
+    all.op = kv::Op::Exists;
+    all.keys.assign(40, Bytes::literal("k"));
+    b.submit(104, 0, all);
+    EXPECT_EQ(b.await(104).reply, kv::Reply::number(40)) << "nor to what is not applied yet";
+}
+
 TEST(Replica, APoisonousEntryStopsTheGroupNotTheNode) {
     Bench b(3);
     b.receive({ReplicaId(2), ReplicaId(1), Term(1),
@@ -373,6 +504,59 @@ TEST(Replica, APoisonousEntryStopsTheGroupNotTheNode) {
     EXPECT_TRUE(b.shard->fatal_text().empty());
     b.submit(1, 1, incr("n"));
     EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
+}
+
+// The last record of a journal cannot be told from a torn tail: nothing after it says that it was
+// durable. Its leader knows, as long as it leads.
+TEST(Replica, WhoLostWhatItAcknowledgedStopsInWordsAndANewLeaderHealsIt) {
+    Bench b(3);
+    const std::string payload = "acknowledged and then damaged";
+    const auto entry = [](uint64_t index, wire::EntryKind kind, std::string_view text) {
+        return wire::make_entry(kGroup, Term(1), LogIndex(index), kind, Bytes::copy(text));
+    };
+    const auto append = [&](ReplicaId from, uint64_t term, uint64_t index, const wire::Entry& e) {
+        b.receive({from, ReplicaId(1), Term(term),
+                   raft::AppendRequest{LogIndex(index - 1), Term(index > 1), {}, {e}}});
+        b.run_for(milliseconds(40));
+    };
+    const auto noop = entry(1, wire::EntryKind::Noop, "");
+    const auto last = entry(2, wire::EntryKind::Effects, payload);
+    append(ReplicaId(2), 1, 1, noop);
+    append(ReplicaId(2), 1, 2, last);
+    ASSERT_EQ(b.replica->status().raft.durable, LogIndex(2));
+    const auto& said = std::get<raft::AppendReply>(b.sent.back().message.body);
+    ASSERT_EQ(said.match, LogIndex(2));
+    b.kill();
+    bool damaged = false;
+    for (const auto& path : b.image.paths())
+        if (const auto content = b.image.content(path); content)
+            if (const size_t at = content->view().find(payload); at != std::string_view::npos)
+                damaged |= b.image.flip(path, at, 1);
+    ASSERT_TRUE(damaged);
+
+    b.boot();
+    ASSERT_EQ(b.replica->status().raft.last, LogIndex(1)) << "cut as a torn tail";
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Heartbeat{LogIndex(2), 9}});
+    b.turn();
+    auto status = b.replica->status();
+    ASSERT_TRUE(status.stopped);
+    EXPECT_TRUE(b.shard->fatal_text().empty());
+    for (const char* words : {"node 1 lost entries", "node 2, leader of term 1",
+                              "counts on entry 2", "the log ends at 1", "in a term above 1"})
+        EXPECT_NE(status.stopped_why.find(words), std::string::npos) << status.stopped_why;
+    b.sent.clear();
+    b.receive(
+        {ReplicaId(3), ReplicaId(1), Term(5), raft::VoteRequest{false, LogIndex(1), Term(1)}});
+    b.turn();
+    EXPECT_TRUE(b.sent.empty()) << "it votes for nobody";
+
+    b.kill();
+    b.boot();
+    append(ReplicaId(3), 2, 2, last);
+    b.receive({ReplicaId(3), ReplicaId(1), Term(2), raft::Heartbeat{LogIndex(2), 1}});
+    status = b.replica->status();
+    EXPECT_FALSE(status.stopped) << status.stopped_why;
+    EXPECT_EQ(status.raft.durable, LogIndex(2));
 }
 
 TEST(Replica, ADamagedKeyStopsTheGroupAndLeavesNobodyWaiting) {  // rule 39

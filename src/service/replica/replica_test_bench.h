@@ -2,6 +2,7 @@
 // test. Included by tests only.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -46,6 +47,41 @@ inline kv::Command on_key(kv::Op op, std::string_view key, int64_t number = 0) {
 inline kv::Command incr(std::string_view key) { return on_key(kv::Op::IncrBy, key, 1); }
 inline kv::Command get(std::string_view key) { return on_key(kv::Op::Get, key); }
 
+// Passes everything on and watches the reads that may go to disk.
+class WatchedEngine final : public port::Engine {
+public:
+    explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
+    size_t reads = 0, under_way = 0, most_under_way = 0;
+
+    Result<port::EngineSeq> write(const port::EngineBatch& batch) override {
+        return engine_->write(batch);
+    }
+    port::EngineSeq durable() const override { return engine_->durable(); }
+    port::EngineSeq written() const override { return engine_->written(); }
+    void request_flush() override { engine_->request_flush(); }
+    TryGet try_get(std::string_view key) override { return engine_->try_get(key); }
+    port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override {
+        ++reads;
+        most_under_way = std::max(most_under_way, ++under_way);
+        auto got = co_await engine_->get(shard, std::move(key));
+        --under_way;
+        co_return got;
+    }
+    port::Task<Result<std::vector<port::KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
+                                                         size_t limit) override {
+        return engine_->scan(shard, std::move(from), std::move(to), limit);
+    }
+    std::unique_ptr<port::EngineSnapshot> snapshot() override { return engine_->snapshot(); }
+    Result<void> install(Bytes from, Bytes to, std::vector<port::KeyValue> content,
+                         port::EngineBatch meta) override {
+        return engine_->install(std::move(from), std::move(to), std::move(content),
+                                std::move(meta));
+    }
+
+private:
+    std::unique_ptr<port::Engine> engine_;
+};
+
 class Bench : public Surroundings, public journal::Observer, public port::TurnHook {
 public:
     struct Heard {
@@ -66,6 +102,7 @@ public:
     }
     ~Bench() override { kill(); }
 
+    size_t queue_max = 100'000, queue_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
     std::vector<Sent> sent;      // everything, in order
@@ -75,7 +112,7 @@ public:
     sim::DiskImage image;
     engine::MemImage engine_image;
     std::unique_ptr<sim::TinyShard> shard;
-    std::unique_ptr<port::Engine> engine;
+    std::unique_ptr<WatchedEngine> engine;
     std::unique_ptr<journal::Journal> journal;
     std::unique_ptr<Replica> replica;
 
@@ -87,7 +124,7 @@ public:
         auto made = sim::run(*shard, disk_->create_directories("journal"));
         auto engine_made = engine::open_mem(engine_image, {.prng = Prng(seed_)});
         ASSERT_TRUE(engine_made.has_value());
-        engine = std::move(*engine_made);
+        engine = std::make_unique<WatchedEngine>(std::move(*engine_made));
         journal::Options options;
         options.directory = "journal";
         options.cluster = ClusterId(7);
@@ -98,9 +135,11 @@ public:
         journal = std::move((*opened)->journal);
         journal->set_observer(*this);
         shard->add_turn_hook(port::TurnPhase::Work, *this);
-        auto replica_made = sim::run(
-            *shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log()}, kKeyspace,
-                                  config_, std::move((*opened)->recovered.groups[kGroup])));
+        auto replica_made =
+            sim::run(*shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log(),
+                                            1000, queue_max, queue_bytes_max},
+                                           kKeyspace, config_,
+                                           std::move((*opened)->recovered.groups[kGroup])));
         ASSERT_TRUE(replica_made && *replica_made);
         replica = std::move(**replica_made);
         awake_ = true;

@@ -191,6 +191,7 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
             // Also of an earlier epoch: a confirmed value stays right, a write happens once.
             return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
         case Answer::Kind::Refused:
+        case Answer::Kind::Busy:
             // A read that an earlier epoch refused may be on its way again.
             if (answered.epoch != g.epoch) return;
             // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
@@ -199,7 +200,10 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
                 return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
             }
             unavailable_.add();
-            return resolve(g, index, {kv::Reply::error(execute::kTryAgain), {}});
+            return resolve(g, index,
+                           {kv::Reply::error(a.kind == Answer::Kind::Busy ? execute::kBusyLeader
+                                                                          : execute::kTryAgain),
+                            {}});
         case Answer::Kind::NotLeader:
         case Answer::Kind::Lost:
             if (answered.epoch != g.epoch) return;  // was sent again already

@@ -288,23 +288,28 @@ TEST(Router, R4AWriteThatWasSentExpiresAsUnknownAndAReadAsClusterDown) {
 }
 
 TEST(Router, R4ARefusalOfTheOnlyCopySaysThatNothingWasDone) {
-    Bench b;
-    b.write(1);
-    b.turn();
-    b.answer(b.sent[0], 0, Kind::Refused);
-    EXPECT_EQ(b.text(1), execute::kTryAgain);
+    for (const auto& [kind, text] : {std::pair{Kind::Refused, execute::kTryAgain},
+                                     std::pair{Kind::Busy, execute::kBusyLeader}}) {
+        Bench b;
+        b.write(1);
+        b.turn();
+        b.answer(b.sent[0], 0, kind);
+        EXPECT_EQ(b.text(1), text);
+    }
 }
 
 // The first copy may still be on its way to a node that leads by the time it gets there.
 TEST(Router, R4ARefusalOfACopySaysNothingAboutTheOtherCopies) {
-    Bench b;
-    b.write(1);
-    b.turn();
-    b.router->on_leader(kGroup, b.sent[0].to == kB ? kC : kB);
-    b.turn();
-    ASSERT_EQ(b.sent.size(), 2u);
-    b.answer(b.sent[1], 0, Kind::Refused);
-    EXPECT_EQ(b.text(1), execute::kUnknown);
+    for (const Kind kind : {Kind::Refused, Kind::Busy}) {
+        Bench b;
+        b.write(1);
+        b.turn();
+        b.router->on_leader(kGroup, b.sent[0].to == kB ? kC : kB);
+        b.turn();
+        ASSERT_EQ(b.sent.size(), 2u);
+        b.answer(b.sent[1], 0, kind);
+        EXPECT_EQ(b.text(1), execute::kUnknown);
+    }
 }
 
 TEST(Router, TheLowWaterMarkPassesWhatHasItsAnswer) {

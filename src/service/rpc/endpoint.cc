@@ -11,10 +11,15 @@ enum HelloField : uint32_t {
     kNodeIncarnation = 2,
     kShard = 3,
     kLane = 4,
-    kExpected = 5
+    kExpected = 5,
+    kRefusal = 6
 };
 // Hello and Calls are short: who is not known to be a member is not lent more memory.
 constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
+// Of a long frame more is asked for before it is whole, because its bytes are signs of life.
+constexpr size_t kProgressBytes = 64 * 1024;
+constexpr size_t kRefusalBytesMax = 200;  // of what a peer says, that much goes to the log
+constexpr Duration kRefusalNotesInterval = seconds(10);
 }  // namespace
 
 // One connection in either direction, from its handshake to its end.
@@ -24,7 +29,10 @@ public:
         : owner_(owner), outgoing_(outgoing), connection_(std::move(connection)) {
         peer_.link = id;
     }
-    ~Link() override { owner_.shard_.timers().cancel(handshake_); }
+    ~Link() override {
+        owner_.shard_.timers().cancel(handshake_);
+        owner_.shard_.timers().cancel(watch_);
+    }
 
     void start() {
         connection_->start(*this);
@@ -35,13 +43,14 @@ public:
             if (!ready_) die({Errc::Timeout, "no Hello in time"});
         });
     }
-    void say_hello(NodeId expected, Lane lane) {
+    void say_hello(NodeId expected, Lane lane, std::string_view refusal = {}) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
         wire::field(b.body(), kNodeIncarnation, owner_.self_.incarnation.value);
         wire::field(b.body(), kShard, owner_.shard_.id().value);
         wire::field(b.body(), kLane, static_cast<uint64_t>(lane));
         wire::field(b.body(), kExpected, expected.value);
+        if (!refusal.empty()) wire::field(b.body(), kRefusal, refusal);
         connection_->out().append(b.finish(owner_.header(FrameType::Hello)));
         peer_.lane = lane;
         expected_ = expected;
@@ -49,6 +58,7 @@ public:
 
     port::Consumed on_data(const Bytes& available) override {
         size_t at = 0;
+        heard();
         while (!dead_) {
             size_t used = 0;
             auto frame = read_frame(available.suffix(at), used);
@@ -58,7 +68,9 @@ public:
                 break;
             }
             if (auto* more = std::get_if<NeedMore>(&*frame)) {
-                if (peer_.node || more->wanted <= kStrangerFrameBytesMax) return {at, more->wanted};
+                const size_t soon = std::max(2 * (available.size() - at), kProgressBytes);
+                if (peer_.node || more->wanted <= kStrangerFrameBytesMax)
+                    return {at, std::min(more->wanted, soon)};
                 owner_.bad_frames_.add();
                 die({Errc::Limit, "a long frame of a peer that is no member"});
                 break;
@@ -82,6 +94,13 @@ public:
         });
     }
 
+    void sent() {
+        if (outgoing_)
+            owes();
+        else
+            owed_ = false;
+    }
+
     Endpoint& owner_;
     const bool outgoing_;
     std::unique_ptr<port::Connection> connection_;
@@ -92,6 +111,44 @@ public:
     port::TimerId handshake_;
 
 private:
+    // A sign of life is owed from now on: by the peer of a connection dialed, by this side of one
+    // accepted. One timer watches over it, set when the first is owed and left to run out.
+    void owes() {
+        if (std::exchange(owed_, true)) return;
+        owed_since_ = owner_.shard_.clock().now();
+        if (!watching_) watch();
+    }
+    void heard() {
+        if (outgoing_)
+            owed_ = false;
+        else if (ready_ && peer_.node)
+            owes();
+    }
+    void watch() {
+        const Duration patience =
+            outgoing_ ? owner_.options_.silence_max : owner_.options_.alive_interval;
+        watching_ = true;
+        due_ = owed_since_ + patience;
+        watch_ = owner_.shard_.timers().after(due_ - owner_.shard_.clock().now(),
+                                              [this, patience] { look(patience); });
+    }
+    void look(Duration patience) {
+        watching_ = false;
+        const Instant now = owner_.shard_.clock().now();
+        if (!owed_ || dead_) return;
+        if (!outgoing_) return owner_.say_alive(*this);
+        // A process that was stopped finds what came meanwhile only behind its timers.
+        if (now - due_ >= owner_.options_.alive_interval) owed_since_ = now;
+        if (now - owed_since_ < patience) return watch();
+        if (MUTANT(rpc_silence_without_end)) return;
+        owner_.silent_links_.add();
+        die({Errc::Timeout, "no word within rpc-silence-max"});
+    }
+
+    bool owed_ = false, watching_ = false;
+    Instant owed_since_, due_;
+    port::TimerId watch_;
+
     void on_frame(Frame frame) {
         const Identity& self = owner_.self_;
         const bool stranger = frame.header.cluster.value == 0;
@@ -109,6 +166,7 @@ private:
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a peer that is no member may only call"});
         }
+        if (frame.header.type == FrameType::Alive) return;  // that it came is what it says
         owner_.deliver(*this, std::move(frame));
     }
 
@@ -117,6 +175,7 @@ private:
             return die({Errc::Corrupt, "a connection begins with Hello"});
         NodeId meant;
         Lane lane = Lane::Normal;
+        Bytes refusal;
         wire::Fields fields(frame.body);
         while (fields.next()) {
             switch (fields.id()) {
@@ -138,6 +197,9 @@ private:
                 case kExpected:
                     meant = NodeId(fields.number());
                     break;
+                case kRefusal:
+                    refusal = fields.body();
+                    break;
                 default:
                     break;  // a newer peer says more
             }
@@ -147,6 +209,7 @@ private:
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a member's name without its cluster"});
         }
+        if (!refusal.empty()) return die({Errc::Conflict, told(refusal)});
         if (outgoing_ && lane != peer_.lane)
             return die({Errc::Conflict, "the peer answers for another lane"});
         peer_.lane = lane;
@@ -155,16 +218,35 @@ private:
                                             to_string(expected_) + " was expected"});
         if (!outgoing_ && meant && meant != owner_.self_.node)
             return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
+        if (!outgoing_ && peer_.node) {
+            auto admitted = owner_.receiver_.admit(peer_);
+            if (!admitted) return refuse(std::move(admitted.error()));
+        }
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
         owner_.shard_.timers().cancel(handshake_);
         owner_.link_up(*this);
+    }
+
+    void refuse(Error why) {
+        owner_.note_refused(*this, why);
+        say_hello(peer_.node, peer_.lane, why.context);
+        connection_->close_after_flush();
+        die(std::move(why));
+    }
+    // What a peer says about a refusal, fit for a log.
+    static std::string told(const Bytes& text) {
+        std::string out(text.view().substr(0, kRefusalBytesMax));
+        for (char& c : out)
+            if (c < 0x20 || c > 0x7e) c = '?';
+        return "refused by it: " + out;
     }
 };
 
 struct Endpoint::Outgoing {
     explicit Outgoing(port::Shard& shard) : ended(shard) {}
     Link* link = nullptr;  // while ready
+    std::string refusal;   // the last that the log was told
     port::Signal ended;
 };
 
@@ -184,7 +266,11 @@ Endpoint::Endpoint(port::Shard& shard, Identity self, Options options, Receiver&
           registry.counter("asterias_rpc_bad_frames_total",
                            "Frames of other clusters or formats, or with a wrong checksum.")),
       refused_frames_(registry.counter("asterias_rpc_unsent_frames_total",
-                                       "Frames dropped because no connection could take them.")) {}
+                                       "Frames dropped because no connection could take them.")),
+      silent_links_(registry.counter("asterias_rpc_silent_connections_total",
+                                     "Connections dropped after rpc-silence-max without a word.")),
+      refused_peers_(registry.counter("asterias_rpc_refused_peers_total",
+                                      "Connections of nodes that this one knows nothing of.")) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -251,9 +337,13 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
             link->start();
             link->say_hello(node, lane);
             slot.link = nullptr;
+            const Instant began = shard_.clock().now();
             co_await slot.ended.wait();
             if (scope_.stop_requested()) co_return;
-            backoff = options_.reconnect_min;
+            // One that ended at once is as good as none: who is refused does not come back at the
+            // pace of the network.
+            if (shard_.clock().now() - began > options_.reconnect_max)
+                backoff = options_.reconnect_min;
         }
         // Jitter, so that peers of a restarted node do not come back in one wave.
         const auto jitter = Duration(
@@ -264,15 +354,48 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
 }
 
 void Endpoint::link_up(Link& link) {
-    if (link.outgoing_) outgoing_[{link.peer_.node, link.peer_.lane}]->link = &link;
+    if (link.outgoing_) {
+        Outgoing& slot = *outgoing_[{link.peer_.node, link.peer_.lane}];
+        slot.link = &link;
+        slot.refusal.clear();
+    } else if (link.peer_.node) {
+        drop_older(link);
+    }
     if (link.peer_.node) receiver_.on_peer_up(link.peer_, link.outgoing_);
+}
+
+void Endpoint::drop_older(const Link& link) {
+    for (auto& [id, other] : links_)
+        if (&*other != &link && !other->outgoing_ && other->ready_ &&
+            other->peer_.node == link.peer_.node && other->peer_.shard == link.peer_.shard &&
+            other->peer_.lane == link.peer_.lane)
+            other->die({Errc::Closed, "its node connected again"});
+}
+
+void Endpoint::say_alive(Link& link) {
+    FrameBuilder b(0);
+    link.connection_->out().append(b.finish(header(FrameType::Alive)));
+    link.sent();
+}
+
+void Endpoint::note_refused(const Link& link, const Error& why) {
+    refused_peers_.add();
+    const Instant now = shard_.clock().now();
+    if (now < next_refusal_note_) return;
+    next_refusal_note_ = now + kRefusalNotesInterval;
+    log_.warn("refusing a connection from " + link.connection_->peer().name + ": " + why.context);
 }
 
 void Endpoint::link_down(Link& link, const Error& why) {
     const Peer peer = link.peer_;
     const bool outgoing = link.outgoing_, was_ready = link.ready_;
     const NodeId slot_node = outgoing ? link.expected_ : NodeId{};
-    if (was_ready || log_.debug_enabled())
+    // Why two do not come together is said once, not at every attempt.
+    const bool apart = outgoing && !was_ready && why.code == Errc::Conflict;
+    if (apart &&
+        std::exchange(outgoing_[{slot_node, peer.lane}]->refusal, why.context) != why.context)
+        log_.warn("no connection to node " + to_string(slot_node) + ": " + why.context);
+    else if (was_ready || log_.debug_enabled())
         log_.info("connection " + std::string(outgoing ? "to" : "from") + " node " +
                   to_string(outgoing ? slot_node : peer.node) + " ended: " + why.describe());
     links_.erase(peer.link);
@@ -334,6 +457,7 @@ void Endpoint::put(Link& link, FrameType type, Bytes frame) {
     frames_out_.add();
     bytes_out_.add(frame.size());
     link.connection_->out().append(frame);
+    link.sent();
 }
 
 bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
@@ -358,7 +482,16 @@ bool Endpoint::send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> fra
 
 bool Endpoint::reply(LinkId link, FrameType type, Bytes frame) {
     const auto it = links_.find(link);
-    return it != links_.end() && write(*it->second, type, std::move(frame));
+    if (it == links_.end()) return false;
+    if (write(*it->second, type, std::move(frame))) return true;
+    it->second->die({Errc::Limit, "answers are not read (rpc-unsent-bytes-max)"});
+    return false;
+}
+
+bool Endpoint::takes_commands(LinkId link) const {
+    const auto it = links_.find(link);
+    return it != links_.end() && !it->second->dead_ &&
+           it->second->connection_->unsent() <= options_.unsent_bytes_max / 2;
 }
 
 bool Endpoint::connected(NodeId to, Lane lane) const {

@@ -3,6 +3,13 @@
 // of a turn leave with one writev per connection. Contract: frames of one connection arrive in
 // order, or the connection is reported down and nothing later arrives on it. A frame may be lost
 // with its connection; nobody is told which. Nothing is retried here. Threading: one shard.
+//
+// Liveness (N6). A transport may take minutes to give a connection up whose other end is gone. So
+// who accepted a connection and hears something on it says so at least every `alive_interval` (what
+// it sends anyway is as good), and who dialed it and sent something drops it when no byte comes
+// back for `silence_max`. While nothing is sent nothing is owed: an idle connection is silent. A
+// connection that its dialer left without a word is dropped when the next one of the same node,
+// shard and lane comes.
 #pragma once
 
 #include <array>
@@ -39,7 +46,8 @@ struct Peer {
     LinkId link;
 };
 
-// The interceptor chain: every frame passes through all of them, in both directions.
+// The interceptor chain: every frame that a caller sent passes through all of them, in both
+// directions.
 struct Passage {
     bool outgoing;
     Peer peer;
@@ -59,6 +67,9 @@ public:
 class Receiver {
 public:
     virtual ~Receiver() = default;
+    // May a node of this number take part? Asked once for each connection that names one. The
+    // error's text is told to the peer.
+    virtual Result<void> admit(const Peer& peer) = 0;
     virtual void on_frame(const Peer& from, Frame frame) = 0;
     // A connection from or to this peer is up or was lost; until then no frame of it was, or after
     // that none will be, seen. `outgoing` tells which of the two directions.
@@ -70,8 +81,10 @@ struct Options {
     Duration connect_timeout = milliseconds(1000);  // and then as much for the peer's Hello
     Duration reconnect_min = milliseconds(20);
     Duration reconnect_max = milliseconds(500);
-    size_t unsent_bytes_max = 64 * 1024 * 1024;  // per connection; above it frames are refused
-    size_t peers_max = 64;                       // nodes that connect to this one
+    Duration alive_interval = milliseconds(1000);  // rpc-alive-interval
+    Duration silence_max = milliseconds(5000);     // rpc-silence-max; several alive_intervals
+    size_t unsent_bytes_max = 64 * 1024 * 1024;    // per connection; above it frames are refused
+    size_t peers_max = 64;                         // nodes that connect to this one
     // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
     // place of the oldest: those that stay silent keep no member out.
     size_t strangers_max = 64;
@@ -94,8 +107,12 @@ public:
     bool send(NodeId to, Lane lane, FrameType type, Bytes frame);
     // All of them or none: no frame of a later send gets between or ahead of them.
     bool send(NodeId to, Lane lane, FrameType type, std::vector<Bytes> frames);
-    // The same for an answer on the connection that a frame came in on.
+    // For an answer on the connection that a frame came in on. One that finds no room ends the
+    // connection, so that whoever waits for it learns that it will not come.
     bool reply(LinkId link, FrameType type, Bytes frame);
+    // Whoever answers what comes in on this connection asks first: half of the room is kept for
+    // the answers to what was accepted before.
+    bool takes_commands(LinkId link) const;
     bool connected(NodeId to, Lane lane) const;
     Header header(FrameType type, uint64_t request = 0, uint32_t remaining_ms = 0) const;
 
@@ -111,6 +128,9 @@ private:
     void deliver(Link& link, Frame frame);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
+    void drop_older(const Link& link);
+    void say_alive(Link& link);
+    void note_refused(const Link& link, const Error& why);
     bool takes_output(const Link& link) const;
     bool write(Link& link, FrameType type, Bytes frame);
     void put(Link& link, FrameType type, Bytes frame);
@@ -128,9 +148,11 @@ private:
     std::map<LinkId, std::unique_ptr<Link>> links_;
     std::vector<Interceptor*> interceptors_;
     uint64_t next_link_ = 1;
+    Instant next_refusal_note_;  // whoever is refused comes again and again
     // Callbacks on their way hold it weakly: none runs once this is gone.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>();
-    Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_;
+    Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_,
+        &silent_links_, &refused_peers_;
 };
 
 }  // namespace asterias::rpc

@@ -101,10 +101,15 @@ struct Station : Receiver {
     std::vector<std::pair<FrameType, std::string>> heard;
     std::vector<Peer> from;
     int ups = 0, downs = 0, outgoing_ups = 0, outgoing_downs = 0;
+    uint64_t highest_member = 10;
 
     void on_frame(const Peer& peer, Frame frame) override {
         heard.emplace_back(frame.header.type, frame.body.str());
         from.push_back(peer);
+    }
+    Result<void> admit(const Peer& peer) override {
+        if (peer.node.value <= highest_member) return {};
+        return fail(Errc::Conflict, "node " + to_string(peer.node) + " is unknown here");
     }
     void on_peer_up(const Peer&, bool outgoing) override { ++(outgoing ? outgoing_ups : ups); }
     void on_peer_down(const Peer&, bool outgoing) override {
@@ -350,6 +355,163 @@ TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
         t.world.run_for(microseconds(50));
     }
     EXPECT_TRUE(refused);
+}
+
+// Whoever waits for an answer must not wait for one that was thrown away.
+TEST(Endpoint, AnAnswerThatFindsNoRoomEndsItsConnection) {
+    Options options;
+    options.unsent_bytes_max = 100'000;
+    Two t(1, member(1), member(2), options);
+    t.connect();
+    t.a->send(NodeId(2), Lane::Normal, "ask");
+    t.host_a->shard().post([] {});
+    t.world.run_for(milliseconds(50));
+    ASSERT_EQ(t.b->from.size(), 1u);
+    const LinkId link = t.b->from[0].link;
+    sim::LinkProfile narrow;
+    narrow.bytes_per_second = 1000;
+    t.world.set_link(t.nb, t.na, narrow);
+    const auto answer = [&] {
+        FrameBuilder f;
+        f.body().raw(std::string(10'000, 'x'));
+        return t.b->endpoint->reply(link, FrameType::ForwardReply,
+                                    f.finish(t.b->endpoint->header(FrameType::ForwardReply)));
+    };
+    int taken = 0;
+    bool accepting_at_half = true;
+    EXPECT_TRUE(t.b->endpoint->takes_commands(link));
+    while (taken < 1000 && answer()) {
+        ++taken;
+        accepting_at_half = t.b->endpoint->takes_commands(link);
+    }
+    EXPECT_GE(taken, 9);
+    EXPECT_LE(taken, 11);
+    EXPECT_FALSE(accepting_at_half) << "half of the room is for what was accepted before";
+    t.host_b->shard().post([] {});
+    ASSERT_TRUE(t.world.run_until([&] { return t.b->downs == 1; }, seconds(1)));
+    ASSERT_TRUE(t.world.run_until([&] { return t.a->outgoing_downs == 1; }, seconds(60)));
+}
+
+// A log whose lines are kept.
+struct Lines : LogSink {
+    std::string text;
+    void write(LogLevel, std::string_view room, std::string line) override {
+        text += std::string(room) + ": " + line + "\n";
+    }
+    bool enabled(LogLevel level) const override { return level >= LogLevel::Info; }
+    size_t count(std::string_view what) const {
+        size_t n = 0;
+        for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
+            ++n;
+        return n;
+    }
+};
+
+TEST(Endpoint, ANodeThatIsNoMemberIsRefusedAndToldWhy) {
+    Two t;
+    Lines& dialing = t.host_a->own<Lines>();
+    Lines& listening = t.host_b->own<Lines>();
+    t.a = &t.host_a->own<Station>(t.host_a->shard(), member(11), dialing);
+    t.b = &t.host_b->own<Station>(t.host_b->shard(), member(2), listening);
+    ASSERT_TRUE(t.b->endpoint->listen({"b", 8}));
+    t.a->endpoint->add_peer(NodeId(2), {"b", 8});
+    t.world.run_for(seconds(5));
+    EXPECT_EQ(t.a->outgoing_ups + t.b->ups, 0);
+    EXPECT_GT(t.b->registry
+                  .counter("asterias_rpc_refused_peers_total",
+                           "Connections of nodes that this one knows nothing of.")
+                  .value(),
+              10u);
+    EXPECT_EQ(dialing.count("refused by it: node 11 is unknown here"), 2u)
+        << "once for each lane, not at every attempt: " << dialing.text;
+    EXPECT_EQ(listening.count("node 11 is unknown here"), 1u) << listening.text;
+    t.b->highest_member = 11;
+    t.world.run_for(seconds(2));
+    EXPECT_EQ(t.a->outgoing_ups, 2) << "who is let in later gets in";
+}
+
+// ------------------------------------------------------------------------------- liveness
+
+Options impatient() {
+    Options options;
+    options.alive_interval = milliseconds(100);
+    options.silence_max = milliseconds(500);
+    return options;
+}
+// a sends on the normal lane every 50 ms.
+void talk(Two& t, Duration duration, size_t bytes = 10) {
+    for (Instant end = t.world.now() + duration; t.world.now() < end;) {
+        t.a->send(NodeId(2), Lane::Normal, std::string(bytes, 'x'));
+        t.host_a->shard().post([] {});
+        t.world.run_for(milliseconds(50));
+    }
+}
+
+// N6: a dead peer is noticed by us, not by TCP.
+TEST(Liveness, AConnectionThatCarriesNothingOneWayIsDroppedLongBeforeTheTransportGivesUp) {
+    for (const bool there : {true, false}) {  // mutant rpc_silence_without_end
+        Two t(1, member(1), member(2), impatient());
+        t.connect();
+        talk(t, milliseconds(300));
+        t.world.cut(there ? t.na : t.nb, there ? t.nb : t.na, true);
+        talk(t, milliseconds(450));
+        EXPECT_EQ(t.a->outgoing_downs, 0) << there;
+        talk(t, milliseconds(350));
+        EXPECT_EQ(t.a->outgoing_downs, 1) << "the lane that was used; " << there;
+        EXPECT_FALSE(t.a->endpoint->connected(NodeId(2), Lane::Normal));
+        t.world.heal_all();
+        t.world.run_for(seconds(3));
+        EXPECT_TRUE(t.a->endpoint->connected(NodeId(2), Lane::Normal));
+        EXPECT_EQ(t.b->ups, 3);
+        EXPECT_EQ(t.b->downs, 1) << "what was left without a word went when the next one came";
+    }
+}
+
+TEST(Liveness, WhoHearsAndHasNothingToSaySaysThatItHears) {
+    Two t(1, member(1), member(2), impatient());
+    t.connect();
+    talk(t, seconds(5));
+    EXPECT_EQ(t.a->outgoing_downs, 0);
+    EXPECT_EQ(t.b->heard.size(), 100u);
+    EXPECT_TRUE(t.a->heard.empty()) << "nobody above is told";
+}
+
+TEST(Liveness, AnIdleConnectionOwesNothing) {
+    Two t(1, member(1), member(2), impatient());
+    t.connect();
+    talk(t, milliseconds(50));
+    t.world.run_for(seconds(1));
+    const uint64_t before = t.world.events_executed();
+    t.world.run_for(seconds(60));
+    EXPECT_EQ(t.world.events_executed(), before) << "no timer, no frame";
+    t.world.cut(t.na, t.nb);
+    t.world.run_for(seconds(60));
+    EXPECT_EQ(t.a->outgoing_downs, 0);
+}
+
+TEST(Liveness, ALongFrameOnASlowLinkIsNotSilence) {
+    Two t(1, member(1), member(2), impatient());
+    sim::LinkProfile slow;
+    slow.bytes_per_second = 300'000;
+    slow.window_bytes = 16 * 1024;  // the simulator delivers as much as that at once
+    t.world.set_link(t.na, t.nb, slow);
+    t.connect();
+    t.a->send(NodeId(2), Lane::Normal, std::string(1024 * 1024, 'x'));
+    t.host_a->shard().post([] {});
+    t.world.run_for(seconds(10));
+    EXPECT_EQ(t.a->outgoing_downs, 0);
+    EXPECT_EQ(t.b->heard.size(), 1u);
+}
+
+TEST(Liveness, TheTimeThatAProcessWasStoppedIsNotItsPeersSilence) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        Two t(seed, member(1), member(2), impatient());
+        t.connect();
+        talk(t, milliseconds(50));
+        t.world.pause(t.na, seconds(10));
+        t.world.run_for(seconds(11));
+        EXPECT_EQ(t.a->outgoing_downs, 0) << seed;
+    }
 }
 
 struct Judge : Interceptor {

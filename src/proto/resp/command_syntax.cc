@@ -1,0 +1,217 @@
+#include "proto/resp/command_syntax.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace asterias::resp {
+namespace {
+
+// As people write it: lower case is the user's, upper case is typed as it stands (and belongs to
+// the word behind it), [a] may be left out, [a|b] is one of them or neither, {a b} belongs
+// together, a... may be repeated.
+std::string_view syntax_text(CommandId id) {
+    switch (id) {
+        case CommandId::Append:
+            return "key value";
+        case CommandId::AsteriasRequest:
+            return "client sequence command [argument...]";
+        case CommandId::ClientSetInfo:
+            return "attribute value";
+        case CommandId::ClientSetName:
+            return "connection-name";
+        case CommandId::CommandDocs:
+        case CommandId::CommandInfo:
+            return "[command-name...]";
+        case CommandId::CommandGetKeys:
+            return "command argument...";
+        case CommandId::CommandList:
+            return "[{FILTERBY MODULE module-name}|{FILTERBY ACLCAT category}|"
+                   "{FILTERBY PATTERN pattern}]";
+        case CommandId::ConfigGet:
+            return "pattern...";
+        case CommandId::ConfigSet:
+            return "{parameter value}...";
+        case CommandId::DecrBy:
+            return "key decrement";
+        case CommandId::Del:
+        case CommandId::Exists:
+        case CommandId::MGet:
+            return "key...";
+        case CommandId::Echo:
+            return "message";
+        case CommandId::Expire:
+            return "key seconds [NX|XX|GT|LT]";
+        case CommandId::PExpire:
+            return "key milliseconds [NX|XX|GT|LT]";
+        case CommandId::Hello:
+            return "[{protover [AUTH {username password}] [SETNAME clientname]}]";
+        case CommandId::IncrBy:
+            return "key increment";
+        case CommandId::Info:
+            return "[section...]";
+        case CommandId::MSet:
+            return "{key value}...";
+        case CommandId::Ping:
+            return "[message]";
+        case CommandId::Select:
+            return "index";
+        case CommandId::Set:
+            return "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
+                   "PXAT unix-time-milliseconds|KEEPTTL]";
+        case CommandId::Decr:
+        case CommandId::Get:
+        case CommandId::Incr:
+        case CommandId::PTtl:
+        case CommandId::Persist:
+        case CommandId::StrLen:
+        case CommandId::Ttl:
+        case CommandId::Type:
+            return "key";
+        default:
+            return "";
+    }
+}
+
+std::string_view type_of(std::string_view name) {
+    constexpr std::array kIntegers{"decrement", "increment", "index",   "milliseconds",
+                                   "protover",  "seconds",   "sequence"};
+    if (name == "key") return "key";
+    if (name == "pattern") return "pattern";
+    if (name.starts_with("unix-time")) return "unix-time";
+    return std::find(kIntegers.begin(), kIntegers.end(), name) != kIntegers.end() ? "integer"
+                                                                                  : "string";
+}
+
+bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+
+class Parser {
+public:
+    explicit Parser(std::string_view text) : text_(text) {}
+    std::vector<SyntaxPart> sequence() {
+        std::vector<SyntaxPart> parts;
+        while (skip(' '), !text_.empty() && std::string_view("]}|").find(text_[0]) > 2)
+            parts.push_back(part());
+        return parts;
+    }
+
+private:
+    bool skip(std::string_view what) {
+        if (!text_.starts_with(what)) return false;
+        text_.remove_prefix(what.size());
+        return true;
+    }
+    bool skip(char c) { return skip(std::string_view(&c, 1)); }
+    std::string_view word() {
+        const size_t end = std::min(text_.find_first_of(" []{}|."), text_.size());
+        CHECK(end > 0, "the texts above are in their own notation");
+        const auto found = text_.substr(0, end);
+        text_.remove_prefix(end);
+        return found;
+    }
+
+    SyntaxPart part() {
+        SyntaxPart p;
+        if (skip('[')) {
+            p = choice();
+            CHECK(skip(']'), "brackets close");
+            p.optional = true;
+            return p;
+        }
+        if (!text_.empty() && is_upper(text_[0])) {
+            const std::string token(word());
+            skip(' ');
+            if (text_.empty() || text_[0] == '[' || text_[0] == ']' || text_[0] == '|' ||
+                text_[0] == '}') {
+                p = {token, "pure-token", token, false, false, {}};
+                for (char& c : p.name)
+                    if (is_upper(c)) c = static_cast<char>(c + 32);
+                return p;
+            }
+            if (is_upper(text_[0])) return {token, "block", token, false, false, {part()}};
+            p = part();
+            p.token = token;
+            return p;
+        }
+        if (skip('{')) {
+            p = one(sequence());
+            CHECK(skip('}'), "braces close");
+        } else {
+            p.name = word();
+            p.type = type_of(p.name);
+        }
+        if (skip("...")) p.multiple = true;
+        return p;
+    }
+    SyntaxPart choice() {
+        std::vector<SyntaxPart> options;
+        do
+            options.push_back(one(sequence()));
+        while (skip('|'));
+        if (options.size() == 1) return std::move(options[0]);
+        return {"choice", "oneof", "", false, false, std::move(options)};
+    }
+    static SyntaxPart one(std::vector<SyntaxPart> parts) {
+        if (parts.size() == 1) return std::move(parts[0]);
+        std::string name;
+        for (const auto& p : parts)
+            name += (name.empty() ? "" : "_") + p.name;
+        return {std::move(name), "block", "", false, false, std::move(parts)};
+    }
+
+    std::string_view text_;
+};
+
+size_t words_at_least(const SyntaxPart& p) {
+    if (p.optional) return 0;
+    if (p.type == "pure-token") return 1;
+    size_t words = p.type == "block" ? words_at_least(p.parts) : 1;
+    if (p.type == "oneof") {
+        words = words_at_least(p.parts[0]);
+        for (const auto& option : p.parts)
+            words = std::min(words, words_at_least(option));
+    }
+    return words + !p.token.empty();
+}
+
+void write_part(ReplyWriter& out, const SyntaxPart& p) {
+    out.map(2 + !p.token.empty() + (p.optional || p.multiple) + !p.parts.empty());
+    out.bulk("name");
+    out.bulk(p.name);
+    out.bulk("type");
+    out.bulk(p.type);
+    if (!p.token.empty()) {
+        out.bulk("token");
+        out.bulk(p.token);
+    }
+    if (p.optional || p.multiple) {
+        out.bulk("flags");
+        out.set(size_t{p.optional} + size_t{p.multiple});
+        if (p.optional) out.simple("optional");
+        if (p.multiple) out.simple("multiple");
+    }
+    if (!p.parts.empty()) {
+        out.bulk("arguments");
+        write_syntax(out, p.parts);
+    }
+}
+
+}  // namespace
+
+std::vector<SyntaxPart> command_syntax(CommandId id) { return Parser(syntax_text(id)).sequence(); }
+
+size_t words_at_least(const std::vector<SyntaxPart>& parts) {
+    size_t words = 0;
+    for (const auto& p : parts)
+        words += words_at_least(p);
+    return words;
+}
+
+void write_syntax(ReplyWriter& out, const std::vector<SyntaxPart>& parts) {
+    out.array(parts.size());
+    for (const auto& p : parts)
+        write_part(out, p);
+}
+
+}  // namespace asterias::resp

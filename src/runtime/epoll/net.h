@@ -1,0 +1,68 @@
+// runtime/epoll/net.h: the sockets of one shard: who listens, who connects, who has output to send.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "base/metrics.h"
+#include "port/net.h"
+#include "runtime/epoll/read_buffer.h"
+#include "runtime/epoll/shard.h"
+#include "runtime/epoll/socket.h"
+
+namespace asterias::runtime {
+
+// Which addresses this Runtime listens on. The first shard binds an address exclusively, so that a
+// foreign process on it is noticed; the others then join with SO_REUSEPORT. Thread-safe.
+class ListenTable {
+public:
+    // A listening socket. Errors: AlreadyExists (taken), InvalidArgument, Conflict (not allowed).
+    Result<Fd> listen(const SocketAddress& address);
+    void closed(const port::Address& address);
+
+private:
+    std::mutex mutex_;
+    std::map<port::Address, size_t> listeners_;
+};
+
+class EpollNet final : public port::Net {
+public:
+    explicit EpollNet(EpollShard& shard);
+    ~EpollNet() override;
+
+    Result<std::unique_ptr<port::Listener>> listen(const port::Address& address,
+                                                   port::AcceptHandler accept) override;
+    port::Task<Result<std::unique_ptr<port::Connection>>> connect(port::Address address,
+                                                                  std::string expected,
+                                                                  Duration timeout) override;
+
+    // The turn end: one write for each connection with output.
+    void flush();
+    bool has_unsent() const { return !dirty_.empty(); }
+
+    // For Socket and the listeners.
+    EpollShard& shard() { return shard_; }
+    SharedChunk& chunk() { return chunk_; }
+    size_t open() const { return open_; }
+    void opened() { gauge_.set(static_cast<int64_t>(++open_)); }
+    void closed() { gauge_.set(static_cast<int64_t>(--open_)); }
+    void add_dirty(Socket& socket) { dirty_.push_back(&socket); }
+    void forget_dirty(Socket& socket);
+    void add_lingering(Socket& socket) { lingering_.push_back(&socket); }
+    void forget_lingering(Socket& socket) { std::erase(lingering_, &socket); }
+
+private:
+    port::Task<Result<std::vector<SocketAddress>>> resolve(port::Address address, Duration timeout);
+    port::Task<Result<std::unique_ptr<port::Connection>>> connect_one(SocketAddress to,
+                                                                      Duration timeout);
+
+    EpollShard& shard_;
+    Gauge& gauge_;
+    SharedChunk chunk_;
+    size_t open_ = 0;
+    std::vector<Socket*> dirty_, flushing_;
+    std::vector<Socket*> lingering_;  // owned: their handles are gone
+};
+
+}  // namespace asterias::runtime

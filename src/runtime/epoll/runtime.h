@@ -1,0 +1,74 @@
+// runtime/epoll/runtime.h: the real world: threads, sockets, files and clocks behind port::Shard.
+// One thread per shard, each with its own epoll loop; a small pool for calls that block (name
+// resolution, opening and preallocating files); one disk thread per shard, started only when its
+// device is too slow to sync inline (blueprint 6 and 7).
+// Threading: create, run and destruction on one thread; stop() from anywhere; everything else on
+// the shard that it belongs to. Connections, listeners, files and tasks die before the Runtime.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "base/budget.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "port/shard.h"
+
+namespace asterias::runtime {
+
+struct RuntimeOptions {
+    size_t shards = 1;            // >= 1
+    size_t blocking_threads = 1;  // >= 1; started on first use
+
+    // One receive asks for at most this much; shared by the connections of a shard.
+    size_t read_buffer_bytes = 64 * 1024;
+    Budget* read_budget = nullptr;  // charged for read buffers in use; outlives the Runtime
+    // A handler that wants a longer message than this loses its connection (Errc::Limit).
+    size_t max_message_bytes = 1u << 30;
+    // Per shard; connections accepted beyond it are closed at once and counted.
+    size_t max_connections = 65536;
+    // How long a connection may take to deliver its last output after close_after_flush().
+    Duration linger = seconds(5);
+
+    // A synced write runs on the shard while the moving average of recent syncs is below this, and
+    // on the disk thread from then on until it falls below a half of it. 0: always on the thread.
+    Duration inline_sync_limit = milliseconds(1);
+
+    Duration slow_turn = milliseconds(10);  // a longer turn is counted and logged
+    Duration stall_warn = seconds(1);       // a turn or sync that hangs this long is logged
+    Duration stall_exit = seconds(20);      // ... and this long ends the process; 0: never
+};
+
+class Runtime {
+public:
+    // Errors: InvalidArgument (options), Limit (out of file descriptors). `registry` and the sink
+    // of `log` outlive the Runtime; the sink is written to by every thread.
+    static Result<std::unique_ptr<Runtime>> create(RuntimeOptions options, Registry& registry,
+                                                   Log log);
+    ~Runtime();
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+
+    port::Shard& shard(ShardId id);
+    size_t shard_count() const;
+
+    // SIGTERM and SIGINT are delivered to `handler` on shard 0 from now on, instead of ending the
+    // process. Call it before run() and before starting other threads, at most once.
+    Result<void> on_signal(std::move_only_function<void(int signal)> handler);
+
+    // Runs `start` on every shard's own thread (shard 0: the caller's), then its loop. Returns when
+    // stop() was called and every loop has finished its turn. Called once. What is still posted,
+    // armed or awaited then never runs: close Scopes first, then stop.
+    void run(std::function<void(port::Shard&)> start);
+    void stop();
+
+private:
+    struct Impl;
+    explicit Runtime(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace asterias::runtime
