@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# proof: 300 seeds of 60 simulated s, all faults: linearizable, in order, atomic, and enough happened
+# proof: 300 seeds under all faults: linearizable, in order, atomic, and enough happened
 # evidence: skeleton
 set -euo pipefail
 ./dev sim --seeds 300 | tee "$STATE/output"
