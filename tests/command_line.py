@@ -90,6 +90,10 @@ def usage(directory):
         (["status", "--node", "nowhere"], "--node"),
         (["serve", "--data", directory, "--join", "nowhere"], "--join"),
         (["serve", "--resp-port", "70000"], "--resp-port"),
+        (["sim", "--scenario", "swam"], "one of basic, crash,"),
+        (["sim", "--nonsense"], "--nonsense"),
+        (["sim", "--trace"], "--seed"),
+        (["sim", "--mutant", "raft_double_vote"], "mutants"),
     ):
         refused(run(*arguments), USAGE, text)
     for arguments, text in (
@@ -100,10 +104,27 @@ def usage(directory):
         (["init", "--help"], "Example:"),
         (["status", "--help"], "Example:"),
         (["demo", "--help"], "Example:"),
+        (["sim", "--help"], "Examples:"),
+        (["sim", "--list"], "swarm "),
     ):
         done = run(*arguments)
         equal(done.returncode, DONE, f"exit code of {arguments}")
         expect(text in done.stdout, f"no {text!r} in the help of {arguments}")
+
+
+def simulator(directory):
+    """sim needs no checkout: a scenario that is built in, and the same one from a file"""
+    shown = run("sim", "--scenario", "crash", "--show", cwd=directory)
+    equal(shown.returncode, DONE, shown.stderr)
+    with open(f"{directory}/mine.txt", "w", encoding="utf-8") as file:
+        file.write(shown.stdout)
+    hashes = []
+    for scenario in ("crash", "mine.txt"):
+        swept = run("sim", "--scenario", scenario, "--seeds", 2, "--hash", cwd=directory)
+        equal(swept.returncode, DONE, swept.stdout + swept.stderr)
+        hashes.append([line for line in swept.stdout.splitlines() if line.startswith("seed ")])
+    equal(len(hashes[0]), 2, "hashes")
+    equal(hashes[0], hashes[1], "hashes by name and by file")
 
 
 def empty_directory(directory):
@@ -350,6 +371,7 @@ def main():
     claims.run(
         [
             usage,
+            simulator,
             empty_directory,
             init_twice,
             init_words,
