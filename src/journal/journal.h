@@ -1,6 +1,6 @@
 // journal/journal.h: the write-ahead log of one shard, shared by all of its Raft groups.
 //
-// Contract, asynchronous: append()/set_hard_state() collect into the current batch; at the turn end
+// Contract, asynchronous: append()/set_vote() collect into the current batch; at the turn end
 // (phase Sync) the batch is written and synced with one pwrite and one fdatasync; when it is
 // durable the observer hears on_persisted(batch). While one batch is in flight the next one
 // collects. A failed write or sync ends the node (Shard::fatal), never a retry (rule 36). Opening
@@ -75,7 +75,7 @@ class Journal {
 public:
     virtual ~Journal() = default;
 
-    // The batch that append() and set_hard_state() of this moment become part of.
+    // The batch that append() and set_vote() of this moment become part of.
     virtual BatchId current_batch() const = 0;
     // Entries are contiguous and ascending within a call. An index at or below an earlier one of
     // the group supersedes that one and everything above it.
