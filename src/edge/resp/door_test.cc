@@ -120,6 +120,25 @@ TEST(RespDoor, QuitAndProtocolErrorsCloseBehindTheRepliesOwed) {
     }
 }
 
+TEST(RespDoor, WhoClosesLeavesItsUnansweredCommandsOnTheBill) {
+    Options options;
+    options.inflight_bytes_max = 1000;
+    Bench b(options);
+    auto& gone = b.connect();
+    b.say(gone, "GET a\r\nSET a " + std::string(2000, 'x') + "\r\n");
+    ASSERT_EQ(b.strategy->asked.size(), 2u);
+    b.guest->shard().post([&gone] { gone.connection.reset(); });
+    b.world.run_for(milliseconds(50));
+    b.answer(0, kv::Reply::nil());  // nobody is there to take it: the connection is reset
+    ASSERT_EQ((*b.door)->connections(), 0u);
+    auto& next = b.connect();
+    b.say(next, "GET a\r\n");
+    EXPECT_EQ(next.received, "-" + std::string(execute::kBusyMemory) + "\r\n");
+    b.answer(1, kv::Reply::ok());
+    b.say(next, "GET a\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), 3u) << "its bytes are free again";
+}
+
 TEST(RespDoor, ReadingRestsAtPipelineMaxAndGoesOnWithNothingLost) {
     Options options;
     options.pipeline_max = 4;

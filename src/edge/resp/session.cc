@@ -36,11 +36,6 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
       }()),
       reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
 
-Session::~Session() {
-    for (const Slot& s : slots_)
-        door_.inflight_bytes_ -= s.bytes;
-}
-
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
     while (!ending_ && !ended_) {
@@ -101,7 +96,6 @@ void Session::complete(uint64_t slot, kv::Reply reply) {
     reply_bytes_ = std::max(bytes_of(reply), reply_bytes_ - reply_bytes_ / 8);
     s.reply = std::move(reply);
     s.ready = true;
-    door_.inflight_bytes_ -= std::exchange(s.bytes, 0);
     if (slot == first_slot_) write_ready();
 }
 
@@ -135,7 +129,7 @@ void Session::reply_now(Write write) {
     Chain chain;
     resp::ReplyWriter out(chain, version_);
     write(out);
-    slots_.push_back({true, Show::AsIs, version_, 0, {}, chain.flatten()});
+    slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten()});
 }
 
 void Session::reply_error(std::string_view text) {
@@ -183,13 +177,17 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
     auto& t = std::get<Translated>(translated);
     t.command.request = std::move(identity);
     const uint64_t slot = first_slot_ + slots_.size();
-    slots_.push_back({false, t.show, version_, request.bytes(), {}, {}});
-    door_.inflight_bytes_ += request.bytes();
+    slots_.push_back({false, t.show, version_, {}, {}});
+    // Charged to the door until the answer is there, whether or not the client still is.
+    const size_t bytes = request.bytes();
+    door_.inflight_bytes_ += bytes;
     door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
                              door_.options_.command_timeout, execute::StreamId(id_)},
-                            [door = door_.self_, id = id_, slot](execute::Outcome outcome) {
-                                Session* s = door.get() ? door.get()->find(id) : nullptr;
-                                if (s) s->complete(slot, std::move(outcome.reply));
+                            [door = door_.self_, id = id_, slot, bytes](execute::Outcome outcome) {
+                                if (!door.get()) return;
+                                door.get()->inflight_bytes_ -= bytes;
+                                if (Session* s = door.get()->find(id))
+                                    s->complete(slot, std::move(outcome.reply));
                             });
 }
 

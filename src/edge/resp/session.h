@@ -15,7 +15,6 @@ class Session : public port::ConnectionHandler {
 public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
 
-    ~Session() override;
     void start() { connection_->start(*this); }
     // A reply of the strategy for slot `slot`; writes out whatever is now in turn.
     void complete(uint64_t slot, kv::Reply reply);
@@ -31,7 +30,6 @@ private:
         bool ready = false;
         Show show = Show::AsIs;
         resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
-        size_t bytes = 0;  // of its command, charged to the door until the answer is there
         kv::Reply reply;
         Bytes raw;  // already in RESP; used when not empty
     };

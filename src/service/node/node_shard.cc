@@ -155,9 +155,10 @@ void NodeShard::on_turn_end() {
         for (auto* replica : woken)
             replica->run();
     }
-    if (!woken_.empty() || router_awake_) shard_.post([] {});
     flush_raft();
     flush_answers();
+    // Answers may have woken the router, too.
+    if (!woken_.empty() || router_awake_) shard_.post([] {});
 }
 
 void NodeShard::on_persisted(journal::BatchId through) {

@@ -288,6 +288,21 @@ TEST(Node, AcknowledgedWritesSurviveTheLossOfPowerOfAllNodes) {
     EXPECT_EQ(c.execute(1, command(kv::Op::Get, {"n"})).text.view(), "20");
 }
 
+// Its own replica refuses each copy, for it leads nobody: that is no doubt.
+TEST(Node, TheLastNodeStandingSaysThatNothingWasDone) {
+    for (const auto how : {sim::CrashKind::Kill, sim::CrashKind::PowerCut}) {
+        Cluster c(3);
+        for (size_t i = 0; i < 3; ++i)
+            c.boot(i);
+        ASSERT_TRUE(c.started());
+        ASSERT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+        c.crash(0, how);
+        c.crash(1, how);
+        c.world.run_for(seconds(20));
+        EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})).text.view(), execute::kClusterDown);
+    }
+}
+
 // A turn's commands, entries and answers that are too much for one frame leave in several, in
 // order.
 TEST(Node, WhatFillsSeveralFramesKeepsItsOrder) {

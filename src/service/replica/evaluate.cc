@@ -77,7 +77,7 @@ void Replica::lose_leadership() {
     for (auto& [id, g] : gateways_) {
         g.refused_epoch = std::max(g.refused_epoch, g.epoch);
         g.highest = 0;
-        g.last_write = {};
+        g.stands_on = {};
     }
     proposed_.clear();
     proposed_bytes_ = 0;
@@ -315,8 +315,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
+    Gateway& gateway = gateways_[request.session];
     if (!MUTANT(replica_read_before_own_writes))
-        depends_on = std::max(depends_on, gateways_[request.session].last_write);
+        depends_on = std::max(depends_on, gateway.stands_on);
     std::vector<kv::Record> records(state_keys);
     std::vector<const kv::Record*> pointers(state_keys);
     for (size_t i = 0; i < state_keys; ++i) {
@@ -358,7 +359,9 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         log_write(request, std::move(evaluation), effects, writes, index);
         return true;
     }
-    if (request.sequence) gateways_[request.session].highest = request.sequence;
+    if (request.sequence) gateway.highest = request.sequence;
+    // A later read of a connection must not be answered while this one may still be made again.
+    if (!MUTANT(replica_reads_overtake)) gateway.stands_on = depends_on;
     reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
     return true;
 }
@@ -374,7 +377,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation,
     if (request.sequence) {
         Gateway& g = gateways_[request.session];
         g.highest = request.sequence;
-        g.last_write = index;
+        g.stands_on = index;
         session::Advance* advance = nullptr;
         for (auto& a : effects.sessions)
             if (a.id == request.session) advance = &a;

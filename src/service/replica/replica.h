@@ -12,11 +12,11 @@
 // keeps its own until then, and what it did not propose itself is written before it evaluates.
 //
 // What an answer means. A write is answered when its entry is committed. A read's value is taken at
-// its place in the queue; it is answered when every write that it saw, and every earlier write of
-// its session, is committed and a heartbeat round begun after it came confirms that this replica
-// led: then nobody else can have committed anything that it missed (rule 22, ARCHITECTURE.md, Life
-// of a read). A write of its session that was lost and made again behind it would turn the order of
-// its connection around.
+// its place in the queue; it is answered when every write that it saw, or that an earlier read of
+// its session saw, and every earlier write of its session, is committed and a heartbeat round begun
+// after it came confirms that this replica led: then nobody else can have committed anything that
+// it missed (rule 22, ARCHITECTURE.md, Life of a read). A command of its session that was lost and
+// made again behind it would turn the order of its connection around.
 //
 // Order and exactly once. Requests of a session come in order within an epoch. Once one is refused
 // as NotLeader all later ones of that epoch are; a number below the highest evaluated one that the
@@ -133,7 +133,7 @@ private:
         uint64_t epoch = 0;
         uint64_t refused_epoch = 0;
         uint64_t highest = 0;
-        LogIndex last_write;  // index of its newest proposal
+        LogIndex stands_on;  // the newest entry that an answer to it depends on
     };
     struct Overlaid {
         LogIndex index;

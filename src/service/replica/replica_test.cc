@@ -66,6 +66,24 @@ TEST(Replica, AReadIsNotAnsweredBeforeEarlierWritesOfItsSessionAreCommitted) {
     EXPECT_EQ(b.answered(2), 0u) << "the write before it may still be lost";
 }
 
+// Else the leader could fall in between, and the first be made again behind the second.
+TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSession) {  // mutant replica_reads_overtake
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    const session::SessionId writer{NodeId(8), Incarnation(1), ShardId(0)};
+    b.submit(1, 1, set("a", "new"), 1, writer);
+    b.submit(2, 0, get("a"));
+    b.submit(3, 0, get("b"));
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.answered(2), 0u) << "it saw what is not committed";
+    EXPECT_EQ(b.answered(3), 0u);
+    b.peers_append = true;
+    b.await(3);
+    EXPECT_EQ(b.answered(2), 1u);
+    EXPECT_EQ(b.answer_to(2).reply.text.str(), "new");
+}
+
 TEST(Replica, AHotKeyPipelinesWithinATurnAndOverUncommittedEntries) {
     Bench b(3);
     b.elect();

@@ -95,30 +95,55 @@ void Router::run() {
 }
 
 void Router::send_waiting(Group& g) {
+    if (g.guessed && g.unsent > 0) return;
     if (!g.target) {
         // No news of a leader: ask the members in turn; who does not lead says who does.
         g.target = g.members[g.next_member++ % g.members.size()];
         if (g.target == g.silent) g.target = g.members[g.next_member++ % g.members.size()];
         g.silent = {};
+        g.guessed = true;
     }
     const Instant now = shard_.clock().now();
-    if (g.unsent == 0) g.heard = now;
+    if (g.unsent == 0) {
+        g.heard = now;
+        give_up_overtaken_reads(g);
+    }
     batch_.clear();
-    for (size_t i = g.unsent; i < g.flights.size(); ++i) {
-        const Flight& f = g.flights[i];
+    size_t end = g.unsent;
+    for (; end < g.flights.size() && !(g.guessed && !batch_.empty()); ++end) {
+        const Flight& f = g.flights[end];
         if (f.resolved || f.deadline <= now) continue;
         const auto left = std::chrono::duration_cast<milliseconds>(f.deadline - now).count();
         batch_.push_back(
-            {g.first_ticket + i, f.sequence, static_cast<uint32_t>(left) + 1, &f.command});
+            {g.first_ticket + end, f.sequence, static_cast<uint32_t>(left) + 1, &f.command});
     }
+    if (batch_.empty()) return;
     const replica::ForwardHead head{g.id, shard_.id(), g.epoch, low_water(g)};
-    if (!batch_.empty() && !outlet_.forward(g.target, head, batch_)) return send_again(g, {});
+    if (!outlet_.forward(g.target, head, batch_)) return send_again(g, {});
     for (const auto& c : batch_) {
         Flight& f = g.flights[c.ticket - g.first_ticket];
-        f.copied = f.sent;
-        f.sent = true;
+        if (f.epoch) resent_.add();
+        f.doubtful = f.maybe_done() && !MUTANT(router_refusals_forget);
+        f.refused = false;
+        f.epoch = g.epoch;
     }
-    g.unsent = g.flights.size();
+    g.unsent = end;
+}
+
+// (R3), at the moment at which they would be sent again: by then a whole window's refusals are in.
+void Router::give_up_overtaken_reads(Group& g) {
+    std::set<execute::StreamId> later_writes;
+    for (size_t i = g.flights.size(); i-- > 0;) {
+        Flight& f = g.flights[i];
+        if (f.write) {
+            if (f.maybe_done()) later_writes.insert(f.stream);
+        } else if (f.epoch && !f.resolved && later_writes.contains(f.stream) &&
+                   !MUTANT(router_reads_overtaken)) {
+            f.resolved = true;
+            fail_later(std::move(f.done), execute::kTryAgain);
+        }
+    }
+    drop_resolved(g);
 }
 
 // Everything unanswered goes again, in order, under a new epoch.
@@ -126,6 +151,8 @@ void Router::send_again(Group& g, NodeId hint) {
     ++g.epoch;
     const NodeId refused_by = g.target;
     g.target = hint;
+    g.guessed = false;
+    g.unsent = 0;
     // A leader is only worth asking at once if it is not the one that just refused, and not for
     // ever: two that name each other would be asked at the pace of the network.
     if (!hint || hint == refused_by || ++g.hops > kHopsMax) {
@@ -135,24 +162,6 @@ void Router::send_again(Group& g, NodeId hint) {
     } else {
         g.suspended = false;
     }
-    std::set<execute::StreamId> later_writes;
-    for (size_t i = g.flights.size(); i-- > 0;) {
-        Flight& f = g.flights[i];
-        if (!f.sent) continue;
-        if (f.write) {
-            later_writes.insert(f.stream);
-        } else if (!f.resolved && later_writes.contains(f.stream) &&
-                   !MUTANT(router_reads_overtaken)) {
-            unavailable_.add();
-            f.resolved = true;
-            shard_.post([done = std::move(f.done)]() mutable {
-                done({kv::Reply::error(execute::kTryAgain), {}});
-            });
-        }
-        if (!f.resolved) resent_.add();
-    }
-    g.unsent = 0;
-    drop_resolved(g);
     wake();
 }
 
@@ -187,57 +196,72 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
     Answer& a = answered.answer;
     switch (a.kind) {
         case Answer::Kind::Done:
+            // A write happens once, whichever copy of it did.
+            if (!f.write && answered.epoch != f.epoch && !MUTANT(router_old_reads_answer)) return;
             g.hops = 0;
-            // Also of an earlier epoch: a confirmed value stays right, a write happens once.
+            if (answered.epoch == g.epoch) accepted(g);
             return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
         case Answer::Kind::Refused:
         case Answer::Kind::Busy:
-            // A read that an earlier epoch refused may be on its way again.
-            if (answered.epoch != g.epoch) return;
-            // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
-            if (f.write && f.copied && !MUTANT(router_refusal_speaks_for_all)) {
-                unknown_.add();
-                return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
-            }
-            unavailable_.add();
-            return resolve(g, index,
-                           {kv::Reply::error(a.kind == Answer::Kind::Busy ? execute::kBusyLeader
-                                                                          : execute::kTryAgain),
-                            {}});
+            return refused(g, index, answered);
         case Answer::Kind::NotLeader:
+            if (answered.epoch == f.epoch) f.refused = true;
+            break;
         case Answer::Kind::Lost:
-            if (answered.epoch != g.epoch) return;  // was sent again already
-            return send_again(g, a.leader == from ? NodeId{} : a.leader);
+            break;
     }
+    if (answered.epoch != g.epoch) return;  // was sent again already
+    send_again(g, a.leader == from ? NodeId{} : a.leader);
+}
+
+// The leader will never evaluate this copy.
+void Router::refused(Group& g, size_t index, const replica::Answered& answered) {
+    const Flight& f = g.flights[index];
+    // One that an earlier epoch refused may be on its way again.
+    if (answered.epoch != f.epoch) return;
+    if (answered.epoch == g.epoch) accepted(g);
+    // Who refuses speaks for one copy; another may be on its way to a later leader (R4).
+    if (f.write && f.doubtful && !MUTANT(router_refusal_speaks_for_all)) {
+        unknown_.add();
+        return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
+    }
+    unavailable_.add();
+    const bool busy = answered.answer.kind == Answer::Kind::Busy;
+    resolve(g, index, {kv::Reply::error(busy ? execute::kBusyLeader : execute::kTryAgain), {}});
+}
+
+// The target leads: what waited for that may follow.
+void Router::accepted(Group& g) {
+    if (std::exchange(g.guessed, false)) wake();
 }
 
 void Router::on_leader(GroupId group, NodeId leader) {
     const auto it = groups_.find(group);
     if (it == groups_.end() || !leader) return;
     Group& g = it->second;
-    if (g.target == leader && !g.suspended) return;
+    if (g.target == leader && !g.suspended) return accepted(g);
     if (g.target && g.target != leader && g.unsent > 0) send_again(g, leader);
     g.target = leader;
-    g.suspended = false;
+    g.suspended = g.guessed = false;
     wake();
 }
 
 void Router::on_peer_down(NodeId peer) {
     for (auto& [id, g] : groups_)
-        if (g.target == peer && !g.suspended) send_again(g, {});
+        if (g.target == peer && !g.suspended) {
+            g.silent = peer;
+            send_again(g, {});
+        }
 }
 
 void Router::tick() {
     const Instant now = shard_.clock().now();
     for (auto& [id, g] : groups_) {
-        if (g.suspended && now >= g.retry_at) {
-            g.suspended = false;
-            if (g.unsent < g.flights.size()) wake();
-        }
+        if (now >= g.retry_at) g.suspended = false;
         for (size_t i = 0; i < g.flights.size(); ++i) {
             Flight& f = g.flights[i];
             if (f.resolved || f.deadline > now) continue;
-            const bool unknown = f.write && f.sent;
+            const bool unknown = f.write && f.maybe_done();
             (unknown ? unknown_ : unavailable_).add();
             const size_t before = g.flights.size();
             resolve(g, i,
@@ -250,6 +274,7 @@ void Router::tick() {
             g.silent = g.target;
             send_again(g, {});
         }
+        if (!g.suspended && g.unsent < g.flights.size()) wake();
     }
 }
 

@@ -3,11 +3,14 @@
 //
 // Invariants: (R1) requests of a group leave in the order of execute(), and after any doubt
 // (refusal, lost connection, lost leader) again from the first unanswered one, under a higher
-// epoch; (R2) a write keeps its session number for life, so however often it is sent it takes
-// effect once; (R3) a read is sent again only if its connection has sent no later write meanwhile
-// (it could see it): else it answers TRYAGAIN; (R4) what expires was either never sent
-// (CLUSTERDOWN), or is a write that may have happened (UNKNOWN); a refusal says that nothing was
-// done only if it speaks for the only copy ever sent. Threading: one shard.
+// epoch; a member that is only guessed to lead gets the first one, and the rest once it took that;
+// (R2) a write keeps its session number for life, so however often it is sent it takes effect once;
+// (R3) a read is sent again only if no later write of its connection can have taken effect
+// meanwhile (it could see it): else it answers TRYAGAIN; and a read is answered by its newest epoch
+// only, since an older one could answer it behind a later state that an earlier read has shown;
+// (R4) what expires was never sent, or refused by all it was sent to (CLUSTERDOWN), or is a write
+// that may have happened (UNKNOWN); a refusal says that nothing was done only if it speaks for the
+// only copy that is not refused yet. Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -24,7 +27,8 @@
 namespace asterias::router {
 
 struct Options {
-    size_t inflight_max = 20000;  // per group (router-inflight-max)
+    // Per group, from the oldest that has no answer to the newest (router-inflight-max).
+    size_t inflight_max = 20000;
     Duration retry_interval = milliseconds(20);
     Duration silence_max = seconds(2);  // commands out and no answer at all: ask another member
 };
@@ -77,16 +81,19 @@ private:
         execute::StreamId stream;
         kv::Command command;
         execute::Completion done;
+        uint64_t epoch = 0;  // in which it was sent last; 0: never
         bool write = false;
-        bool sent = false;    // at least once, in any epoch
-        bool copied = false;  // more than once
+        bool refused = false;   // the newest copy, by one who does not lead: it is gone for good
+        bool doubtful = false;  // an earlier copy may be on its way, or have been done
         bool resolved = false;
+        bool maybe_done() const { return doubtful || (epoch && !refused); }
     };
     struct Group {
         GroupId id;
         std::vector<NodeId> members;
         NodeId target;           // 0: unknown
         bool suspended = false;  // wait for retry_at, or for news of a leader
+        bool guessed = false;    // target is nobody's word, and has taken nothing yet
         Instant retry_at;
         size_t next_member = 0;
         Instant heard;    // from target, or when this epoch's first command left
@@ -100,6 +107,9 @@ private:
     };
 
     void send_again(Group& group, NodeId hint);
+    void give_up_overtaken_reads(Group& group);
+    void accepted(Group& group);
+    void refused(Group& group, size_t index, const replica::Answered& answered);
     void resolve(Group& group, size_t index, execute::Outcome outcome);
     void drop_resolved(Group& group);
     void fail_later(execute::Completion done, std::string_view error);

@@ -44,6 +44,7 @@ public:
             std::map<GroupId, std::vector<NodeId>>{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}},
             *this, options, registry, Log(sink, "test"));
         shard.add_turn_hook(port::TurnPhase::Work, *this);
+        router->on_leader(kGroup, kA);
         tick();
     }
 
@@ -208,6 +209,51 @@ TEST(Router, ATargetThatFallsSilentIsAskedNoLonger) {
     EXPECT_NE(b.sent[1].to, kA);
 }
 
+TEST(Router, R1WhoIsOnlyGuessedToLeadGetsOneCommandAndTheRestOnceItTookThat) {
+    Bench b;
+    b.router->on_peer_down(kA);
+    for (int i = 1; i <= 3; ++i)
+        b.write(i);
+    b.run_for(milliseconds(60));
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].sequences(), (std::vector<uint64_t>{1}));
+    b.answer(b.sent[0], 0, Kind::NotLeader);
+    b.run_for(milliseconds(60));
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_NE(b.sent[1].to, b.sent[0].to);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{1}));
+    b.answer(b.sent[1], 0, Kind::Done);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 3u);
+    EXPECT_EQ(b.sent[2].to, b.sent[1].to);
+    EXPECT_EQ(b.sent[2].head.epoch, b.sent[1].head.epoch);
+    EXPECT_EQ(b.sent[2].sequences(), (std::vector<uint64_t>{2, 3}));
+}
+
+TEST(Router, R1NewsThatTheGuessWasRightSendsTheRest) {
+    Bench b;
+    b.router->on_peer_down(kA);
+    b.write(1);
+    b.write(2);
+    b.run_for(milliseconds(60));
+    ASSERT_EQ(b.sent.size(), 1u);
+    b.router->on_leader(kGroup, b.sent[0].to);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{2}));
+}
+
+TEST(Router, R1AGuessThatKeepsSilentDoesNotHoldUpWhatCameLater) {
+    Bench b;
+    b.router->on_peer_down(kA);
+    b.command(1, kv::Op::Set, "k", 1, milliseconds(200));
+    b.command(2, kv::Op::Set, "k", 1, seconds(5));
+    b.run_for(milliseconds(300));
+    EXPECT_EQ(b.text(1), execute::kUnknown);
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{2}));
+}
+
 // ------------------------------------------------------------------------------- R2
 
 TEST(Router, R2AWriteKeepsItsNumberForLife) {
@@ -267,7 +313,70 @@ TEST(Router, R3AlsoIfTheLaterWriteIsAnsweredAlready) {
     EXPECT_EQ(b.sent.size(), 1u);
 }
 
+TEST(Router, R3AWriteThatEveryNodeRefusedCannotBeSeen) {
+    Bench b;
+    b.read(1);
+    b.write(2);
+    b.turn();
+    b.answer(b.sent[0], 0, Kind::NotLeader, kB);
+    b.answer(b.sent[0], 1, Kind::NotLeader, kB);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].sequences(), (std::vector<uint64_t>{0, 1}));
+}
+
+// The later of two reads of a connection, answered by the old leader behind the new one's answer to
+// the earlier: time would run backwards.
+TEST(Router, R3AReadIsAnsweredByItsNewestEpochOnly) {  // router_old_reads_answer
+    Bench b;
+    b.read(1);
+    b.read(2);
+    b.turn();
+    b.router->on_leader(kGroup, kB);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    b.answer(b.sent[1], 0, Kind::Done);
+    b.answer(b.sent[0], 1, Kind::Done);
+    EXPECT_TRUE(b.done(1));
+    EXPECT_FALSE(b.done(2));
+    b.answer(b.sent[1], 1, Kind::Done);
+    EXPECT_TRUE(b.done(2));
+}
+
 // ------------------------------------------------------------------------------- R4
+
+TEST(Router, R4WhatEveryNodeRefusedThatGotItExpiresAsClusterDown) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    while (!b.done(1)) {
+        const auto last = b.sent.back();
+        b.answer(last, 0, Kind::NotLeader);
+        b.run_for(milliseconds(1));
+    }
+    EXPECT_GT(b.sent.size(), 100u);
+    EXPECT_EQ(b.text(1), execute::kClusterDown);
+}
+
+TEST(Router, R4OneCopyThatNobodyRefusedIsEnoughForDoubt) {  // router_refusals_forget
+    for (const bool lost : {true, false}) {
+        Bench b;
+        b.write(1);
+        b.turn();
+        if (lost)
+            b.answer(b.sent[0], 0, Kind::Lost);
+        else
+            b.router->on_peer_down(kA);
+        for (size_t seen = 1; !b.done(1);) {
+            b.run_for(milliseconds(25));
+            if (b.sent.size() == seen) continue;
+            seen = b.sent.size();
+            const auto last = b.sent.back();
+            b.answer(last, 0, Kind::NotLeader);
+        }
+        EXPECT_EQ(b.text(1), execute::kUnknown);
+    }
+}
 
 TEST(Router, R4WhatWasNeverSentExpiresAsClusterDown) {
     Bench b;

@@ -94,6 +94,7 @@ public:
         });
     }
 
+    bool idle() const { return !owed_; }
     void sent() {
         if (outgoing_)
             owes();
@@ -143,6 +144,7 @@ private:
         if (MUTANT(rpc_silence_without_end)) return;
         owner_.silent_links_.add();
         die({Errc::Timeout, "no word within rpc-silence-max"});
+        if (!MUTANT(rpc_idle_lane_outlives_peer)) owner_.give_up_idle(*this);
     }
 
     bool owed_ = false, watching_ = false;
@@ -370,6 +372,13 @@ void Endpoint::drop_older(const Link& link) {
             other->peer_.node == link.peer_.node && other->peer_.shard == link.peer_.shard &&
             other->peer_.lane == link.peer_.lane)
             other->die({Errc::Closed, "its node connected again"});
+}
+
+void Endpoint::give_up_idle(const Link& silent) {
+    for (auto& [id, other] : links_)
+        if (other->outgoing_ && other->ready_ && other->expected_ == silent.expected_ &&
+            other->idle())
+            other->die({Errc::Timeout, "its other lane had no word within rpc-silence-max"});
 }
 
 void Endpoint::say_alive(Link& link) {

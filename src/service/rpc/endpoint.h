@@ -7,9 +7,9 @@
 // Liveness (N6). A transport may take minutes to give a connection up whose other end is gone. So
 // who accepted a connection and hears something on it says so at least every `alive_interval` (what
 // it sends anyway is as good), and who dialed it and sent something drops it when no byte comes
-// back for `silence_max`. While nothing is sent nothing is owed: an idle connection is silent. A
-// connection that its dialer left without a word is dropped when the next one of the same node,
-// shard and lane comes.
+// back for `silence_max`, and with it those to the same node on which nothing is owed. While
+// nothing is sent nothing is owed: an idle connection is silent. A connection that its dialer left
+// without a word is dropped when the next one of the same node, shard and lane comes.
 #pragma once
 
 #include <array>
@@ -129,6 +129,8 @@ private:
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
     void drop_older(const Link& link);
+    // The other connections to a silent node vouch for nothing.
+    void give_up_idle(const Link& silent);
     void say_alive(Link& link);
     void note_refused(const Link& link, const Error& why);
     bool takes_output(const Link& link) const;
