@@ -8,7 +8,7 @@
 #
 # Resumable: build/proof/<tree>/<line>.done is written when a line has held, and that line is not
 # run again for the same tree; a line that failed or was interrupted is. <tree> is the last commit
-# that touched anything but docs/, with a digest of what is not committed.
+# that touched anything but docs/ and Markdown, with a digest of what is not committed.
 set -euo pipefail
 cd "${ROOT:?run ./dev proof}"
 
@@ -16,10 +16,10 @@ say() { printf 'proof: %s\n' "$*"; }
 
 tree_key() {
     local commit changes
-    commit="$(git log -1 --format=%h --abbrev=12 -- . ':!docs')"
+    commit="$(git log -1 --format=%h --abbrev=12 -- . ':!docs' ':!*.md')"
     changes="$({
-        git diff HEAD -- . ':!docs'
-        git ls-files -o --exclude-standard -- . ':!docs' | while read -r file; do
+        git diff HEAD -- . ':!docs' ':!*.md'
+        git ls-files -o --exclude-standard -- . ':!docs' ':!*.md' | while read -r file; do
             echo "$file"
             cat "$file"
         done
