@@ -2,11 +2,11 @@
 """check_rooms.py must find what it is for: each case is a small tree with one thing wrong."""
 import pathlib
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_rooms  # noqa: E402
+import small_tree  # noqa: E402
 
 ROOMS = """base|src/base||
 port|src/port|base|
@@ -21,35 +21,14 @@ app|src/app|base|
 """
 
 
-class Tree(unittest.TestCase):
-    def setUp(self):
-        self.directory = tempfile.TemporaryDirectory()
-        self.root = pathlib.Path(self.directory.name)
-        self.write("build/rooms.txt", ROOMS)
-        self.write("src/base/ids.h", "#pragma once\n")
-
-    def tearDown(self):
-        self.directory.cleanup()
-
-    def write(self, path, text):
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+class Tree(small_tree.SmallTree):
+    FILES = {"build/rooms.txt": ROOMS, "src/base/ids.h": "#pragma once\n"}
 
     def findings(self):
         rooms = check_rooms.read_rooms(self.root / "build/rooms.txt")
         checker = check_rooms.Checker(self.root, rooms)
         checker.run()
         return checker.findings
-
-    def assert_one(self, *parts):
-        found = self.findings()
-        self.assertEqual(len(found), 1, found)
-        for part in parts:
-            self.assertIn(part, found[0])
-
-    def assert_clean(self):
-        self.assertEqual(self.findings(), [])
 
 
 class Includes(Tree):

@@ -2,10 +2,10 @@
 """tidy.py must find what it is for: each case is a small tree with one thing wrong."""
 import pathlib
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import small_tree  # noqa: E402
 import tidy  # noqa: E402
 
 ADR = (
@@ -19,34 +19,19 @@ def long_function(lines):
     return "int f(int x) {\n" + "    x += 1;\n" * (lines - 2) + "}\n"
 
 
-class Tree(unittest.TestCase):
-    def setUp(self):
-        self.directory = tempfile.TemporaryDirectory()
-        self.root = pathlib.Path(self.directory.name)
-        self.write("ARCHITECTURE.md", "# A\n\n## Code map\n\n`base` and `core/raft`.\n\n## Time\n")
-        self.write("docs/map.md", MAP)
-
-    def tearDown(self):
-        self.directory.cleanup()
-
-    def write(self, path, text):
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+class Tree(small_tree.SmallTree):
+    FILES = {
+        "ARCHITECTURE.md": "# A\n\n## Code map\n\n`base` and `core/raft`.\n\n## Time\n",
+        "docs/map.md": MAP,
+    }
 
     def run_tidy(self):
         checker = tidy.Tidy(self.root, {"base": "src/base", "core/raft": "src/core/raft"})
         checker.run()
         return checker
 
-    def assert_one(self, *parts):
-        found = self.run_tidy().findings
-        self.assertEqual(len(found), 1, found)
-        for part in parts:
-            self.assertIn(part, found[0])
-
-    def assert_clean(self):
-        self.assertEqual(self.run_tidy().findings, [])
+    def findings(self):
+        return self.run_tidy().findings
 
 
 class Text(Tree):
