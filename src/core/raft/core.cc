@@ -101,6 +101,10 @@ void Core::Impl::receive(Message message) {
         ++foreign_messages;
         return;
     }
+    if (contradicts(message)) {
+        ++malformed_messages;
+        return;
+    }
     // Vote requests judge the term themselves: asking alone moves nobody's term (9.6).
     if (auto* request = std::get_if<VoteRequest>(&message.body)) {
         if (request->pre)
@@ -112,6 +116,26 @@ void Core::Impl::receive(Message message) {
     if (!adopt_term(message)) return;
     std::visit(Overloads{[](VoteRequest&) {}, [&](auto& body) { on(message, body); }},
                message.body);
+}
+
+// What no correct peer can say to this replica. Judged before anything of the message is taken, its
+// term included; only what the sender says as of now is held against what is known now.
+bool Core::Impl::contradicts(const Message& message) const {
+    if (message.term > kTermMax) return true;
+    const auto* append = std::get_if<AppendRequest>(&message.body);
+    const auto* heartbeat = std::get_if<Heartbeat>(&message.body);
+    if (append && !well_formed(message.term, *append)) return true;
+    if (heartbeat && heartbeat->commit > kIndexMax) return true;
+    if (message.term < term) return false;
+    if (append || heartbeat) {
+        const bool another = leader && leader != message.from;
+        if (!message.term || (message.term == term && another)) return true;
+        return append && contradicts_commit(*append);
+    }
+    const auto* reply = std::get_if<AppendReply>(&message.body);
+    // Nobody matches more than the leader of the term has.
+    return reply && reply->accepted && message.term == term && leading() &&
+           reply->match > log.last();
 }
 
 // Rules for all servers [3.3]; false: the message has been dealt with.
@@ -317,6 +341,7 @@ NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
 LogIndex Core::commit() const { return impl_->commit; }
 LogIndex Core::last_index() const { return impl_->log.last(); }
 bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
+uint64_t Core::malformed_messages() const { return impl_->malformed_messages; }
 Status Core::status() const { return impl_->status(); }
 
 LogIndex Core::slowest_match() const {

@@ -53,6 +53,7 @@ struct Core::Impl {
     void advance_clock(Instant now);
     void receive(Message message);
     bool adopt_term(const Message& message);
+    bool contradicts(const Message& message) const;
     void tick();
     void persisted(PersistId through);
     void applied(LogIndex through);
@@ -90,7 +91,7 @@ struct Core::Impl {
     void append_as_leader(EntryKind kind, Bytes payload);
     void on(const Message& message, AppendRequest& request);
     void on(const Message& message, AppendReply& reply);
-    bool well_formed(const AppendRequest& request) const;
+    bool contradicts_commit(const AppendRequest& request) const;
     bool refuse_if_apart(ReplicaId from, const AppendRequest& request);
     void take_entries(std::vector<Entry> entries);
     void truncate_from(LogIndex index);
@@ -154,6 +155,9 @@ struct Core::Impl {
     uint64_t malformed_messages = 0;
     std::vector<uint64_t> scratch;
 };
+
+// Entries one behind the other, of terms that do not fall, none later than the sender's.
+bool well_formed(Term sender, const AppendRequest& request);
 
 // The highest value that a quorum has reached, given the values of all voters (reordered).
 uint64_t quorum_value(std::vector<uint64_t>& values);

@@ -94,8 +94,7 @@ void Core::Impl::restart_election_timer() {
 }
 
 void Core::Impl::heard_from_leader(ReplicaId from) {
-    CHECK(role_name() != Role::Leader, "two leaders in one term");
-    CHECK(!leader || leader == from, "two leaders in one term");
+    CHECK(!leader || leader == from, "contradicts() keeps a second leader of the term away");
     if (role_name() != Role::Follower) become_follower(term, from);
     leader = from;
     heard_leader = clock;

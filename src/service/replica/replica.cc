@@ -32,7 +32,11 @@ Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied 
                                             "Entries applied here.", labels_of(config_.group))),
       corrupt_entries_(parts.registry.counter(
           "asterias_group_corrupt_entries_total",
-          "Entries from peers whose checksum was wrong; dropped.", labels_of(config_.group))) {}
+          "Entries from peers whose checksum was wrong; dropped.", labels_of(config_.group))),
+      refused_messages_(parts.registry.counter(
+          "asterias_group_refused_messages_total",
+          "Messages from peers that contradict themselves or what is known here; dropped.",
+          labels_of(config_.group))) {}
 
 Replica::~Replica() = default;
 
@@ -98,7 +102,13 @@ void Replica::receive(const raft::Message& message) {
                           to_string(entry.index) + " arrived with a wrong checksum; dropped");
                 return;
             }
+    const uint64_t before = core_->malformed_messages();
     core_->step({parts_.shard.clock().now(), raft::Received{message}});
+    if (core_->malformed_messages() != before) {
+        refused_messages_.add();
+        log_.warn("group " + to_string(config_.group) +
+                  ": no correct peer can send this, dropped: " + raft::describe(message));
+    }
     wake();
 }
 

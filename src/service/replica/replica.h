@@ -256,7 +256,7 @@ private:
     NodeId leader_seen_;
     Term term_seen_;
 
-    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_;
+    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_;
 };
 
 }  // namespace asterias::replica

@@ -422,6 +422,18 @@ TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
     EXPECT_EQ(b.answer_to(3).reply, kv::Reply::number(6));
 }
 
+TEST(Replica, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {
+    Bench b(3);
+    b.elect();
+    const auto raft = b.replica->status().raft;
+    b.receive({ReplicaId(2), ReplicaId(1), raft.term,
+               raft::AppendReply{true, raft.last.plus(1000), {}, {}}});
+    b.receive({ReplicaId(3), ReplicaId(1), raft.term, raft::Heartbeat{raft.last, 1}});
+    EXPECT_EQ(b.counted("asterias_group_refused_messages_total"), 2u);
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
+}
+
 // ------------------------------------------------------------------------------- large values
 
 // Forty keys with 1 MiB each, on disk and not in memory.

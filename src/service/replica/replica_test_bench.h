@@ -228,6 +228,9 @@ public:
         turns_until([&] { return answered(ticket) > 0; }, 2000);
         return answer_to(ticket);
     }
+    uint64_t counted(std::string_view counter) const {
+        return registry_->counter(counter, "", "group=\"" + to_string(kGroup) + "\"").value();
+    }
     // As a client would read it now, through the replica.
     kv::Reply read(std::string_view key) {
         const uint64_t ticket = 1'000'000 + next_read_++;
