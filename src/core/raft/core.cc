@@ -56,6 +56,7 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
           "several heartbeats fit into an election timeout");
     CHECK(term >= log.last_term(), "the journal keeps a term no later than its entries");
     CHECK(applied_index <= log.last(), "applied <= last (I1)");
+    disk_moved = clock;
     reported = role_now();
     restart_election_timer();
 }
@@ -69,6 +70,12 @@ void Core::Impl::step(Input input) {
                          [&](Applied e) { applied(e.through); },
                          [&](PeerDisconnected e) { peer_disconnected(e.peer); },
                          [&](ReadRequested e) { read_requested(e.context); },
+                         [&](Stalled e) {
+                             if (!e.stalled)
+                                 stalled_since.reset();
+                             else if (!stalled_since)
+                                 stalled_since = clock;
+                         },
                          [&](Compact e) { compact(e.through); }},
                input.event);
     check_invariants();
@@ -83,15 +90,21 @@ void Core::Impl::advance_clock(Instant now) {
 }
 
 void Core::Impl::tick() {
+    if (!durability.writing()) disk_moved = clock;
     if (Leader* l = leading()) {
         check_quorum_contact();
+        if (leading()) check_fitness();
         if (leading() && clock >= l->next_heartbeat) {
             l->heartbeat_due = sends_due = true;
             l->next_heartbeat = clock + config.heartbeat_interval;
         }
         return;
     }
-    if (clock >= election_deadline) start_pre_vote();
+    if (clock < election_deadline) return;
+    if (!lets_others_go_first()) return start_pre_vote();
+    leader = ReplicaId(0);
+    heard_leader.reset();
+    restart_election_timer();
 }
 
 void Core::Impl::receive(Message message) {
@@ -161,7 +174,7 @@ bool Core::Impl::adopt_term(const Message& message) {
 
 void Core::Impl::persisted(PersistId through) {
     const bool waited_for_hard_state = durability.hard_state_pending();
-    durability.completed(through);
+    if (durability.completed(through)) disk_moved = clock;
     if (waited_for_hard_state && !durability.hard_state_pending()) {
         std::move(held.begin(), held.end(), std::back_inserter(out.messages));
         held.clear();

@@ -78,12 +78,18 @@ struct PeerDisconnected {
 struct ReadRequested {
     uint64_t context;
 };
+// The applied state takes no writes (any more), or takes them again. A leader in that state for the
+// shortest election timeout gives up its lead, and others go first in elections: it could serve
+// nobody. The core notices by itself that its log's disk hangs (D8).
+struct Stalled {
+    bool stalled;
+};
 // Entries up to here are applied, durable in the engine and matched by everybody who may need them.
 struct Compact {
     LogIndex through;
 };
-using Event =
-    std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested, Compact>;
+using Event = std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested,
+                           Stalled, Compact>;
 
 struct Input {
     Instant now;

@@ -411,6 +411,71 @@ TEST(RaftCore, ContradictoryAppendsAreDroppedAndCounted) {
     EXPECT_EQ(cluster.core(k2).last_index(), LogIndex(1));
 }
 
+// D8; what its journal has not, the others have: they go on without it, and it does not come back
+// before its disk does, nor raises terms meanwhile.
+TEST(RaftCore, ALeaderWhoseDiskHangsMakesRoomForAHealthyOne) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.node(k1).writes_at_once = false;
+    cluster.propose(k1, "a");
+    cluster.run(milliseconds(500));
+    ASSERT_EQ(cluster.core(k1).role(), Role::Leader) << "an election timeout is not over";
+    cluster.run(milliseconds(1500));
+    const ReplicaId healthy = cluster.ready_leader();
+    ASSERT_NE(healthy, k1);
+    ASSERT_TRUE(healthy);
+    const Term term = cluster.core(healthy).term();
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.ready_leader(), healthy);
+    EXPECT_EQ(cluster.core(healthy).term(), term);
+    cluster.crash(healthy);
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.core(k1).role(), Role::Follower) << "its vote could not become durable";
+    cluster.node(k1).writes_at_once = true;
+    EXPECT_TRUE(cluster.elect());
+    EXPECT_EQ(cluster.violations, std::vector<std::string>());
+}
+
+TEST(RaftCore, WhereAllDisksAreSlowTheLeaderStays) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    for (const ReplicaId id : cluster.ids())
+        cluster.node(id).writes_at_once = false;
+    cluster.propose(k1, "a");
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.core(k1).role(), Role::Leader);
+    Cluster alone(1, 1);
+    lead(alone);
+    alone.node(k1).writes_at_once = false;
+    alone.propose(k1, "a");
+    alone.feed(k1, Stalled{true});
+    alone.run(seconds(5));
+    EXPECT_EQ(alone.core(k1).role(), Role::Leader) << "the only voter has nobody to make room for";
+}
+
+// D10.
+TEST(RaftCore, ALeaderWhoseStateStallsMakesRoomAndLeadsAgainOnlyIfNobodyElseCan) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.feed(k1, Stalled{true});
+    cluster.run(milliseconds(500));
+    ASSERT_EQ(cluster.core(k1).role(), Role::Leader) << "it may be over soon";
+    cluster.run(seconds(2));
+    const ReplicaId healthy = cluster.ready_leader();
+    ASSERT_NE(healthy, k1);
+    ASSERT_TRUE(healthy);
+    // Now this log is the only complete one among those that are up.
+    const ReplicaId behind = healthy == k2 ? k3 : k2;
+    cluster.set_link(healthy, behind, false);
+    cluster.propose(healthy, "a");
+    ASSERT_TRUE(cluster.settle());
+    cluster.crash(healthy);
+    cluster.run(seconds(15));
+    EXPECT_EQ(cluster.ready_leader(), behind) << "brought up to date by the stalled one";
+    EXPECT_EQ(cluster.core(behind).commit(), cluster.highest_committed());
+    EXPECT_EQ(cluster.violations, std::vector<std::string>());
+}
+
 // A peer that lies, or was built wrong, or comes from a later version: dropped whole, its term
 // included, and counted.
 TEST(RaftCore, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {

@@ -29,7 +29,8 @@ struct Candidate {
     Tally tally;
 };
 struct Leader {
-    LogIndex noop;                // the first entry of this term
+    LogIndex noop;  // the first entry of this term
+    Instant since;
     std::vector<Progress> peers;  // all other voters, ascending by replica
     size_t uncommitted_bytes = 0;
 
@@ -85,6 +86,9 @@ struct Core::Impl {
     void count_own_vote();
     void peer_disconnected(NodeId peer);
     void check_quorum_contact();
+    void check_fitness();
+    bool disk_hangs() const;
+    bool lets_others_go_first();
 
     // append.cc
     ProposeOutcome propose(EntryKind kind, Bytes payload);
@@ -135,6 +139,10 @@ struct Core::Impl {
     std::optional<Instant> heard_leader;  // void after its connection closed
     Duration election_timeout{};          // drawn at each election
     Instant election_deadline;
+
+    Instant disk_moved;  // no write was under way, or one completed
+    std::optional<Instant> stalled_since;
+    unsigned passed_over = 0;  // elections that this replica left to others since it heard a leader
 
     LogIndex commit;
     LogIndex given;  // Output::committed went up to here

@@ -1,5 +1,6 @@
 // The leader's half of the driver: admission, order, lookups, evaluation.
 #include <algorithm>
+#include <set>
 
 #include "base/mutant.h"
 #include "service/execute/execute.h"
@@ -10,6 +11,7 @@ namespace {
 constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed it
 // Reads from disk under way for one command: nobody knows how large what they bring is.
 constexpr size_t kFetchesMax = 16;
+constexpr Duration kPruneInterval = milliseconds(100);
 
 bool is_data(const Bytes& key) { return key[0] == static_cast<uint8_t>(kv::Space::Data); }
 
@@ -144,6 +146,35 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
+}
+
+// Drops what expired in the queue, however long the evaluation waits (for the engine, a quorum, a
+// disk). Of a session's writes only those with nothing of the session left before them: to refuse a
+// number for good speaks for all lower ones too. And only while the session table is complete.
+void Replica::prune() {
+    const Instant now = parts_.shard.clock().now();
+    if (queue_.empty() || now < next_prune_ || stopped_) return;
+    next_prune_ = now + kPruneInterval;
+    if (std::ranges::none_of(queue_, [now](const auto& r) { return r.deadline < now; })) return;
+    const bool table_complete = core_->ready_to_lead();
+    std::set<session::SessionId> waiting;
+    std::deque<Incoming> kept;
+    std::vector<PendingWrite> none;
+    for (size_t i = 0; i < queue_.size(); ++i) {
+        Incoming& request = queue_[i];
+        const bool decidable =
+            !request.sequence || (table_complete && !waiting.contains(request.session));
+        const bool fetches = i == 0 && fetching_ > 0;  // the head's values are on their way
+        if (now <= request.deadline || !decidable || fetches) {
+            waiting.insert(request.session);
+            kept.push_back(std::move(request));
+            continue;
+        }
+        if (i == 0) fetched_.clear();
+        queue_bytes_ -= request.bytes;
+        CHECK(!admit(request, none), "what has expired is never admitted");
+    }
+    queue_ = std::move(kept);
 }
 
 // All keys from the overlay and the engine's memory; or starts fetching what is not there and says

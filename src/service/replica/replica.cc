@@ -120,6 +120,12 @@ void Replica::tick() {
         apply_committed();
         sweep();
     }
+    if (std::exchange(told_stalled_, engine_stalled_) != engine_stalled_) {
+        log_.warn("group " + to_string(config_.group) +
+                  (engine_stalled_ ? ": the engine takes no writes" : ": the engine takes writes"));
+        core_->step({parts_.shard.clock().now(), raft::Stalled{engine_stalled_}});
+    }
+    prune();
     if (core_->has_output() || !queue_.empty()) wake();
 }
 

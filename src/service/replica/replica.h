@@ -169,6 +169,7 @@ private:
 
     // evaluate.cc
     void evaluate_queue();
+    void prune();
     bool evaluate_one(Incoming& request, session::Effects& effects,
                       std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
                       LogIndex index);
@@ -225,6 +226,7 @@ private:
         bool foreign = false;    // some of it is in no overlay
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
+    bool told_stalled_ = false;    // the core heard of that
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
@@ -235,6 +237,7 @@ private:
     // Leader only; void when the leadership is lost.
     std::deque<Incoming> queue_;
     size_t queue_bytes_ = 0;
+    Instant next_prune_;
     std::map<session::SessionId, Gateway> gateways_;
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
     std::deque<Proposed> proposed_;

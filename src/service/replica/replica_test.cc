@@ -160,7 +160,7 @@ TEST(Replica, ARequestSentTwiceInOneTurnIsNeverRefusedOnceItIsEvaluated) {
 TEST(Replica, ARequestSentAgainBetweenCommitAndApplyIsAnsweredLikeTheFirst) {
     Bench b(3);
     b.elect();
-    b.slow_disk(seconds(1));
+    b.slow_disk(milliseconds(400));
     b.submit(1, 1, incr("n"));
     ASSERT_EQ(b.await(1).kind, Kind::Done);
     const auto raft = b.replica->status().raft;
@@ -402,6 +402,116 @@ TEST(Replica, AnEngineThatStallsHoldsBackCommandsAndLosesNothing) {
     EXPECT_EQ(b.replica->status().queued, 1u);
     b.engine_image.set_faults({});
     EXPECT_EQ(b.await(2).reply, kv::Reply::number(2));
+}
+
+void stall(Bench& b) {
+    engine::MemFaults faults;
+    faults.stall_begins = 1;
+    faults.stall_writes_max = 1;  // it ends with the faults
+    b.engine_image.set_faults(faults);
+}
+
+TEST(Replica, ALeaderWhoseEngineStallsMakesRoomAndAnswersWhatWaits) {  // D10
+    Bench b(3);
+    b.elect();
+    stall(b);
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    b.peers_vote = false;
+    b.submit(2, 2, incr("n"));
+    b.run_for(milliseconds(300));
+    ASSERT_TRUE(b.leads());
+    b.run_for(milliseconds(500));
+    EXPECT_FALSE(b.leads());
+    EXPECT_EQ(b.answer_to(2).kind, Kind::NotLeader) << "not evaluated: to be sent to the next";
+}
+
+TEST(Replica, ALeaderWhoseDiskHangsMakesRoom) {  // D8
+    Bench b(3);
+    b.elect();
+    b.peers_vote = false;
+    b.slow_disk(seconds(60));
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).kind, Kind::Done) << "a quorum of healthy disks has it";
+    b.run_for(seconds(1));
+    EXPECT_FALSE(b.leads());
+}
+
+TEST(Replica, WhatExpiresInTheQueueIsAnsweredAlsoWhileNothingIsEvaluated) {
+    Bench b(1);
+    b.elect();
+    stall(b);
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    const session::SessionId other{NodeId(8), Incarnation(1), ShardId(0)};
+    auto patient = b.request(10, 1, incr("m"), 1, other);
+    patient.deadline += seconds(60);
+    b.replica->submit(std::move(patient));
+    b.submit(2, 1, incr("n"), 2);  // sent again; known, expired or not
+    b.submit(3, 2, incr("n"), 2);
+    b.submit(4, 0, get("n"), 2);
+    b.submit(5, 2, incr("m"), 1, other);
+    b.submit(6, 0, get("m"), 1, other);
+    b.run_for(milliseconds(4900));
+    EXPECT_EQ(b.answered(3), 0u);
+    b.run_for(milliseconds(300));
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Done);
+    EXPECT_EQ(b.answer_to(3).kind, Kind::Refused);
+    EXPECT_EQ(b.answer_to(4).kind, Kind::Refused);
+    EXPECT_EQ(b.answered(5), 0u) << "to refuse it for good would refuse the one before it, too";
+    EXPECT_EQ(b.answer_to(6).kind, Kind::Refused);
+    EXPECT_EQ(b.replica->status().queued, 2u);
+    b.submit(7, 2, incr("n"), 3);
+    b.engine_image.set_faults({});
+    EXPECT_EQ(b.await(7).kind, Kind::Refused) << "refused once is refused for good";
+    EXPECT_EQ(b.await(10).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.await(5).kind, Kind::Refused);
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+// What a deposed leader applied is in no overlay any more; the engine, which stalled, has to have
+// it before anybody reads there.
+TEST(Replica, ALeaderDeposedWhileItsEngineStallsReadsWhatWasAppliedOnceItLeadsAgain) {
+    for (const bool overwritten : {false, true}) {
+        Bench b(3);
+        b.elect();
+        b.submit(1, 1, set("k", "old"));
+        ASSERT_EQ(b.await(1).kind, Kind::Done);
+        b.run_for(milliseconds(100));
+        stall(b);
+        b.submit(2, 2, set("k", "own"));
+        ASSERT_EQ(b.await(2).kind, Kind::Done);
+        b.run_for(milliseconds(100));
+        const auto before = b.replica->status();
+        ASSERT_LT(before.in_engine, before.raft.applied) << "or this shows nothing";
+        b.depose();
+        ASSERT_EQ(b.replica->status().overlay, 0u);
+        const Term term = b.replica->status().raft.term;
+        session::Effects effects;
+        Bytes payload;
+        if (overwritten) {
+            kv::Record record;
+            record.value = Bytes::literal("another's");
+            effects.writes = {{kv::data_key(kKeyspace, 0, "k"), kv::encode(record)}};
+            payload = session::encode(effects);
+        }
+        const auto kind = overwritten ? wire::EntryKind::Effects : wire::EntryKind::Noop;
+        const LogIndex next = before.raft.last.next();
+        b.receive({ReplicaId(2), ReplicaId(1), term,
+                   raft::AppendRequest{before.raft.last,
+                                       before.raft.term,
+                                       next,
+                                       {wire::make_entry(kGroup, term, next, kind, payload)}}});
+        b.peers_vote = true;
+        ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
+        b.submit(3, 0, get("k"), 1'000'000);
+        b.run_for(milliseconds(100));
+        EXPECT_EQ(b.answered(3), 0u) << "the engine has the old value";
+        b.engine_image.set_faults({});
+        EXPECT_EQ(b.await(3).reply.text.view(), overwritten ? "another's" : "own");
+    }
 }
 
 TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
