@@ -62,6 +62,7 @@ constexpr Elsewhere kElsewhere[] = {
      "a read of other keys, then a crash"},
     {"router_refusal_speaks_for_all", "test_service_router", "copies meet rarely"},
     {"replica_reads_miss_applied", "test_service_replica", "the tick mostly comes first"},
+    {"replica_reads_stalled_engine", "test_service_replica", "three guards, one after the other"},
     {"rpc_length_unchecked", "test_service_rpc", "silence ends such a connection now"},
     {"rpc_silence_without_end", "test_service_rpc", "the simulated transport gives up itself"},
     {"session_old_start_is_new", "test_core_session", "gateways that come back are rare"},

@@ -156,6 +156,14 @@ private:
         LogIndex depends_on;
         kv::Reply reply;
     };
+    struct Round {  // one evaluation of the queue; becomes one entry
+        session::Effects effects;
+        std::vector<PendingWrite> writes;
+        std::vector<PendingRead> reads;
+        LogIndex index;     // of the entry
+        size_t bytes = 0;   // the entry is no larger
+        bool full = false;  // the next command has to wait until proposals are applied
+    };
     struct Lookup {
         std::optional<Bytes> value;
         LogIndex depends_on;
@@ -169,14 +177,13 @@ private:
 
     // evaluate.cc
     void evaluate_queue();
+    void propose(Round& round);
     void prune();
-    bool evaluate_one(Incoming& request, session::Effects& effects,
-                      std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
-                      LogIndex index);
+    bool evaluate_one(Incoming& request, Round& round);
+    bool has_room(size_t bytes, const Round& round) const;
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
-    void log_write(const Incoming& request, kv::Evaluation evaluation, session::Effects& effects,
-                   std::vector<PendingWrite>& writes, LogIndex index);
+    void log_write(const Incoming& request, kv::Evaluation evaluation, Round& round);
     bool look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found);
     bool look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
                      std::vector<Bytes>& missing);
@@ -218,6 +225,9 @@ private:
     Applied applied_;
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
+    struct Slice {  // of to_apply_, done by this run()
+        size_t entries = 0, bytes = 0;
+    } slice_;
     struct Unwritten {  // applied, and not in the engine yet
         port::EngineBatch batch;
         std::vector<session::SessionId> sessions;  // whose windows changed
@@ -242,6 +252,7 @@ private:
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
     std::deque<Proposed> proposed_;
     size_t proposed_bytes_ = 0;
+    size_t full_at_ = 0;  // the head of the queue waits until proposed_bytes_ are fewer; 0: no
     std::map<uint64_t, std::vector<PendingRead>> reads_;  // by read context
     std::multimap<LogIndex, PendingRead>
         waiting_for_commit_;                         // confirmed, but saw uncommitted writes

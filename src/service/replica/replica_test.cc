@@ -376,6 +376,35 @@ TEST(Replica, WhatExpiresIsSweptAlsoByALeaderThatLostTheLeadershipBefore) {
     }
 }
 
+TEST(Replica, ADeadlineThatIsWrittenBehindTheSweepIsFoundByTheNextPass) {
+    Bench b(1);
+    b.elect();
+    kv::Command fill = on_key(kv::Op::MSet, "k");
+    fill.keys.clear();
+    for (int i = 0; i < 1000; ++i) {
+        fill.keys.push_back(Bytes::copy("m" + std::to_string(i)));
+        fill.values.push_back(Bytes::literal("v"));
+    }
+    b.submit(1, 1, fill);
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(seconds(2));  // until the sweep rests
+    const auto brief = [](std::string_view key, int64_t ms) {
+        kv::Command c = set(key, "v");
+        c.flags = kv::flag::kExpire | kv::flag::kRelative;
+        c.number = ms;
+        return c;
+    };
+    b.submit(2, 2, brief("z", 100'000));
+    ASSERT_EQ(b.await(2).kind, Kind::Done);
+    b.run_for(milliseconds(150));
+    b.submit(3, 3, on_key(kv::Op::Del, "z"));  // this pass finds no deadline
+    b.submit(4, 4, brief("a", 50));
+    ASSERT_EQ(b.await(4).kind, Kind::Done);
+    b.run_for(seconds(3));
+    const auto key = kv::data_key(kKeyspace, 0, "a");
+    EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
+}
+
 TEST(Replica, ACommandOfAnotherKeyspaceIsRefused) {
     Bench b(3);
     b.elect();
@@ -512,6 +541,75 @@ TEST(Replica, ALeaderDeposedWhileItsEngineStallsReadsWhatWasAppliedOnceItLeadsAg
         b.engine_image.set_faults({});
         EXPECT_EQ(b.await(3).reply.text.view(), overwritten ? "another's" : "own");
     }
+}
+
+TEST(Replica, ABacklogIsAppliedInSlices) {
+    Bench b(1);
+    b.elect();
+    constexpr uint64_t kEntries = 8000;
+    for (uint64_t i = 1; i <= kEntries; ++i) {
+        b.submit(i, i, incr("n"));
+        b.turn();
+    }
+    ASSERT_EQ(b.await(kEntries).kind, Kind::Done);
+    ASSERT_GE(b.replica->status().raft.applied.value, kEntries / 2);
+    b.kill();
+    b.boot();
+    uint64_t applied = b.replica->status().raft.applied.value, most = 0;
+    const uint64_t backlog = b.replica->status().raft.last.value - applied;
+    ASSERT_GE(backlog, 4000u) << "or this shows nothing";
+    ASSERT_TRUE(b.turns_until([&] {
+        const uint64_t now = b.replica->status().raft.applied.value;
+        most = std::max(most, now - std::exchange(applied, now));
+        return b.ready();
+    }));
+    EXPECT_LE(most, 2u * 1024) << "two runs a turn";
+    EXPECT_EQ(b.read("n").text.view(), std::to_string(kEntries));
+}
+
+TEST(Replica, CommandsWaitForRoomInTheLogInsteadOfStoppingTheGroup) {
+    Bench b(3);
+    b.limit_uncommitted(1'000'000);
+    b.kill();
+    b.boot();
+    b.elect();
+    b.peers_append = false;
+    b.submit(1, 1, set("a", std::string(400'000, 'x')));
+    b.turn();
+    b.submit(2, 2, set("b", std::string(700'000, 'x')));
+    b.submit(3, 3, incr("n"));
+    b.run_for(milliseconds(300));
+    ASSERT_FALSE(b.replica->status().stopped) << b.replica->status().stopped_why;
+    EXPECT_EQ(b.replica->status().queued, 2u);
+    b.peers_append = true;
+    EXPECT_EQ(b.await(3).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Done);
+    // What alone exceeds the limit has the log to itself.
+    b.submit(4, 4, set("c", std::string(1'500'000, 'x')));
+    EXPECT_EQ(b.await(4).kind, Kind::Done);
+    EXPECT_EQ(b.read("c").text.size(), 1'500'000u);
+}
+
+TEST(Replica, ACommandWhoseEffectsAloneFillAnEntryIsRefusedAndTheRefusalRemembered) {
+    Bench b(1);
+    b.elect();
+    kv::Command wide = on_key(kv::Op::MSet, "a");
+    wide.keys.assign(4, Bytes::literal("k"));
+    wide.values.assign(4, Bytes::copy(std::string(kv::kEffectsBytesMax / 4, 'x')));
+    b.submit(1, 1, wide);
+    EXPECT_EQ(b.await(1).reply, kv::Reply::error(kv::kEffectsTooLong));
+    b.submit(2, 1, wide, 2);
+    EXPECT_EQ(b.await(2).reply, kv::Reply::error(kv::kEffectsTooLong));
+    EXPECT_EQ(b.read("k"), kv::Reply::nil());
+    wide.request = {Bytes::literal("me"), 1};
+    b.submit(3, 2, wide, 2'000'000);
+    EXPECT_EQ(b.await(3).reply, kv::Reply::error(kv::kEffectsTooLong));
+    wide.values.back() = {};
+    b.submit(4, 3, wide, 2'000'000);
+    EXPECT_EQ(b.await(4).reply, kv::Reply::error(kv::kEffectsTooLong)) << "the same request";
+    wide.request = {};
+    b.submit(5, 4, wide, 2'000'000);
+    EXPECT_EQ(b.await(5).reply, kv::Reply::ok()) << "what fits is done";
 }
 
 TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
