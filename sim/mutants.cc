@@ -54,6 +54,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_append_aba", "test_core_raft", "rule 7's script, nemesis"},
     {"raft_no_prevote_lease", "test_core_raft", "rule 9's script"},
     {"raft_accept_other_life", "test_core_raft", "rule 47"},
+    {"raft_second_leader_heard", "test_core_raft", "a lying peer"},
+    {"replica_expired_unlooked", "test_service_replica", "a long wait for the first commit"},
     {"replica_retry_overtaken", "test_service_replica", "gateways send again in order"},
     {"replica_same_round_refused", "test_service_replica", "the router now says UNKNOWN"},
     {"replica_answered_forgotten", "test_service_replica", "the router now says UNKNOWN"},

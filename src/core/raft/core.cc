@@ -141,7 +141,7 @@ bool Core::Impl::contradicts(const Message& message) const {
     if (heartbeat && heartbeat->commit > kIndexMax) return true;
     if (message.term < term) return false;
     if (append || heartbeat) {
-        const bool another = leader && leader != message.from;
+        const bool another = leader && leader != message.from && !MUTANT(raft_second_leader_heard);
         if (!message.term || (message.term == term && another)) return true;
         return append && contradicts_commit(*append);
     }

@@ -173,7 +173,7 @@ void Replica::prune() {
     if (queue_.empty() || now < next_prune_ || stopped_) return;
     next_prune_ = now + kPruneInterval;
     if (std::ranges::none_of(queue_, [now](const auto& r) { return r.deadline < now; })) return;
-    const bool table_complete = core_->ready_to_lead();
+    const bool table_complete = core_->ready_to_lead() || MUTANT(replica_expired_unlooked);
     std::set<session::SessionId> waiting;
     std::deque<Incoming> kept;
     std::vector<PendingWrite> none;

@@ -500,6 +500,28 @@ TEST(Replica, WhatExpiresInTheQueueIsAnsweredAlsoWhileNothingIsEvaluated) {
     EXPECT_EQ(b.read("n").text.view(), "1");
 }
 
+// A new leader knows what earlier terms evaluated only when it has applied their entries. Mutant
+// replica_expired_unlooked.
+TEST(Replica, WhatExpiresBeforeTheTableIsCompleteIsNotSaidToBeRefused) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.kill();
+    b.peers_append = false;
+    b.boot();
+    ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
+    b.submit(2, 1, incr("n"), 2);
+    b.submit(3, 0, get("n"), 2);
+    b.run_for(seconds(6));
+    ASSERT_TRUE(b.leads());
+    EXPECT_EQ(b.answered(2), 0u);
+    EXPECT_EQ(b.answer_to(3).kind, Kind::Refused) << "a read leaves nothing behind";
+    b.peers_append = true;
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
 // What a deposed leader applied is in no overlay any more; the engine, which stalled, has to have
 // it before anybody reads there.
 TEST(Replica, ALeaderDeposedWhileItsEngineStallsReadsWhatWasAppliedOnceItLeadsAgain) {
