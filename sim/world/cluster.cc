@@ -187,6 +187,9 @@ void Cluster::look(const Machine& m, const ReplicaView& r) {
         say("BREACH " + text);
     };
     const std::string group = "group " + to_string(r.group);
+    // Frames have checksums and all peers are of this build: nobody can have a reason to.
+    if (r.refused_messages && breaches_.size() < kBreachesMax)
+        breach(group + " on " + m.name + " refused messages that no correct peer can send");
     if (r.stopped && breaches_.size() < kBreachesMax)
         breach(group + " stopped on " + m.name + ": " + r.stopped_why);
     if (!r.leads) return;

@@ -58,6 +58,7 @@ struct ReplicaView {
     LogIndex applied, commit, last, durable, in_engine;
     bool stopped = false;
     std::string stopped_why;
+    uint64_t refused_messages = 0;  // of peers that contradicted it
 };
 
 // What a group's replica holds in its engine.

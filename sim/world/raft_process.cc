@@ -115,7 +115,7 @@ std::vector<ReplicaView> RaftProcess::replicas() const {
         for (const auto& s : node_->member(ShardId(i)).status().groups)
             views.push_back({s.group, s.raft.role == raft::Role::Leader, s.raft.term,
                              s.raft.applied, s.raft.commit, s.raft.last, s.raft.durable,
-                             s.in_engine, s.stopped, s.stopped_why});
+                             s.in_engine, s.stopped, s.stopped_why, s.raft.malformed_messages});
     return views;
 }
 

@@ -1,7 +1,9 @@
 #include "core/kv/evaluate.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
+#include <numeric>
 
 #include "base/check.h"
 
@@ -56,6 +58,7 @@ private:
     }
 
     Reply dispatch() {
+        if (c_.keys.size() > kKeysMax) return Reply::error(kTooManyKeys);
         switch (c_.op) {
             case Op::Get: {
                 const Record* r = live(0);
@@ -139,13 +142,19 @@ private:
     }
 
     Reply del() {
+        // The same key twice in one command is deleted once, at its first place.
+        std::vector<size_t> order(keys_.size());
+        std::iota(order.begin(), order.end(), size_t{0});
+        std::ranges::sort(order, [this](size_t a, size_t b) {
+            const int by_key = keys_[a].view().compare(keys_[b].view());
+            return by_key ? by_key < 0 : a < b;
+        });
+        std::vector<bool> again(keys_.size());
+        for (size_t k = 1; k < order.size(); ++k)
+            again[order[k]] = keys_[order[k]] == keys_[order[k - 1]];
         int64_t n = 0;
         for (size_t i = 0; i < keys_.size(); ++i) {
-            // The same key twice in one command is deleted once.
-            bool again = false;
-            for (size_t k = 0; k < i && !again; ++k)
-                again = keys_[k] == keys_[i];
-            if (again || !live(i)) continue;
+            if (again[i] || !live(i)) continue;
             out_.writes.push_back({keys_[i], {}});
             ++n;
         }
@@ -203,7 +212,7 @@ std::vector<Bytes> keys_read(const Command& command) {
     const bool blind_set = command.op == Op::Set &&
                            !(command.flags & (flag::kNx | flag::kXx | flag::kGet | flag::kKeepTtl));
     std::vector<Bytes> keys;
-    if (command.op == Op::MSet || blind_set) return keys;
+    if (command.op == Op::MSet || blind_set || command.keys.size() > kKeysMax) return keys;
     keys.reserve(command.keys.size());
     for (const auto& key : command.keys)
         keys.push_back(data_key(command.keyspace, command.database, key.view()));

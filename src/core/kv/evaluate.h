@@ -29,7 +29,8 @@ struct Evaluation {
     std::vector<Write> writes;  // empty: a pure read
 };
 
-// The engine keys whose present record evaluate() will ask for, in the order it asks.
+// The engine keys whose present record evaluate() will ask for, in the order it asks. None when
+// there are more than kKeysMax: evaluate() refuses such a command.
 std::vector<Bytes> keys_read(const Command& command);
 
 // False: evaluate() only asks whether the records are there and until when, so without_value() of
@@ -59,7 +60,15 @@ inline constexpr size_t kStoredReplyBytesMax = 4 * 1024;
 inline constexpr size_t kReplyBytesMax = 32 * 1024 * 1024;
 inline constexpr std::string_view kReplyTooLong =
     "ERR the values asked for exceed 33554432 bytes together (reply-bytes-max); ask for fewer keys";
-// What a value adds to it.
+// Of one command: an entry travels whole, in one frame between nodes.
+inline constexpr size_t kEffectsBytesMax = 48 * 1024 * 1024;
+inline constexpr std::string_view kEffectsTooLong =
+    "ERR what this command changes exceeds 50331648 bytes (effects-bytes-max); use several";
+// Of one command: it is evaluated in one go.
+inline constexpr size_t kKeysMax = 65'536;
+inline constexpr std::string_view kTooManyKeys =
+    "ERR too many keys in one command, at most 65536 (keys-max)";
+// What a value adds to a reply.
 constexpr size_t reply_bytes(size_t value_bytes) { return 8 + value_bytes; }
 
 }  // namespace asterias::kv

@@ -138,6 +138,39 @@ TEST(Evaluate, DeletingAKeyTwiceInOneCommandCountsOnce) {
     EXPECT_EQ(s.run(S::make(Op::Del, {"a", "a", "b", "c"})), Reply::number(2));
 }
 
+TEST(Evaluate, RepeatedKeysCountOnceWhereTheyAreDeletedAndEachTimeWhereTheyAreAskedFor) {
+    Store s;
+    s.run(S::make(Op::MSet, {"a", "b", "a"}, {"1", "2", "3"}));
+    EXPECT_EQ(s.run(S::make(Op::Get, {"a"})), Reply::bulk(Bytes::literal("3")));
+    EXPECT_EQ(s.run(S::make(Op::Exists, {"a", "b", "a", "c"})), Reply::number(3));
+    const auto both = s.run(S::make(Op::MGet, {"a", "a"}));
+    EXPECT_EQ(both.items, std::vector<Reply>(2, Reply::bulk(Bytes::literal("3"))));
+    EXPECT_EQ(s.run(S::make(Op::Del, {"b", "a", "c", "a", "b", "a"})), Reply::number(2));
+    EXPECT_EQ(s.last_writes, 2u);
+    EXPECT_TRUE(s.state.empty());
+}
+
+TEST(Evaluate, ACommandOfTheMostKeysIsDoneAndOneOfMoreIsRefused) {
+    Store s;
+    std::vector<std::string> keys, values(kKeysMax, "v");
+    for (size_t i = 0; i < kKeysMax; ++i)
+        keys.push_back(std::to_string(i * 7919 % kKeysMax));
+    EXPECT_EQ(s.run(S::make(Op::MSet, keys, values)), Reply::ok());
+    EXPECT_EQ(s.run(S::make(Op::Exists, keys)), Reply::number(int64_t{kKeysMax}));
+    keys.push_back("one more");
+    values.push_back("v");
+    for (const Op op : {Op::MSet, Op::Exists, Op::MGet, Op::Del}) {
+        const Command c = S::make(op, keys, op == Op::MSet ? values : std::vector<std::string>{});
+        EXPECT_TRUE(keys_read(c).empty());
+        EXPECT_EQ(s.run(c), Reply::error(kTooManyKeys));
+        EXPECT_EQ(s.last_writes, 0u);
+    }
+    keys.pop_back();
+    EXPECT_EQ(s.run(S::make(Op::Del, keys)), Reply::number(int64_t{kKeysMax}));
+    EXPECT_NE(kTooManyKeys.find(std::to_string(kKeysMax)), std::string_view::npos);
+    EXPECT_NE(kEffectsTooLong.find(std::to_string(kEffectsBytesMax)), std::string_view::npos);
+}
+
 TEST(Codec, CommandsAndRepliesRoundTripAndEveryTruncationIsRefused) {
     Command c = S::make(Op::MSet, {"a", "b"}, {"1", ""}, flag::kNx, -77);
     c.database = 3;

@@ -71,7 +71,6 @@ void Core::Impl::on(const Message& message, AppendReply& reply) {
     p->heard(clock);
     sends_due = true;
     if (!reply.accepted) return p->refused(reply, log, clock);
-    CHECK(reply.match <= log.last(), "nobody matches more than the leader of the term has");
     p->accepted(reply.match, log, clock);
     advance_commit_by_quorum();
 }
@@ -103,22 +102,32 @@ void Core::Impl::commit_to(LogIndex index) {
 
 // Follower -----------------------------------------------------------------------------------
 
-bool Core::Impl::well_formed(const AppendRequest& request) const {
+bool well_formed(Term sender, const AppendRequest& request) {
+    if (request.prev_index > kIndexMax) return false;
     LogIndex index = request.prev_index;
     Term last_term = request.prev_term;
     for (const Entry& e : request.entries) {
-        if (e.index != index.next() || e.term < last_term || e.term > term) return false;
+        if (e.index != index.next() || e.term < last_term || e.term > sender) return false;
         index = e.index;
         last_term = e.term;
     }
-    return true;
+    return last_term <= sender;
+}
+
+// What is committed is in the log of every later leader [3.4, leader completeness].
+bool Core::Impl::contradicts_commit(const AppendRequest& request) const {
+    const auto apart = [this](LogIndex index, Term at) {
+        return index >= log.start() && index <= commit && log.term(index) != at;
+    };
+    if (apart(request.prev_index, request.prev_term)) return true;
+    for (const Entry& e : request.entries) {
+        if (e.index > commit) break;
+        if (apart(e.index, e.term)) return true;
+    }
+    return false;
 }
 
 void Core::Impl::on(const Message& message, AppendRequest& request) {
-    if (!well_formed(request)) {
-        ++malformed_messages;
-        return;
-    }
     heard_from_leader(message.from);
     if (refuse_if_apart(message.from, request)) return;
     const LogIndex end = request.prev_index.plus(request.entries.size());

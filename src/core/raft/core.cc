@@ -56,6 +56,7 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
           "several heartbeats fit into an election timeout");
     CHECK(term >= log.last_term(), "the journal keeps a term no later than its entries");
     CHECK(applied_index <= log.last(), "applied <= last (I1)");
+    disk_moved = clock;
     reported = role_now();
     restart_election_timer();
 }
@@ -69,6 +70,12 @@ void Core::Impl::step(Input input) {
                          [&](Applied e) { applied(e.through); },
                          [&](PeerDisconnected e) { peer_disconnected(e.peer); },
                          [&](ReadRequested e) { read_requested(e.context); },
+                         [&](Stalled e) {
+                             if (!e.stalled)
+                                 stalled_since.reset();
+                             else if (!stalled_since)
+                                 stalled_since = clock;
+                         },
                          [&](Compact e) { compact(e.through); }},
                input.event);
     check_invariants();
@@ -83,15 +90,21 @@ void Core::Impl::advance_clock(Instant now) {
 }
 
 void Core::Impl::tick() {
+    if (!durability.writing()) disk_moved = clock;
     if (Leader* l = leading()) {
         check_quorum_contact();
+        if (leading()) check_fitness();
         if (leading() && clock >= l->next_heartbeat) {
             l->heartbeat_due = sends_due = true;
             l->next_heartbeat = clock + config.heartbeat_interval;
         }
         return;
     }
-    if (clock >= election_deadline) start_pre_vote();
+    if (clock < election_deadline) return;
+    if (!lets_others_go_first()) return start_pre_vote();
+    leader = ReplicaId(0);
+    heard_leader.reset();
+    restart_election_timer();
 }
 
 void Core::Impl::receive(Message message) {
@@ -99,6 +112,10 @@ void Core::Impl::receive(Message message) {
         message.to == config.self && message.from != config.self && member(message.from) != nullptr;
     if (!ours && !MUTANT(raft_accept_other_life)) {
         ++foreign_messages;
+        return;
+    }
+    if (contradicts(message)) {
+        ++malformed_messages;
         return;
     }
     // Vote requests judge the term themselves: asking alone moves nobody's term (9.6).
@@ -112,6 +129,26 @@ void Core::Impl::receive(Message message) {
     if (!adopt_term(message)) return;
     std::visit(Overloads{[](VoteRequest&) {}, [&](auto& body) { on(message, body); }},
                message.body);
+}
+
+// What no correct peer can say to this replica. Judged before anything of the message is taken, its
+// term included; only what the sender says as of now is held against what is known now.
+bool Core::Impl::contradicts(const Message& message) const {
+    if (message.term > kTermMax) return true;
+    const auto* append = std::get_if<AppendRequest>(&message.body);
+    const auto* heartbeat = std::get_if<Heartbeat>(&message.body);
+    if (append && !well_formed(message.term, *append)) return true;
+    if (heartbeat && heartbeat->commit > kIndexMax) return true;
+    if (message.term < term) return false;
+    if (append || heartbeat) {
+        const bool another = leader && leader != message.from && !MUTANT(raft_second_leader_heard);
+        if (!message.term || (message.term == term && another)) return true;
+        return append && contradicts_commit(*append);
+    }
+    const auto* reply = std::get_if<AppendReply>(&message.body);
+    // Nobody matches more than the leader of the term has.
+    return reply && reply->accepted && message.term == term && leading() &&
+           reply->match > log.last();
 }
 
 // Rules for all servers [3.3]; false: the message has been dealt with.
@@ -137,7 +174,7 @@ bool Core::Impl::adopt_term(const Message& message) {
 
 void Core::Impl::persisted(PersistId through) {
     const bool waited_for_hard_state = durability.hard_state_pending();
-    durability.completed(through);
+    if (durability.completed(through)) disk_moved = clock;
     if (waited_for_hard_state && !durability.hard_state_pending()) {
         std::move(held.begin(), held.end(), std::back_inserter(out.messages));
         held.clear();
@@ -317,6 +354,7 @@ NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
 LogIndex Core::commit() const { return impl_->commit; }
 LogIndex Core::last_index() const { return impl_->log.last(); }
 bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
+uint64_t Core::malformed_messages() const { return impl_->malformed_messages; }
 Status Core::status() const { return impl_->status(); }
 
 LogIndex Core::slowest_match() const {

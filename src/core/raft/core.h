@@ -11,10 +11,11 @@
 //   3. applies Output::committed in order and feeds Applied;
 //   4. feeds Tick at least every 20 ms, with now constant within a turn; a longer gap counts as one
 //   heartbeat interval at most (rule 34).
-// step() is total: any input in any role, duplicated, reordered, late, or from an earlier life.
-// Only what a broken peer or driver alone can send fails a CHECK: a second leader of one term, an
-// acknowledgement beyond the log, Applied beyond what was given. A commit beyond the log may also
-// be the fault of a disk: see Forgotten.
+// step() is total: any input in any role, duplicated, reordered, late, or from an earlier life. No
+// message fails a CHECK, for its bytes are somebody else's: what only a broken or lying peer can
+// send (a second leader of one term, an acknowledgement beyond the log, another entry in the place
+// of a committed one) is dropped and counted, whole. Only a broken driver fails one, by Applied
+// beyond what was given. A commit beyond the log may also be the fault of a disk: see Forgotten.
 //
 // Invariants, CHECKed in every build: (I1) applied <= commit <= last; (I2) at most one vote per
 // term; (I3) commits by counting only entries of the current term [3.6.2]; (I4) nothing at or below
@@ -77,12 +78,18 @@ struct PeerDisconnected {
 struct ReadRequested {
     uint64_t context;
 };
+// The applied state takes no writes (any more), or takes them again. A leader in that state for the
+// shortest election timeout gives up its lead, and others go first in elections: it could serve
+// nobody. The core notices by itself that its log's disk hangs (D8).
+struct Stalled {
+    bool stalled;
+};
 // Entries up to here are applied, durable in the engine and matched by everybody who may need them.
 struct Compact {
     LogIndex through;
 };
-using Event =
-    std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested, Compact>;
+using Event = std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested,
+                           Stalled, Compact>;
 
 struct Input {
     Instant now;
@@ -158,7 +165,8 @@ struct Status {
     };
     std::vector<Peer> peers;  // leaders only
     LogIndex durable;         // the log is on this replica's disk up to here
-    // Messages dropped: addressed to another replica or from a non-member (rule 47); contradictory.
+    // Messages dropped: addressed to another replica or from a non-member (rule 47); contradictory,
+    // in themselves or to what this replica knows.
     uint64_t foreign_messages, malformed_messages;
 };
 
@@ -183,6 +191,8 @@ public:
     bool ready_to_lead() const;
     // The lowest match of all voters as this leader knows it; 0 when not leading.
     LogIndex slowest_match() const;
+    // Status::malformed_messages, for who asks often.
+    uint64_t malformed_messages() const;
     Status status() const;
 
 private:

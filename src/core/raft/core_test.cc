@@ -411,6 +411,244 @@ TEST(RaftCore, ContradictoryAppendsAreDroppedAndCounted) {
     EXPECT_EQ(cluster.core(k2).last_index(), LogIndex(1));
 }
 
+// D8; what its journal has not, the others have: they go on without it, and it does not come back
+// before its disk does, nor raises terms meanwhile.
+TEST(RaftCore, ALeaderWhoseDiskHangsMakesRoomForAHealthyOne) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.node(k1).writes_at_once = false;
+    cluster.propose(k1, "a");
+    cluster.run(milliseconds(500));
+    ASSERT_EQ(cluster.core(k1).role(), Role::Leader) << "an election timeout is not over";
+    cluster.run(milliseconds(1500));
+    const ReplicaId healthy = cluster.ready_leader();
+    ASSERT_NE(healthy, k1);
+    ASSERT_TRUE(healthy);
+    const Term term = cluster.core(healthy).term();
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.ready_leader(), healthy);
+    EXPECT_EQ(cluster.core(healthy).term(), term);
+    cluster.crash(healthy);
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.core(k1).role(), Role::Follower) << "its vote could not become durable";
+    cluster.node(k1).writes_at_once = true;
+    EXPECT_TRUE(cluster.elect());
+    EXPECT_EQ(cluster.violations, std::vector<std::string>());
+}
+
+TEST(RaftCore, WhereAllDisksAreSlowTheLeaderStays) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    for (const ReplicaId id : cluster.ids())
+        cluster.node(id).writes_at_once = false;
+    cluster.propose(k1, "a");
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.core(k1).role(), Role::Leader);
+    Cluster alone(1, 1);
+    lead(alone);
+    alone.node(k1).writes_at_once = false;
+    alone.propose(k1, "a");
+    alone.feed(k1, Stalled{true});
+    alone.run(seconds(5));
+    EXPECT_EQ(alone.core(k1).role(), Role::Leader) << "the only voter has nobody to make room for";
+}
+
+// D10.
+TEST(RaftCore, ALeaderWhoseStateStallsMakesRoomAndLeadsAgainOnlyIfNobodyElseCan) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.feed(k1, Stalled{true});
+    cluster.run(milliseconds(500));
+    ASSERT_EQ(cluster.core(k1).role(), Role::Leader) << "it may be over soon";
+    cluster.run(seconds(2));
+    const ReplicaId healthy = cluster.ready_leader();
+    ASSERT_NE(healthy, k1);
+    ASSERT_TRUE(healthy);
+    // Now this log is the only complete one among those that are up.
+    const ReplicaId behind = healthy == k2 ? k3 : k2;
+    cluster.set_link(healthy, behind, false);
+    cluster.propose(healthy, "a");
+    ASSERT_TRUE(cluster.settle());
+    cluster.crash(healthy);
+    cluster.run(seconds(15));
+    EXPECT_EQ(cluster.ready_leader(), behind) << "brought up to date by the stalled one";
+    EXPECT_EQ(cluster.core(behind).commit(), cluster.highest_committed());
+    EXPECT_EQ(cluster.violations, std::vector<std::string>());
+}
+
+// A peer that lies, or was built wrong, or comes from a later version: dropped whole, its term
+// included, and counted.
+TEST(RaftCore, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.propose(k1, "a");
+    cluster.propose(k1, "b");
+    ASSERT_TRUE(cluster.settle());
+    const auto effects = [](uint64_t term, uint64_t index) {
+        return wire::make_entry(GroupId(7), Term(term), LogIndex(index), EntryKind::Effects,
+                                Bytes());
+    };
+    const Term t(1), later(2), beyond(UINT64_MAX);
+    const LogIndex far(UINT64_MAX);
+    ASSERT_EQ(cluster.core(k1).commit(), LogIndex(3));
+    cluster.run(milliseconds(200));
+    ASSERT_EQ(cluster.core(k2).commit(), LogIndex(3));
+    const std::vector<std::pair<ReplicaId, Message>> lies = {
+        // Acknowledges what nobody has.
+        {k1, {k2, k1, t, AppendReply{true, LogIndex(4), {}, {}}}},
+        {k1, {k2, k1, t, AppendReply{true, far, {}, {}}}},
+        // Leads in a term that has a leader.
+        {k1, {k2, k1, t, Heartbeat{LogIndex(0), 1}}},
+        {k1, {k2, k1, t, AppendRequest{LogIndex(3), t, LogIndex(3), {}}}},
+        {k2, {k3, k2, t, Heartbeat{LogIndex(0), 1}}},
+        {k2, {k3, k2, t, AppendRequest{LogIndex(3), t, LogIndex(3), {}}}},
+        // Has another entry where a committed one is; at its end its own terms fall.
+        {k2, {k1, k2, later, AppendRequest{LogIndex(1), t, LogIndex(0), {effects(2, 2)}}}},
+        {k2, {k1, k2, later, AppendRequest{LogIndex(3), Term(0), LogIndex(0), {}}}},
+        {k2, {k1, k2, later, AppendRequest{LogIndex(3), Term(0), LogIndex(0), {effects(0, 4)}}}},
+        {k2, {k1, k2, later, AppendRequest{LogIndex(3), Term(9), LogIndex(0), {}}}},
+        // Counts past the end of the numbers.
+        {k2, {k1, k2, beyond, Heartbeat{LogIndex(0), 1}}},
+        {k2, {k3, k2, beyond, VoteRequest{false, LogIndex(9), Term(9)}}},
+        {k2, {k1, k2, beyond, VoteReply{true, false}}},
+        {k2, {k1, k2, t, Heartbeat{far, 1}}},
+        {k2, {k1, k2, t, AppendRequest{far, t, LogIndex(0), {effects(1, 0)}}}},
+    };
+    std::map<ReplicaId, uint64_t> dropped;
+    for (const auto& [to, message] : lies) {
+        cluster.feed(to, Received{message});
+        EXPECT_EQ(cluster.core(to).malformed_messages(), ++dropped[to]) << describe(message);
+        EXPECT_EQ(cluster.core(to).term(), t) << describe(message);
+    }
+    EXPECT_EQ(cluster.core(k1).role(), Role::Leader);
+    cluster.propose(k1, "c");
+    ASSERT_TRUE(cluster.settle());
+    EXPECT_EQ(cluster.core(k1).commit(), LogIndex(4)) << "nothing was disturbed";
+    EXPECT_EQ(cluster.violations, std::vector<std::string>());
+}
+
+// A core alone against messages that are drawn at random, near what it has and near the ends of
+// the numbers.
+class Babble {
+public:
+    Babble(Role role, uint64_t seed)
+        : prng_(seed), core_(config(), recovered(), Prng(seed), Instant(seconds(1))) {
+        const Instant never = now_ + seconds(60);
+        while (core_.role() == Role::Follower && role != Role::Follower && now_ < never)
+            feed(Tick{});
+        if (role == Role::Candidate || role == Role::Leader)
+            hear(core_.term().next(), VoteReply{true, true});
+        if (role == Role::Leader) {
+            hear(core_.term(), VoteReply{false, true});
+            hear(core_.term(), AppendReply{true, core_.last_index(), {}, {}});
+        }
+        EXPECT_EQ(core_.role(), role);
+    }
+
+    void utter() {
+        uttering_ = true;
+        if (prng_.chance(0.1)) return feed(Tick{});
+        const ReplicaId from(prng_.between(1, 3));
+        feed(Received{{from, k1, Term(number(core_.term().value)), body()}});
+        if (prng_.chance(0.2)) core_.propose(now_, EntryKind::Effects, Bytes::literal("x"));
+    }
+    uint64_t dropped() const { return core_.malformed_messages(); }
+
+private:
+    static Config config() {
+        Config c;
+        c.group = GroupId(7);
+        c.self = k1;
+        c.membership.voters = {{k1, NodeId(1)}, {k2, NodeId(2)}, {k3, NodeId(3)}};
+        return c;
+    }
+    static Recovered recovered() {
+        auto entries = entries_of_terms({{1, 4}, {2, 2}, {4, 3}});
+        entries.erase(entries.begin(), entries.begin() + 2);
+        return {{Term(4), {}}, LogIndex(2), Term(1), LogIndex(5), std::move(entries)};
+    }
+    void hear(Term term, MessageBody body) { feed(Received{{k2, k1, term, std::move(body)}}); }
+
+    void feed(Event event) {
+        now_ += milliseconds(20);
+        core_.step({now_, std::move(event)});
+        for (int round = 0; round < 3 && core_.has_output(); ++round) {
+            const Output out = core_.take_output();
+            if (out.persist_id && !(uttering_ && prng_.chance(0.1)))
+                core_.step({now_, Persisted{out.persist_id}});
+            if (!out.committed.empty()) {
+                core_.step({now_, Applied{out.committed.back().index}});
+                if (prng_.chance(0.1)) core_.step({now_, Compact{out.committed.back().index}});
+            }
+        }
+    }
+    uint64_t number(uint64_t near) {
+        switch (prng_.below(8)) {
+            case 0:
+                return prng_.next();
+            case 1:
+                return UINT64_MAX - prng_.below(3);
+            case 2:
+                return kIndexMax.value + 1 - prng_.below(3);
+            case 3:
+                return prng_.below(4);
+            case 4:
+                return near + 3 - std::min<uint64_t>(near + 3, prng_.below(6));
+            default:
+                return near;
+        }
+    }
+    LogIndex index() { return LogIndex(number(core_.last_index().value)); }
+    Term term() { return Term(number(prng_.chance(0.5) ? 4 : core_.term().value)); }
+    MessageBody body() {
+        switch (prng_.below(6)) {
+            case 0:
+                return VoteRequest{prng_.chance(0.5), index(), term()};
+            case 1:
+                return VoteReply{prng_.chance(0.5), prng_.chance(0.5)};
+            case 2:
+                return AppendReply{prng_.chance(0.5), index(), index(), term()};
+            case 3:
+                return Heartbeat{index(), number(3)};
+            case 4:
+                return HeartbeatReply{number(3)};
+            default: {
+                AppendRequest request{index(), term(), index(), {}};
+                LogIndex at = request.prev_index;
+                for (uint64_t n = prng_.below(4); n > 0; --n) {
+                    at = prng_.chance(0.05) ? index() : at.next();
+                    request.entries.push_back(
+                        wire::make_entry(GroupId(7), prng_.chance(0.5) ? core_.term() : term(), at,
+                                         EntryKind::Effects, Bytes()));
+                }
+                return request;
+            }
+        }
+    }
+
+    Prng prng_;
+    Core core_;
+    Instant now_{seconds(1)};
+    bool uttering_ = false;
+};
+
+TEST(RaftCore, NoMessageFailsACheckInAnyRole) {
+    const CheckTrap trap;
+    uint64_t dropped = 0;
+    for (const Role role : {Role::Follower, Role::PreCandidate, Role::Candidate, Role::Leader})
+        for (uint64_t seed = 1; seed <= 4000; ++seed) {
+            Babble babble(role, seed);
+            try {
+                for (int i = 0; i < 100; ++i)
+                    babble.utter();
+            } catch (const CheckFailed& failed) {
+                FAIL() << to_string(role) << ", seed " << seed << ": " << failed.what();
+            }
+            dropped += babble.dropped();
+        }
+    EXPECT_GT(dropped, 1000u) << "or it says nothing";
+}
+
 TEST(RaftCore, ALeaderThatCountsOnEntriesThatAreNotThereIsReported) {
     Cluster cluster(3, 1);
     lead(cluster);

@@ -66,6 +66,9 @@ struct EventText {
     std::string operator()(const ReadRequested& e) const {
         return "read " + std::to_string(e.context);
     }
+    std::string operator()(const Stalled& e) const {
+        return e.stalled ? "stalled" : "stalled no more";
+    }
     std::string operator()(const Compact& e) const { return "compact " + to_string(e.through); }
 };
 

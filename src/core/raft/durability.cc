@@ -28,14 +28,16 @@ PersistId Durability::begin_write(LogIndex last) {
     return issued_;
 }
 
-void Durability::completed(PersistId through) {
-    if (through > issued_) return;
+bool Durability::completed(PersistId through) {
+    if (through > issued_) return false;
+    const size_t before = in_flight_.size();
     while (!in_flight_.empty() && in_flight_.front().id <= through) {
         const Write& write = in_flight_.front();
         index_ = std::max(index_, write.last);
         hard_state_in_flight_ -= write.hard_state ? 1 : 0;
         in_flight_.pop_front();
     }
+    return in_flight_.size() < before;
 }
 
 }  // namespace asterias::raft

@@ -29,8 +29,9 @@ public:
     LogIndex unsaved_from() const { return unsaved_from_; }
     // The next write is handed to the driver and reaches to `last`. dirty().
     PersistId begin_write(LogIndex last);
-    // The driver's completion; unknown and repeated ids say nothing.
-    void completed(PersistId through);
+    // The driver's completion; unknown and repeated ids say nothing, and false.
+    bool completed(PersistId through);
+    bool writing() const { return !in_flight_.empty(); }
 
     LogIndex index() const { return index_; }
     // The present (term, vote) is not durable yet.

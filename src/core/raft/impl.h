@@ -29,7 +29,8 @@ struct Candidate {
     Tally tally;
 };
 struct Leader {
-    LogIndex noop;                // the first entry of this term
+    LogIndex noop;  // the first entry of this term
+    Instant since;
     std::vector<Progress> peers;  // all other voters, ascending by replica
     size_t uncommitted_bytes = 0;
 
@@ -53,6 +54,7 @@ struct Core::Impl {
     void advance_clock(Instant now);
     void receive(Message message);
     bool adopt_term(const Message& message);
+    bool contradicts(const Message& message) const;
     void tick();
     void persisted(PersistId through);
     void applied(LogIndex through);
@@ -84,13 +86,16 @@ struct Core::Impl {
     void count_own_vote();
     void peer_disconnected(NodeId peer);
     void check_quorum_contact();
+    void check_fitness();
+    bool disk_hangs() const;
+    bool lets_others_go_first();
 
     // append.cc
     ProposeOutcome propose(EntryKind kind, Bytes payload);
     void append_as_leader(EntryKind kind, Bytes payload);
     void on(const Message& message, AppendRequest& request);
     void on(const Message& message, AppendReply& reply);
-    bool well_formed(const AppendRequest& request) const;
+    bool contradicts_commit(const AppendRequest& request) const;
     bool refuse_if_apart(ReplicaId from, const AppendRequest& request);
     void take_entries(std::vector<Entry> entries);
     void truncate_from(LogIndex index);
@@ -135,6 +140,10 @@ struct Core::Impl {
     Duration election_timeout{};          // drawn at each election
     Instant election_deadline;
 
+    Instant disk_moved;  // no write was under way, or one completed
+    std::optional<Instant> stalled_since;
+    unsigned passed_over = 0;  // elections that this replica left to others since it heard a leader
+
     LogIndex commit;
     LogIndex given;  // Output::committed went up to here
     LogIndex applied_index;
@@ -154,6 +163,9 @@ struct Core::Impl {
     uint64_t malformed_messages = 0;
     std::vector<uint64_t> scratch;
 };
+
+// Entries one behind the other, of terms that do not fall, none later than the sender's.
+bool well_formed(Term sender, const AppendRequest& request);
 
 // The highest value that a quorum has reached, given the values of all voters (reordered).
 uint64_t quorum_value(std::vector<uint64_t>& values);

@@ -83,6 +83,11 @@ struct Message {
     bool operator==(const Message&) const = default;
 };
 
+// Above these nothing is believed: a term or an index that cannot be counted on from would wrap
+// around. Nobody gets there in earnest.
+inline constexpr Term kTermMax{uint64_t{1} << 62};
+inline constexpr LogIndex kIndexMax{uint64_t{1} << 62};
+
 enum class Role : uint8_t { Follower, PreCandidate, Candidate, Leader };
 std::string_view to_string(Role role);
 

@@ -72,6 +72,7 @@ void Core::Impl::become_leader() {
     CHECK(vote == config.self, "a leader voted for itself");
     Leader l;
     l.noop = log.last().next();
+    l.since = clock;
     l.next_heartbeat = clock + config.heartbeat_interval;
     for (const Member& m : config.membership.voters)
         if (m.replica != config.self) l.peers.emplace_back(m, l.noop, clock);
@@ -94,11 +95,11 @@ void Core::Impl::restart_election_timer() {
 }
 
 void Core::Impl::heard_from_leader(ReplicaId from) {
-    CHECK(role_name() != Role::Leader, "two leaders in one term");
-    CHECK(!leader || leader == from, "two leaders in one term");
+    CHECK(!leader || leader == from, "contradicts() keeps a second leader of the term away");
     if (role_name() != Role::Follower) become_follower(term, from);
     leader = from;
     heard_leader = clock;
+    passed_over = 0;
     election_deadline = clock + election_timeout;
 }
 
@@ -118,6 +119,30 @@ void Core::Impl::check_quorum_contact() {
         scratch.push_back(static_cast<uint64_t>(p.last_heard().time_since_epoch().count()));
     const Instant contact{Duration(static_cast<int64_t>(quorum_value(scratch)))};
     if (clock - contact >= config.election_timeout_min) become_follower(term, ReplicaId(0));
+}
+
+bool Core::Impl::disk_hangs() const {
+    return durability.writing() && clock - disk_moved >= config.election_timeout_min;
+}
+
+// A leader whose own log makes no progress, while a quorum without it has what its disk has not, or
+// whose applied state takes no writes, makes room for a healthy one (D8, D10). Where all disks are
+// slow nobody is ahead, and a change of leaders would help nobody.
+void Core::Impl::check_fitness() {
+    if (quorum() == 1) return;
+    const bool stalled = stalled_since && clock - std::max(*stalled_since, leading()->since) >=
+                                              config.election_timeout_min;
+    if (stalled || (disk_hangs() && commit > durability.index()))
+        become_follower(term, ReplicaId(0));
+}
+
+// With a hanging disk its own vote could not become durable: asking would only raise terms. With a
+// stalled state it could lead and not serve, but its log may be the only complete one: so it asks,
+// if nobody else has won meanwhile, and as leader brings the others up to date.
+bool Core::Impl::lets_others_go_first() {
+    constexpr unsigned kPatience = 4;
+    if (quorum() == 1) return false;
+    return disk_hangs() || (stalled_since && ++passed_over < kPatience);
 }
 
 // Voters -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The leader's half of the driver: admission, order, lookups, evaluation.
 #include <algorithm>
+#include <set>
 
 #include "base/mutant.h"
 #include "service/execute/execute.h"
@@ -10,6 +11,8 @@ namespace {
 constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed it
 // Reads from disk under way for one command: nobody knows how large what they bring is.
 constexpr size_t kFetchesMax = 16;
+constexpr size_t kEntryHeadBytes = 64;  // of an entry without commands
+constexpr Duration kPruneInterval = milliseconds(100);
 
 bool is_data(const Bytes& key) { return key[0] == static_cast<uint8_t>(kv::Space::Data); }
 
@@ -24,6 +27,22 @@ size_t bytes_of(const Incoming& request) {
     for (const auto* list : {&request.command.keys, &request.command.values})
         for (const auto& piece : *list)
             bytes += sizeof(Bytes) + piece.size();
+    return bytes;
+}
+
+size_t reply_bytes(const kv::Reply& reply) {
+    size_t bytes = 16 + reply.text.size();
+    for (const auto& item : reply.items)
+        bytes += reply_bytes(item);
+    return bytes;
+}
+
+// What it adds to an entry at most: its effects, its session's head, and the answer that the
+// session table keeps.
+size_t logged_bytes(const kv::Evaluation& evaluation) {
+    size_t bytes = 64 + std::min(kv::kStoredReplyBytesMax, reply_bytes(evaluation.reply));
+    for (const auto& write : evaluation.writes)
+        bytes += write.key.size() + write.record.size() + 10;
     return bytes;
 }
 }  // namespace
@@ -80,13 +99,13 @@ void Replica::lose_leadership() {
         g.stands_on = {};
     }
     proposed_.clear();
-    proposed_bytes_ = 0;
+    proposed_bytes_ = full_at_ = 0;
     reads_.clear();
     waiting_for_commit_.clear();
     queue_.clear();
     queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
-    if (unwritten_.through) unwritten_.foreign = true;
+    if (unwritten_.through && !MUTANT(replica_reads_stalled_engine)) unwritten_.foreign = true;
     fetched_.clear();
     fetching_ = 0;
     ++fetch_generation_;
@@ -144,6 +163,35 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
+}
+
+// Drops what expired in the queue, however long the evaluation waits (for the engine, a quorum, a
+// disk). Of a session's writes only those with nothing of the session left before them: to refuse a
+// number for good speaks for all lower ones too. And only while the session table is complete.
+void Replica::prune() {
+    const Instant now = parts_.shard.clock().now();
+    if (queue_.empty() || now < next_prune_ || stopped_) return;
+    next_prune_ = now + kPruneInterval;
+    if (std::ranges::none_of(queue_, [now](const auto& r) { return r.deadline < now; })) return;
+    const bool table_complete = core_->ready_to_lead() || MUTANT(replica_expired_unlooked);
+    std::set<session::SessionId> waiting;
+    std::deque<Incoming> kept;
+    std::vector<PendingWrite> none;
+    for (size_t i = 0; i < queue_.size(); ++i) {
+        Incoming& request = queue_[i];
+        const bool decidable =
+            !request.sequence || (table_complete && !waiting.contains(request.session));
+        const bool fetches = i == 0 && fetching_ > 0;  // the head's values are on their way
+        if (now <= request.deadline || !decidable || fetches) {
+            waiting.insert(request.session);
+            kept.push_back(std::move(request));
+            continue;
+        }
+        if (i == 0) fetched_.clear();
+        queue_bytes_ -= request.bytes;
+        CHECK(!admit(request, none), "what has expired is never admitted");
+    }
+    queue_ = std::move(kept);
 }
 
 // All keys from the overlay and the engine's memory; or starts fetching what is not there and says
@@ -219,27 +267,20 @@ void Replica::evaluate_queue() {
     // Back-pressure: the engine stalls, or too much waits for a quorum. The queue waits; what
     // passes its deadline there is dropped.
     if (proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    if (full_at_ && proposed_bytes_ >= full_at_) return;
+    const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
     const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
-    if ((engine_stalled_ || hidden) && !write_to_engine()) return;
+    if ((stalls || hidden) && !write_to_engine()) return;
     const auto wall = parts_.shard.clock().wall();
-    session::Effects effects;
-    effects.commit_time =
+    Round round;
+    round.effects.commit_time =
         std::max(last_label_.next(), HybridTime(static_cast<uint64_t>(wall.micros) << 12));
-    effects.matched_by_all = core_->slowest_match();
-    const LogIndex index = core_->last_index().next();
-    std::vector<PendingWrite> writes;
-    std::vector<PendingRead> reads;
+    round.effects.matched_by_all = core_->slowest_match();
+    round.index = core_->last_index().next();
 
-    size_t bytes = 0;
-    while (!queue_.empty() && bytes < kEntryBytesMax) {
+    while (!queue_.empty() && round.bytes < kEntryBytesMax) {
         Incoming& head = queue_.front();
-        const size_t before = effects.writes.size(), written = writes.size();
-        if (admit(head, writes) && !evaluate_one(head, effects, writes, reads, index)) break;
-        for (size_t i = before; i < effects.writes.size(); ++i)
-            bytes += effects.writes[i].key.size() + effects.writes[i].record.size();
-        // The answers that the session table keeps are in the entry, too, also without effects.
-        for (size_t i = written; i < writes.size(); ++i)
-            bytes += std::min(kv::kStoredReplyBytesMax, writes[i].reply.text.size() + 16);
+        if (admit(head, round.writes) && !evaluate_one(head, round)) break;
         fetched_.clear();
         queue_bytes_ -= head.bytes;
         queue_.pop_front();
@@ -247,24 +288,30 @@ void Replica::evaluate_queue() {
     if (stopped_) {
         // Evaluated in this turn and not proposed: nobody else would answer these (rule 39).
         const Answer lost{Answer::Kind::Lost, {}, core_->term(), {}, {}};
-        for (const auto& w : writes)
+        for (const auto& w : round.writes)
             parts_.surroundings.answer(config_.group, w.origin, lost);
-        for (const auto& r : reads)
+        for (const auto& r : round.reads)
             parts_.surroundings.answer(config_.group, r.origin, lost);
         return;
     }
-    if (!queue_.empty() && fetching_ == 0) wake();
+    if (!queue_.empty() && fetching_ == 0 && !round.full) wake();
 
-    if (!reads.empty()) {
+    if (!round.reads.empty()) {
         const uint64_t context = next_read_++;
-        reads_[context] = std::move(reads);
+        reads_[context] = std::move(round.reads);
         core_->step({parts_.shard.clock().now(), raft::ReadRequested{context}});
     }
-    if (effects.writes.empty() && effects.sessions.empty()) return;
-    last_label_ = effects.commit_time;
-    Bytes payload = session::encode(effects);
+    if (!round.effects.writes.empty() || !round.effects.sessions.empty()) propose(round);
+    full_at_ = round.full ? proposed_bytes_ : 0;
+}
+
+void Replica::propose(Round& round) {
+    last_label_ = round.effects.commit_time;
+    const LogIndex index = round.index;
+    Bytes payload = session::encode(round.effects);
+    CHECK(payload.size() <= round.bytes + kEntryHeadBytes, "what is counted is no less than it is");
     proposed_bytes_ += payload.size();
-    proposed_.push_back({index, std::move(writes), payload.size()});
+    proposed_.push_back({index, std::move(round.writes), payload.size()});
     const auto outcome =
         core_->propose(parts_.shard.clock().now(), wire::EntryKind::Effects, std::move(payload));
     if (const auto* accepted = std::get_if<raft::Accepted>(&outcome)) {
@@ -277,8 +324,8 @@ void Replica::evaluate_queue() {
         }
         return;
     }
-    // The overlay has what no log has. It was asked before, so this is not met; if it is, going on
-    // would be guessing.
+    // The overlay has what no log has. has_room() was asked before, so this is not met; if it is,
+    // going on would be guessing.
     stop("the consensus refused an entry of its leader, above uncommitted_bytes_max");
 }
 
@@ -299,10 +346,15 @@ bool Replica::answer_of_client(const kv::Command& command, const Bytes& stored,
     return true;
 }
 
-// False: the keys are being fetched, or the group stopped.
-bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
-                           std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
-                           LogIndex index) {
+// The core takes one entry of any size when nothing else is uncommitted, and else no more than its
+// limit: what does not fit waits. proposed_bytes_ is what is not applied, so it is no less.
+bool Replica::has_room(size_t bytes, const Round& round) const {
+    const size_t others = proposed_bytes_ + round.bytes;
+    return others == 0 || others + bytes + kEntryHeadBytes <= config_.uncommitted_bytes_max;
+}
+
+// False: the keys are being fetched, the command has to wait for room, or the group stopped.
+bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
     auto keys = kv::keys_read(command);
     const size_t state_keys = keys.size();
@@ -335,41 +387,54 @@ bool Replica::evaluate_one(Incoming& request, session::Effects& effects,
         !answer_of_client(command, *found.back().value, answered_before))
         return false;
     kv::Evaluation evaluation;
+    const auto remember = [&] {
+        if (!named) return;
+        evaluation.writes.push_back(
+            {kv::request_key(command.keyspace, command.request.client.view()),
+             kv::encode_request_result(command.request.sequence, evaluation.reply)});
+    };
     if (answered_before) {
         evaluation.reply = std::move(*answered_before);
     } else {
-        evaluated_.add();
         const int64_t now_ms = parts_.shard.clock().wall().millis();
         keys.resize(state_keys);
         if (lookups.too_long)
             evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
         else
-            evaluation =
-                kv::evaluate(command, keys, pointers, {now_ms, effects.commit_time, index});
-        if (named)
-            evaluation.writes.push_back(
-                {kv::request_key(command.keyspace, command.request.client.view()),
-                 kv::encode_request_result(command.request.sequence, evaluation.reply)});
+            evaluation = kv::evaluate(command, keys, pointers,
+                                      {now_ms, round.effects.commit_time, round.index});
+        remember();
+        if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
+            evaluation = {kv::Reply::error(kv::kEffectsTooLong), {}};
+            remember();
+        }
     }
     // A read needs no entry. A write that changed nothing does: a copy of it that is still on its
     // way could find another state at another leader, and take effect after its client was told
     // that it did not (sim/regressions/no_effect_not_logged.txt).
-    const bool logged = request.sequence != 0 && !MUTANT(replica_no_effect_not_logged);
-    if (!evaluation.writes.empty() || logged) {
-        log_write(request, std::move(evaluation), effects, writes, index);
+    const bool logged = (request.sequence != 0 && !MUTANT(replica_no_effect_not_logged)) ||
+                        !evaluation.writes.empty();
+    if (logged && !has_room(logged_bytes(evaluation), round)) {
+        round.full = true;
+        return false;
+    }
+    evaluated_.add(answered_before ? 0 : 1);
+    if (logged) {
+        log_write(request, std::move(evaluation), round);
         return true;
     }
     if (request.sequence) gateway.highest = request.sequence;
     // A later read of a connection must not be answered while this one may still be made again.
     if (!MUTANT(replica_reads_overtake)) gateway.stands_on = depends_on;
-    reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
+    round.reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
     return true;
 }
 
 // Adds what was evaluated to the entry that this round makes, and to the overlay.
-void Replica::log_write(const Incoming& request, kv::Evaluation evaluation,
-                        session::Effects& effects, std::vector<PendingWrite>& writes,
-                        LogIndex index) {
+void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Round& round) {
+    const LogIndex index = round.index;
+    session::Effects& effects = round.effects;
+    round.bytes += logged_bytes(evaluation);
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};
         effects.writes.push_back(std::move(write));
@@ -390,7 +455,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation,
                                    ? evaluation.reply
                                    : kv::Reply::error(execute::kUnknownResult)});
     }
-    writes.push_back(
+    round.writes.push_back(
         {request.origin, request.session, request.sequence, std::move(evaluation.reply)});
 }
 

@@ -32,7 +32,7 @@ port::Task<> Replica::sweep_step(Bytes from) {
     if (!found || stopped_ || !core_->ready_to_lead()) co_return;
     const int64_t now_ms = parts_.shard.clock().wall().millis();
     for (const auto& [key, value] : *found) {
-        if (!kv::has_expiry(value)) continue;
+        if (!kv::has_expiry(value) || key.size() < kv::kDataPrefixBytes) continue;
         sweep_found_ = true;
         const auto record = kv::decode_record(value);
         if (!record || record->expiry_ms > now_ms) continue;

@@ -9,6 +9,9 @@ namespace {
 
 constexpr uint8_t kMetaFormat = 1;
 constexpr std::string_view kAppliedName = "applied";
+// What one run() applies; the node has other groups, and peers that wait for heartbeats.
+constexpr size_t kSliceEntries = 1024;
+constexpr size_t kSliceBytes = 1024 * 1024;  // the entry that passes it is the last
 
 std::string labels_of(GroupId group) { return "group=\"" + to_string(group) + "\""; }
 
@@ -32,7 +35,11 @@ Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied 
                                             "Entries applied here.", labels_of(config_.group))),
       corrupt_entries_(parts.registry.counter(
           "asterias_group_corrupt_entries_total",
-          "Entries from peers whose checksum was wrong; dropped.", labels_of(config_.group))) {}
+          "Entries from peers whose checksum was wrong; dropped.", labels_of(config_.group))),
+      refused_messages_(parts.registry.counter(
+          "asterias_group_refused_messages_total",
+          "Messages from peers that contradict themselves or what is known here; dropped.",
+          labels_of(config_.group))) {}
 
 Replica::~Replica() = default;
 
@@ -98,7 +105,13 @@ void Replica::receive(const raft::Message& message) {
                           to_string(entry.index) + " arrived with a wrong checksum; dropped");
                 return;
             }
+    const uint64_t before = core_->malformed_messages();
     core_->step({parts_.shard.clock().now(), raft::Received{message}});
+    if (core_->malformed_messages() != before) {
+        refused_messages_.add();
+        log_.warn("group " + to_string(config_.group) +
+                  ": no correct peer can send this, dropped: " + raft::describe(message));
+    }
     wake();
 }
 
@@ -106,11 +119,14 @@ void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
     compact();
-    if (write_to_engine()) {
-        apply_committed();
-        sweep();
+    if (write_to_engine()) sweep();
+    if (std::exchange(told_stalled_, engine_stalled_) != engine_stalled_) {
+        log_.warn("group " + to_string(config_.group) +
+                  (engine_stalled_ ? ": the engine takes no writes" : ": the engine takes writes"));
+        core_->step({parts_.shard.clock().now(), raft::Stalled{engine_stalled_}});
     }
-    if (core_->has_output() || !queue_.empty()) wake();
+    prune();
+    if (core_->has_output() || !queue_.empty() || !to_apply_.empty()) wake();
 }
 
 void Replica::on_persisted(journal::BatchId through) {
@@ -136,9 +152,13 @@ void Replica::run() {
     if (stopped_) return;
     // Of earlier turns: their answers are out, so that nobody waits for the engine.
     if (unwritten_.bytes >= parts_.engine_bytes) write_to_engine();
+    slice_ = {};
+    apply_committed();
     drain();
     evaluate_queue();
     drain();
+    // While the engine stalls the next tick is soon enough.
+    if (!to_apply_.empty() && !engine_stalled_ && !stopped_) wake();
 }
 
 void Replica::drain() {
@@ -159,6 +179,7 @@ void Replica::drain() {
                 lose_leadership();
             leading_ = out.role_change->role == raft::Role::Leader;
             sweep_wanted_ = leading_;
+            sweep_found_ = true;  // a pass that an earlier leadership began saw nothing since
             leader_seen_ = out.role_change->leader;
             term_seen_ = out.role_change->term;
             parts_.surroundings.on_leader(config_.group, leader_seen_, term_seen_);
@@ -189,17 +210,24 @@ void Replica::drain() {
 
 void Replica::apply_committed() {
     // Back-pressure: while the engine stalls nothing is applied.
-    if (to_apply_.empty() || (engine_stalled_ && !write_to_engine())) return;
+    const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
+    if (to_apply_.empty() || (stalls && !write_to_engine())) return;
+    const LogIndex before = applied_.index;
     try {
         // A poisonous entry stops this group, not the node.
         CheckTrap trap;
-        for (const auto& entry : to_apply_)
+        while (!to_apply_.empty() && slice_.entries < kSliceEntries && slice_.bytes < kSliceBytes) {
+            const wire::Entry& entry = to_apply_.front();
             apply_entry(entry);
+            ++slice_.entries;
+            slice_.bytes += entry.payload.size();
+            to_apply_.pop_front();
+        }
     } catch (const CheckFailed& failed) {
         return stop(failed.what());
     }
-    applied_count_.add(to_apply_.size());
-    to_apply_.clear();
+    if (applied_.index == before) return;
+    applied_count_.add(applied_.index.value - before.value);
     core_->step({parts_.shard.clock().now(), raft::Applied{applied_.index}});
 }
 
@@ -225,7 +253,8 @@ void Replica::apply_entry(const wire::Entry& entry) {
     unwritten_.bytes += entry.payload.size();
     if (!(leading_ && entry.term == term_seen_)) unwritten_.foreign = true;
     for (auto& write : effects->writes) {
-        if (kv::has_expiry(write.record)) sweep_wanted_ = true;
+        // Also for the pass after the one that is under way: it may be past this key.
+        if (kv::has_expiry(write.record)) sweep_wanted_ = sweep_found_ = true;
         if (write.record.empty())
             unwritten_.batch.del(std::move(write.key));
         else

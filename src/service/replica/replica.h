@@ -156,6 +156,14 @@ private:
         LogIndex depends_on;
         kv::Reply reply;
     };
+    struct Round {  // one evaluation of the queue; becomes one entry
+        session::Effects effects;
+        std::vector<PendingWrite> writes;
+        std::vector<PendingRead> reads;
+        LogIndex index;     // of the entry
+        size_t bytes = 0;   // the entry is no larger
+        bool full = false;  // the next command has to wait until proposals are applied
+    };
     struct Lookup {
         std::optional<Bytes> value;
         LogIndex depends_on;
@@ -169,13 +177,13 @@ private:
 
     // evaluate.cc
     void evaluate_queue();
-    bool evaluate_one(Incoming& request, session::Effects& effects,
-                      std::vector<PendingWrite>& writes, std::vector<PendingRead>& reads,
-                      LogIndex index);
+    void propose(Round& round);
+    void prune();
+    bool evaluate_one(Incoming& request, Round& round);
+    bool has_room(size_t bytes, const Round& round) const;
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
-    void log_write(const Incoming& request, kv::Evaluation evaluation, session::Effects& effects,
-                   std::vector<PendingWrite>& writes, LogIndex index);
+    void log_write(const Incoming& request, kv::Evaluation evaluation, Round& round);
     bool look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found);
     bool look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
                      std::vector<Bytes>& missing);
@@ -217,6 +225,9 @@ private:
     Applied applied_;
     session::Table sessions_;
     std::deque<wire::Entry> to_apply_;
+    struct Slice {  // of to_apply_, done by this run()
+        size_t entries = 0, bytes = 0;
+    } slice_;
     struct Unwritten {  // applied, and not in the engine yet
         port::EngineBatch batch;
         std::vector<session::SessionId> sessions;  // whose windows changed
@@ -225,6 +236,7 @@ private:
         bool foreign = false;    // some of it is in no overlay
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
+    bool told_stalled_ = false;    // the core heard of that
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
@@ -235,10 +247,12 @@ private:
     // Leader only; void when the leadership is lost.
     std::deque<Incoming> queue_;
     size_t queue_bytes_ = 0;
+    Instant next_prune_;
     std::map<session::SessionId, Gateway> gateways_;
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
     std::deque<Proposed> proposed_;
     size_t proposed_bytes_ = 0;
+    size_t full_at_ = 0;  // the head of the queue waits until proposed_bytes_ are fewer; 0: no
     std::map<uint64_t, std::vector<PendingRead>> reads_;  // by read context
     std::multimap<LogIndex, PendingRead>
         waiting_for_commit_;                         // confirmed, but saw uncommitted writes
@@ -256,7 +270,7 @@ private:
     NodeId leader_seen_;
     Term term_seen_;
 
-    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_;
+    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_;
 };
 
 }  // namespace asterias::replica

@@ -178,7 +178,7 @@ TEST(Replica, ARequestSentTwiceInOneTurnIsNeverRefusedOnceItIsEvaluated) {
 TEST(Replica, ARequestSentAgainBetweenCommitAndApplyIsAnsweredLikeTheFirst) {
     Bench b(3);
     b.elect();
-    b.slow_disk(seconds(1));
+    b.slow_disk(milliseconds(400));
     b.submit(1, 1, incr("n"));
     ASSERT_EQ(b.await(1).kind, Kind::Done);
     const auto raft = b.replica->status().raft;
@@ -394,6 +394,35 @@ TEST(Replica, WhatExpiresIsSweptAlsoByALeaderThatLostTheLeadershipBefore) {
     }
 }
 
+TEST(Replica, ADeadlineThatIsWrittenBehindTheSweepIsFoundByTheNextPass) {
+    Bench b(1);
+    b.elect();
+    kv::Command fill = on_key(kv::Op::MSet, "k");
+    fill.keys.clear();
+    for (int i = 0; i < 1000; ++i) {
+        fill.keys.push_back(Bytes::copy("m" + std::to_string(i)));
+        fill.values.push_back(Bytes::literal("v"));
+    }
+    b.submit(1, 1, fill);
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(seconds(2));  // until the sweep rests
+    const auto brief = [](std::string_view key, int64_t ms) {
+        kv::Command c = set(key, "v");
+        c.flags = kv::flag::kExpire | kv::flag::kRelative;
+        c.number = ms;
+        return c;
+    };
+    b.submit(2, 2, brief("z", 100'000));
+    ASSERT_EQ(b.await(2).kind, Kind::Done);
+    b.run_for(milliseconds(150));
+    b.submit(3, 3, on_key(kv::Op::Del, "z"));  // this pass finds no deadline
+    b.submit(4, 4, brief("a", 50));
+    ASSERT_EQ(b.await(4).kind, Kind::Done);
+    b.run_for(seconds(3));
+    const auto key = kv::data_key(kKeyspace, 0, "a");
+    EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
+}
+
 TEST(Replica, ACommandOfAnotherKeyspaceIsRefused) {
     Bench b(3);
     b.elect();
@@ -422,6 +451,207 @@ TEST(Replica, AnEngineThatStallsHoldsBackCommandsAndLosesNothing) {
     EXPECT_EQ(b.await(2).reply, kv::Reply::number(2));
 }
 
+void stall(Bench& b) {
+    engine::MemFaults faults;
+    faults.stall_begins = 1;
+    faults.stall_writes_max = 1;  // it ends with the faults
+    b.engine_image.set_faults(faults);
+}
+
+TEST(Replica, ALeaderWhoseEngineStallsMakesRoomAndAnswersWhatWaits) {  // D10
+    Bench b(3);
+    b.elect();
+    stall(b);
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    b.peers_vote = false;
+    b.submit(2, 2, incr("n"));
+    b.run_for(milliseconds(300));
+    ASSERT_TRUE(b.leads());
+    b.run_for(milliseconds(500));
+    EXPECT_FALSE(b.leads());
+    EXPECT_EQ(b.answer_to(2).kind, Kind::NotLeader) << "not evaluated: to be sent to the next";
+}
+
+TEST(Replica, ALeaderWhoseDiskHangsMakesRoom) {  // D8
+    Bench b(3);
+    b.elect();
+    b.peers_vote = false;
+    b.slow_disk(seconds(60));
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).kind, Kind::Done) << "a quorum of healthy disks has it";
+    b.run_for(seconds(1));
+    EXPECT_FALSE(b.leads());
+}
+
+TEST(Replica, WhatExpiresInTheQueueIsAnsweredAlsoWhileNothingIsEvaluated) {
+    Bench b(1);
+    b.elect();
+    stall(b);
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    const session::SessionId other{NodeId(8), Incarnation(1), ShardId(0)};
+    auto patient = b.request(10, 1, incr("m"), 1, other);
+    patient.deadline += seconds(60);
+    b.replica->submit(std::move(patient));
+    b.submit(2, 1, incr("n"), 2);  // sent again; known, expired or not
+    b.submit(3, 2, incr("n"), 2);
+    b.submit(4, 0, get("n"), 2);
+    b.submit(5, 2, incr("m"), 1, other);
+    b.submit(6, 0, get("m"), 1, other);
+    b.run_for(milliseconds(4900));
+    EXPECT_EQ(b.answered(3), 0u);
+    b.run_for(milliseconds(300));
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Done);
+    EXPECT_EQ(b.answer_to(3).kind, Kind::Refused);
+    EXPECT_EQ(b.answer_to(4).kind, Kind::Refused);
+    EXPECT_EQ(b.answered(5), 0u) << "to refuse it for good would refuse the one before it, too";
+    EXPECT_EQ(b.answer_to(6).kind, Kind::Refused);
+    EXPECT_EQ(b.replica->status().queued, 2u);
+    b.submit(7, 2, incr("n"), 3);
+    b.engine_image.set_faults({});
+    EXPECT_EQ(b.await(7).kind, Kind::Refused) << "refused once is refused for good";
+    EXPECT_EQ(b.await(10).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.await(5).kind, Kind::Refused);
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+// A new leader knows what earlier terms evaluated only when it has applied their entries. Mutant
+// replica_expired_unlooked.
+TEST(Replica, WhatExpiresBeforeTheTableIsCompleteIsNotSaidToBeRefused) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, incr("n"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.kill();
+    b.peers_append = false;
+    b.boot();
+    ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
+    b.submit(2, 1, incr("n"), 2);
+    b.submit(3, 0, get("n"), 2);
+    b.run_for(seconds(6));
+    ASSERT_TRUE(b.leads());
+    EXPECT_EQ(b.answered(2), 0u);
+    EXPECT_EQ(b.answer_to(3).kind, Kind::Refused) << "a read leaves nothing behind";
+    b.peers_append = true;
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.read("n").text.view(), "1");
+}
+
+// What a deposed leader applied is in no overlay any more; the engine, which stalled, has to have
+// it before anybody reads there.
+TEST(Replica, ALeaderDeposedWhileItsEngineStallsReadsWhatWasAppliedOnceItLeadsAgain) {
+    for (const bool overwritten : {false, true}) {
+        Bench b(3);
+        b.elect();
+        b.submit(1, 1, set("k", "old"));
+        ASSERT_EQ(b.await(1).kind, Kind::Done);
+        b.run_for(milliseconds(100));
+        stall(b);
+        b.submit(2, 2, set("k", "own"));
+        ASSERT_EQ(b.await(2).kind, Kind::Done);
+        b.run_for(milliseconds(100));
+        const auto before = b.replica->status();
+        ASSERT_LT(before.in_engine, before.raft.applied) << "or this shows nothing";
+        b.depose();
+        ASSERT_EQ(b.replica->status().overlay, 0u);
+        const Term term = b.replica->status().raft.term;
+        session::Effects effects;
+        Bytes payload;
+        if (overwritten) {
+            kv::Record record;
+            record.value = Bytes::literal("another's");
+            effects.writes = {{kv::data_key(kKeyspace, 0, "k"), kv::encode(record)}};
+            payload = session::encode(effects);
+        }
+        const auto kind = overwritten ? wire::EntryKind::Effects : wire::EntryKind::Noop;
+        const LogIndex next = before.raft.last.next();
+        b.receive({ReplicaId(2), ReplicaId(1), term,
+                   raft::AppendRequest{before.raft.last,
+                                       before.raft.term,
+                                       next,
+                                       {wire::make_entry(kGroup, term, next, kind, payload)}}});
+        b.peers_vote = true;
+        ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
+        b.submit(3, 0, get("k"), 1'000'000);
+        b.run_for(milliseconds(100));
+        EXPECT_EQ(b.answered(3), 0u) << "the engine has the old value";
+        b.engine_image.set_faults({});
+        EXPECT_EQ(b.await(3).reply.text.view(), overwritten ? "another's" : "own");
+    }
+}
+
+TEST(Replica, ABacklogIsAppliedInSlices) {
+    Bench b(1);
+    b.elect();
+    constexpr uint64_t kEntries = 8000;
+    for (uint64_t i = 1; i <= kEntries; ++i) {
+        b.submit(i, i, incr("n"));
+        b.turn();
+    }
+    ASSERT_EQ(b.await(kEntries).kind, Kind::Done);
+    ASSERT_GE(b.replica->status().raft.applied.value, kEntries / 2);
+    b.kill();
+    b.boot();
+    uint64_t applied = b.replica->status().raft.applied.value, most = 0;
+    const uint64_t backlog = b.replica->status().raft.last.value - applied;
+    ASSERT_GE(backlog, 4000u) << "or this shows nothing";
+    ASSERT_TRUE(b.turns_until([&] {
+        const uint64_t now = b.replica->status().raft.applied.value;
+        most = std::max(most, now - std::exchange(applied, now));
+        return b.ready();
+    }));
+    EXPECT_LE(most, 2u * 1024) << "two runs a turn";
+    EXPECT_EQ(b.read("n").text.view(), std::to_string(kEntries));
+}
+
+TEST(Replica, CommandsWaitForRoomInTheLogInsteadOfStoppingTheGroup) {
+    Bench b(3);
+    b.limit_uncommitted(1'000'000);
+    b.kill();
+    b.boot();
+    b.elect();
+    b.peers_append = false;
+    b.submit(1, 1, set("a", std::string(400'000, 'x')));
+    b.turn();
+    b.submit(2, 2, set("b", std::string(700'000, 'x')));
+    b.submit(3, 3, incr("n"));
+    b.run_for(milliseconds(300));
+    ASSERT_FALSE(b.replica->status().stopped) << b.replica->status().stopped_why;
+    EXPECT_EQ(b.replica->status().queued, 2u);
+    b.peers_append = true;
+    EXPECT_EQ(b.await(3).reply, kv::Reply::number(1));
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Done);
+    // What alone exceeds the limit has the log to itself.
+    b.submit(4, 4, set("c", std::string(1'500'000, 'x')));
+    EXPECT_EQ(b.await(4).kind, Kind::Done);
+    EXPECT_EQ(b.read("c").text.size(), 1'500'000u);
+}
+
+TEST(Replica, ACommandWhoseEffectsAloneFillAnEntryIsRefusedAndTheRefusalRemembered) {
+    Bench b(1);
+    b.elect();
+    kv::Command wide = on_key(kv::Op::MSet, "a");
+    wide.keys.assign(4, Bytes::literal("k"));
+    wide.values.assign(4, Bytes::copy(std::string(kv::kEffectsBytesMax / 4, 'x')));
+    b.submit(1, 1, wide);
+    EXPECT_EQ(b.await(1).reply, kv::Reply::error(kv::kEffectsTooLong));
+    b.submit(2, 1, wide, 2);
+    EXPECT_EQ(b.await(2).reply, kv::Reply::error(kv::kEffectsTooLong));
+    EXPECT_EQ(b.read("k"), kv::Reply::nil());
+    wide.request = {Bytes::literal("me"), 1};
+    b.submit(3, 2, wide, 2'000'000);
+    EXPECT_EQ(b.await(3).reply, kv::Reply::error(kv::kEffectsTooLong));
+    wide.values.back() = {};
+    b.submit(4, 3, wide, 2'000'000);
+    EXPECT_EQ(b.await(4).reply, kv::Reply::error(kv::kEffectsTooLong)) << "the same request";
+    wide.request = {};
+    b.submit(5, 4, wide, 2'000'000);
+    EXPECT_EQ(b.await(5).reply, kv::Reply::ok()) << "what fits is done";
+}
+
 TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
     Bench b(1);
     b.elect();
@@ -438,6 +668,18 @@ TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
     EXPECT_EQ(b.await(4).reply.text.view(), "6");
     EXPECT_EQ(b.answer_to(2).reply.text.view(), "5");
     EXPECT_EQ(b.answer_to(3).reply, kv::Reply::number(6));
+}
+
+TEST(Replica, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {
+    Bench b(3);
+    b.elect();
+    const auto raft = b.replica->status().raft;
+    b.receive({ReplicaId(2), ReplicaId(1), raft.term,
+               raft::AppendReply{true, raft.last.plus(1000), {}, {}}});
+    b.receive({ReplicaId(3), ReplicaId(1), raft.term, raft::Heartbeat{raft.last, 1}});
+    EXPECT_EQ(b.counted("asterias_group_refused_messages_total"), 2u);
+    b.submit(1, 1, incr("n"));
+    EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
 }
 
 // ------------------------------------------------------------------------------- large values

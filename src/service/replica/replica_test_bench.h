@@ -103,6 +103,7 @@ public:
     ~Bench() override { kill(); }
 
     size_t queue_max = 100'000, queue_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
+    void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
     std::vector<Sent> sent;      // everything, in order
@@ -227,6 +228,9 @@ public:
     const Answer& await(uint64_t ticket) {
         turns_until([&] { return answered(ticket) > 0; }, 2000);
         return answer_to(ticket);
+    }
+    uint64_t counted(std::string_view counter) const {
+        return registry_->counter(counter, "", "group=\"" + to_string(kGroup) + "\"").value();
     }
     // As a client would read it now, through the replica.
     kv::Reply read(std::string_view key) {
