@@ -357,7 +357,7 @@ Task<void> one_per_call(Shard& shard) {
     while (server.sides.empty())
         co_await server.changed.wait();
     while (server.sides[0]->messages.size() < 5)
-        co_await port::sleep(shard, microseconds(10));
+        co_await server.sides[0]->changed.wait();
 }
 
 TEST(Net, AHandlerThatStopsEarlyIsCalledAgainForWhatItWanted) {
