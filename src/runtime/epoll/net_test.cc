@@ -33,7 +33,10 @@ struct Side final : port::ConnectionHandler {
         ++calls;
         size_t at = 0;
         for (;;) {
-            if (one_per_call && at > 0) return {at, wanted(available, at)};
+            if (one_per_call && at > 0) {
+                changed.notify();
+                return {at, wanted(available, at)};
+            }
             const size_t want = wanted(available, at);
             if (available.size() - at < want) {
                 changed.notify();
