@@ -43,7 +43,7 @@ class Patient:
 
     def refuses(self, *texts):
         self.node.start()
-        poll(lambda: not self.node.alive(), 30, "refusing to start")
+        self.node.process.wait(timeout=30)
         told = self.node.log()
         equal(self.node.process.returncode, 1, f"exit code with {last_lines(told)}")
         self.node.process = None

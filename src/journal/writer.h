@@ -73,7 +73,12 @@ private:
     // Moving entries out of the oldest segment (moving.cc).
     void maybe_move();
     port::Task<> move_oldest();
+    struct Move;
     port::Task<Result<void>> move_from(uint64_t sequence);
+    port::Task<Result<Bytes>> read_on(Move& move, uint64_t end);
+    void stage_moved(Move& move, SegmentReader& reader, const Bytes& window);
+    void stage_moved(const RecordHeader& header, Bytes payload);
+    Result<void> widen(Move& move, const Bytes& window, uint64_t end) const;
     bool wants_move(const RecordHeader& header, uint64_t sequence) const;
     port::Task<> until_persisted(BatchId batch);
 

@@ -180,14 +180,13 @@ void Sequence::poll_durable() {
 }
 
 void Sequence::wait_durable() {
-    engine_->request_flush();
     for (int i = 0; ok() && i < kPatience; ++i) {
+        engine_->request_flush();
         poll_durable();
         if (last_durable_ == engine_->written()) return;
-        if (disk_was_full_ && i % 100 == 99) {
+        if (disk_was_full_ && i % 10 == 9) {
             const auto refused = write(random_batch());
             if (refused && allowed_end(*refused)) return;
-            engine_->request_flush();
         }
         subject_.pause();
     }
@@ -383,7 +382,7 @@ void Sequence::fill_disk() {
         more.put(Bytes::copy("fill/" + std::to_string(i)), Bytes::copy(std::string(1000, 'f')));
         const auto refused = write(std::move(more));
         if (!refused) {
-            if (i % 64 == 0) engine_->request_flush();
+            engine_->request_flush();
             subject_.pause();
             continue;
         }
@@ -405,7 +404,7 @@ void Sequence::break_flushes() {
         const auto refused = write(random_batch());
         poll_durable();
         if (!refused) {
-            if (i % 64 == 0) engine_->request_flush();
+            engine_->request_flush();
             subject_.pause();
             continue;
         }
@@ -476,6 +475,12 @@ void Sequence::act() {
     } else if (draw < 925) {
         install();
     } else if (draw < 955) {
+        if (prng_.chance(0.3)) {  // a flush that nobody has seen the end of
+            for (int i = 0; i < 2; ++i) {
+                engine_->request_flush();
+                subject_.pause();
+            }
+        }
         crash();
     } else if (draw < 965) {
         close_and_open();

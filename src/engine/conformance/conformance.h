@@ -43,7 +43,9 @@ public:
     virtual void clear() = 0;
     // With the engine closed: some bytes at rest change. False: there were none.
     virtual bool damage() = 0;
-    // Called while waiting for the engine's background work.
+    // Called between two looks at an engine that works in the background: blocks until something
+    // may have changed since the last pause. Before it there was a flush requested, or a write
+    // refused that will not be for ever.
     virtual void pause() = 0;
 };
 

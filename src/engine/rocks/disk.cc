@@ -215,9 +215,12 @@ bool Disk::wait_unless_full(const std::function<bool()>& done) {
 }
 
 void Disk::notify(const std::function<void()>& change) {
-    std::lock_guard lock(mutex_);
-    change();
-    changed_.notify_all();
+    {
+        std::lock_guard lock(mutex_);
+        change();
+        changed_.notify_all();
+    }
+    tell();
 }
 
 Disk::Wait::Wait(Disk& disk) : disk_(disk) {

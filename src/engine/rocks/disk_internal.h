@@ -24,12 +24,20 @@ namespace asterias::engine {
 // Shared by the engine and its file system. All members from any thread.
 class Disk {
 public:
-    // `retry` passes between the attempts of a file that waits.
-    Disk(Duration retry, std::optional<Log> log) : retry_(retry), log_(log) {}
+    // `retry` passes between the attempts of a file that waits. `news`: RocksInternal::news.
+    Disk(Duration retry, std::optional<Log> log, std::function<void()> news)
+        : retry_(retry), log_(log), news_(std::move(news)) {}
 
     // Final: a restart is the only way on.
     bool failed() const { return failed_.load(std::memory_order_acquire); }
-    void fail() { failed_.store(true, std::memory_order_release); }
+    void fail() {
+        failed_.store(true, std::memory_order_release);
+        tell();
+    }
+    // What writes or durable() answer may be another from now on.
+    void tell() const {
+        if (news_) news_();
+    }
     // Some file waits for space.
     bool full() const { return waiting_.load(std::memory_order_acquire) > 0; }
     // Who waits for space gives up, now and later. For closing.
@@ -56,6 +64,7 @@ public:
 private:
     const Duration retry_;
     const std::optional<Log> log_;
+    const std::function<void()> news_;
     std::atomic<bool> failed_{false};
     std::atomic<uint32_t> waiting_{0};  // changes under mutex_
     std::mutex mutex_;

@@ -34,6 +34,7 @@ struct Health final : rocksdb::EventListener {
         auto seen = flushed.load(std::memory_order_relaxed);
         while (seen < to && !flushed.compare_exchange_weak(seen, to, std::memory_order_acq_rel)) {
         }
+        disk->tell();
     }
 
     // Called once the file and the manifest edit that names it are synced. README.md has the
@@ -41,6 +42,10 @@ struct Health final : rocksdb::EventListener {
     void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
         raise_flushed(info.largest_seqno);
     }
+    void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+        disk->tell();
+    }
+    void OnStallConditionsChanged(const rocksdb::WriteStallInfo&) override { disk->tell(); }
     void OnBackgroundError(rocksdb::BackgroundErrorReason, Status*) override { disk->fail(); }
     void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* automatic) override {
         *automatic = false;
@@ -198,6 +203,7 @@ void RocksEngine::request_flush() {
         // What is written from here on may ask again.
         flush_queued_ = false;
         if (health_->flushed < flush_wanted_) (void)flush_all(false);  // Disk hears of errors
+        disk_.tell();
     });
 }
 
@@ -354,8 +360,8 @@ Result<std::unique_ptr<port::Engine>> open_rocks(const RocksOptions& options) {
 
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
                                                       const RocksInternal& internal) {
-    auto health =
-        std::make_shared<Health>(std::make_shared<Disk>(internal.space_retry, options.log));
+    auto health = std::make_shared<Health>(
+        std::make_shared<Disk>(internal.space_retry, options.log, internal.news));
     auto env = make_disk_env(internal.env ? internal.env : rocksdb::Env::Default(), health->disk);
     rocksdb::Options how = make_options(options, env.get());
     how.listeners.push_back(health);

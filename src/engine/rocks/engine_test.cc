@@ -1,13 +1,17 @@
 #include "engine/rocks/engine.h"
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "base/check.h"
 #include "base/mutant.h"
 #include "engine/conformance/conformance.h"
 #include "engine/conformance/test_shard.h"
@@ -30,6 +34,40 @@ class PlantedBug : public ::testing::Environment {
 };
 const auto* const planted_bug = ::testing::AddGlobalTestEnvironment(new PlantedBug);
 
+// What happens in threads that are not the test's: the engine's news and the calls to its disk.
+class News {
+public:
+    void tell() {
+        {
+            std::lock_guard lock(mutex_);
+            ++count_;
+        }
+        changed_.notify_all();
+    }
+    uint64_t count() {
+        std::lock_guard lock(mutex_);
+        return count_;
+    }
+    // Blocks until there is more than `seen`; the new count. A silence is the test's end.
+    uint64_t past(uint64_t seen) {
+        std::unique_lock lock(mutex_);
+        CHECK(changed_.wait_for(lock, std::chrono::minutes(2), [&] { return count_ > seen; }),
+              "an engine with work to do comes to an end of it");
+        return count_;
+    }
+    // Looks at `condition` now and whenever there is news, until it holds.
+    template <typename Condition>
+    void until(Condition condition) {
+        for (uint64_t seen = count(); !condition(); seen = past(seen)) {
+        }
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    uint64_t count_ = 0;
+};
+
 // A database on a FaultFs, with small buffers so that little data makes much happen.
 struct FaultyDisk {
     explicit FaultyDisk(Prng prng) : fs(std::make_shared<FaultFs>(prng)), env(make_fault_env(fs)) {}
@@ -40,7 +78,9 @@ struct FaultyDisk {
                              .write_buffers_max = 2,
                              .block_cache_bytes = 256 * 1024,
                              .read_threads = 1};
-        return open_rocks_with(options, {.env = env.get(), .space_retry = microseconds(200)});
+        return open_rocks_with(
+            options,
+            {.env = env.get(), .space_retry = microseconds(200), .news = [this] { news.tell(); }});
     }
     void crash(std::unique_ptr<port::Engine> engine) {
         fs->set_mode(FaultFs::Mode::Dead);
@@ -48,6 +88,7 @@ struct FaultyDisk {
         fs->crash();
     }
 
+    News news;
     std::shared_ptr<FaultFs> fs;
     std::unique_ptr<rocksdb::Env> env;
 };
@@ -57,6 +98,7 @@ public:
     void fresh(Prng prng) override {
         prng_ = prng;
         disk_ = std::make_unique<FaultyDisk>(prng_.split());
+        seen_ = 0;
     }
     Result<std::unique_ptr<port::Engine>> open() override { return disk_->open(); }
     void crash(std::unique_ptr<port::Engine> engine) override { disk_->crash(std::move(engine)); }
@@ -84,11 +126,12 @@ public:
         disk_->fs->set_mode(FaultFs::Mode::Healthy);
     }
     bool damage() override { return disk_->fs->flip_byte(".sst"); }
-    void pause() override { std::this_thread::sleep_for(microseconds(20)); }
+    void pause() override { seen_ = disk_->news.past(seen_); }
 
 private:
     Prng prng_{0};
     std::unique_ptr<FaultyDisk> disk_;
+    uint64_t seen_ = 0;  // news at the end of the last pause
 };
 
 Bytes b(std::string_view text) { return Bytes::copy(text); }
@@ -187,30 +230,25 @@ TEST(Rocks, a_crash_amid_concurrent_writers_leaves_a_prefix_in_seq_order) {
     }
 }
 
-// Looks again while the engine works in the background; false: it never came true.
-template <typename Condition>
-bool eventually(Condition condition) {
-    for (int i = 0; i < 200'000; ++i) {
-        if (condition()) return true;
-        std::this_thread::sleep_for(microseconds(20));
-    }
-    return false;
-}
-
-bool flush(port::Engine& engine) {
+void flush(FaultyDisk& disk, port::Engine& engine) {
     engine.request_flush();
-    return eventually([&] { return engine.durable() == engine.written(); });
+    disk.news.until([&] { return engine.durable() == engine.written(); });
 }
 
-// Writes until something refuses; nothing if nothing ever does.
-std::optional<Errc> write_until_refused(port::Engine& engine, std::string_view value) {
-    for (int i = 0; i < 200'000; ++i) {
-        auto seq = engine.write(put("k" + std::to_string(i % 100), value));
-        if (!seq) return seq.error().code;
-        if (i % 16 == 0) engine.request_flush();
-        std::this_thread::sleep_for(microseconds(20));
-    }
-    return std::nullopt;
+// Writes and flushes until a write is refused; why.
+Errc write_until_refused(FaultyDisk& disk, port::Engine& engine, std::string_view value) {
+    Errc refused{};
+    int count = 0;
+    disk.news.until([&] {
+        auto seq = engine.write(put("k" + std::to_string(count++ % 100), value));
+        if (!seq) {
+            refused = seq.error().code;
+            return true;
+        }
+        engine.request_flush();
+        return false;
+    });
+    return refused;
 }
 
 TEST(Rocks, a_full_disk_holds_back_writes_and_installs_and_the_engine_goes_on_where_it_was) {
@@ -220,17 +258,17 @@ TEST(Rocks, a_full_disk_holds_back_writes_and_installs_and_the_engine_goes_on_wh
         auto engine = disk.open();
         ASSERT_TRUE(engine);
         ASSERT_TRUE((*engine)->write(put("old", "1")));
-        ASSERT_TRUE(flush(**engine));
+        flush(disk, **engine);
         disk.fs->turn(FaultFs::Mode::Full, 1 + seed % 2);  // no file, or some bytes of one
-        ASSERT_EQ(write_until_refused(**engine, value), Errc::NoSpace);
+        ASSERT_EQ(write_until_refused(disk, **engine, value), Errc::NoSpace);
         auto installed = (*engine)->install(b("x/"), b("x0"), {{b("x/a"), b("1")}}, {});
         ASSERT_FALSE(installed);
         EXPECT_EQ(installed.error().code, Errc::NoSpace);
         EXPECT_EQ((*(*engine)->snapshot()->get("k0"))->view(), value);
         EXPECT_EQ(*(*engine)->snapshot()->get("x/a"), std::nullopt);
         disk.fs->set_mode(FaultFs::Mode::Healthy);
-        ASSERT_TRUE(eventually([&] { return (*engine)->write(put("last", "2")).has_value(); }));
-        ASSERT_TRUE(flush(**engine));
+        disk.news.until([&] { return (*engine)->write(put("last", "2")).has_value(); });
+        flush(disk, **engine);
         disk.crash(std::move(*engine));
         engine = disk.open();
         ASSERT_TRUE(engine) << engine.error().describe();
@@ -245,9 +283,9 @@ TEST(Rocks, closing_on_a_full_disk_waits_for_nobody_and_loses_no_durable_write) 
     auto engine = disk.open();
     ASSERT_TRUE(engine);
     ASSERT_TRUE((*engine)->write(put("durable", "1")));
-    ASSERT_TRUE(flush(**engine));
+    flush(disk, **engine);
     disk.fs->set_mode(FaultFs::Mode::Full);
-    ASSERT_EQ(write_until_refused(**engine, "2"), Errc::NoSpace);
+    ASSERT_EQ(write_until_refused(disk, **engine, "2"), Errc::NoSpace);
     engine->reset();
     disk.fs->crash();
     engine = disk.open();
@@ -263,7 +301,7 @@ TEST(Rocks, an_install_whose_manifest_sync_fails_has_happened_or_not_and_is_neve
         auto engine = disk.open();
         ASSERT_TRUE(engine);
         ASSERT_TRUE((*engine)->write(put("x/old", "1")));
-        ASSERT_TRUE(flush(**engine));
+        flush(disk, **engine);
         disk.fs->break_manifest_syncs(seed % 3);  // the ingestion's own record is the second
         auto installed =
             (*engine)->install(b("x/"), b("x0"), {{b("x/new"), b("2")}}, put("m", "3"));
@@ -313,10 +351,17 @@ TEST(Rocks, writers_installs_and_flushes_on_a_disk_that_fills_and_empties_all_co
                                              {{b(space + "/a"), b("1")}}, put(space + "m", "1"));
             });
         }
+        disk.fs->on_call([&] { disk.news.tell(); });
         Prng prng(seed);
         for (int i = 0; i < 40; ++i) {
             disk.fs->set_mode(i % 2 == 0 ? FaultFs::Mode::Full : FaultFs::Mode::Healthy);
-            std::this_thread::sleep_for(microseconds(prng.below(3000)));
+            // As long as so many calls take, of flushes, installs or of files that wait for space;
+            // none come once an error is final.
+            const uint64_t calls = disk.fs->calls() + prng.below(60);
+            disk.news.until([&] {
+                const auto probe = (*engine)->write(put("probe", "1"));
+                return disk.fs->calls() >= calls || (!probe && probe.error().code == Errc::Io);
+            });
         }
         stop = true;  // with a healthy disk
         for (auto& thread : threads)
@@ -414,9 +459,8 @@ TEST(Rocks, compactions_under_a_snapshot_of_a_merely_installed_state_lose_no_row
     auto snapshot = (*engine)->snapshot();
     // Far more files than level 0 may hold: the last flushes cannot end before compactions did.
     for (int i = 0; i < 60; ++i) {
-        while (!(*engine)->write(put("m", std::to_string(i))))
-            std::this_thread::yield();
-        ASSERT_TRUE(flush(**engine));
+        disk.news.until([&] { return (*engine)->write(put("m", std::to_string(i))).has_value(); });
+        flush(disk, **engine);
     }
     EXPECT_EQ(*(*engine)->snapshot()->scan("x/", "x0", 10), rows);
     EXPECT_EQ(*snapshot->scan("x/", "x0", 10), rows);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,10 @@ public:
     // In that mode from the `calls`-th call on that changes something.
     void turn(Mode mode, uint64_t calls);
     void hold_tables(bool hold);
+    // Called at each call that changes something, whatever becomes of it; must not call back.
+    void on_call(std::function<void()> observer);
+    // How many there were.
+    uint64_t calls();
     // After the database is gone: forgets, and is healthy again.
     void crash();
     // After so many more, syncs of manifests fail, whether or not the data survives; everything
@@ -129,6 +134,8 @@ private:
     std::condition_variable released_;
     Prng prng_;
     Mode mode_ = Mode::Healthy;
+    uint64_t calls_ = 0;
+    std::function<void()> observer_;
     uint64_t calls_left_ = 0;  // until then_; 0: never
     Mode then_ = Mode::Dead;
     bool holding_ = false;

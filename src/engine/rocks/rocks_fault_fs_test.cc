@@ -136,6 +136,16 @@ void FaultFs::hold_tables(bool hold) {
     released_.notify_all();
 }
 
+void FaultFs::on_call(std::function<void()> observer) {
+    std::lock_guard lock(mutex_);
+    observer_ = std::move(observer);
+}
+
+uint64_t FaultFs::calls() {
+    std::lock_guard lock(mutex_);
+    return calls_;
+}
+
 void FaultFs::break_manifest_syncs(uint64_t spared) {
     std::lock_guard lock(mutex_);
     manifest_syncs_left_ = spared;
@@ -186,6 +196,8 @@ bool FaultFs::flip_byte(std::string_view suffix) {
 }
 
 IOStatus FaultFs::may_change(bool allocates) {
+    ++calls_;
+    if (observer_) observer_();
     if (calls_left_ > 0 && --calls_left_ == 0) mode_ = then_;
     if (mode_ == Mode::Dead) return IOStatus::IOError("dead");
     if (!allocates) return IOStatus::OK();

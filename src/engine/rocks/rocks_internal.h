@@ -2,6 +2,7 @@
 // no other room includes it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,10 @@ namespace asterias::engine {
 struct RocksInternal {
     rocksdb::Env* env = nullptr;        // null: the real one; outlives the engine
     Duration space_retry = seconds(1);  // how often a file that waits for space tries again
+    // Called after anything in the background that may change what write() or durable() answer, and
+    // after every flush that request_flush() started. From any thread, with locks held: must not
+    // call the engine.
+    std::function<void()> news;
 };
 
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,

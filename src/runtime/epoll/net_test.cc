@@ -33,7 +33,10 @@ struct Side final : port::ConnectionHandler {
         ++calls;
         size_t at = 0;
         for (;;) {
-            if (one_per_call && at > 0) return {at, wanted(available, at)};
+            if (one_per_call && at > 0) {
+                changed.notify();
+                return {at, wanted(available, at)};
+            }
             const size_t want = wanted(available, at);
             if (available.size() - at < want) {
                 changed.notify();
@@ -357,7 +360,7 @@ Task<void> one_per_call(Shard& shard) {
     while (server.sides.empty())
         co_await server.changed.wait();
     while (server.sides[0]->messages.size() < 5)
-        co_await port::sleep(shard, microseconds(10));
+        co_await server.sides[0]->changed.wait();
 }
 
 TEST(Net, AHandlerThatStopsEarlyIsCalledAgainForWhatItWanted) {
