@@ -79,7 +79,7 @@ def usage(directory):
     """wrong use ends with 2 and names what is wrong; help and version with 0"""
     for arguments, text in (
         (["serve", "--nonsense"], "--nonsense"),
-        (["nonsense"], "nonsense"),
+        (["nonsense"], "The subcommands are: init serve dev status demo sim"),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),
         (["dev", "--nodes", "x"], "--nodes"),
@@ -90,6 +90,7 @@ def usage(directory):
         (["status", "--node", "nowhere"], "--node"),
         (["serve", "--data", directory, "--join", "nowhere"], "--join"),
         (["serve", "--resp-port", "70000"], "--resp-port"),
+        (["serve", "--insecure", "--host", "0.0.0.0"], "name the one that they will use"),
         (["sim", "--scenario", "swam"], "one of basic, crash,"),
         (["sim", "--nonsense"], "--nonsense"),
         (["sim", "--trace"], "--seed"),
@@ -153,6 +154,7 @@ def init_words(directory):
         (["--nodes", "8"], "1 to 7"),
         (["--keyspace", "default"], "default"),
         (["--keyspace", "a:b"], "a:b"),
+        (["--keyspace", "a b"], "a b"),
         (["--keyspace", "a", "--keyspace", "a"], "once"),
     ):
         refused(run("init", "--data", f"{directory}/words", *arguments), FAILED, text)
@@ -164,8 +166,17 @@ def beyond_loopback(directory):
     founded(data)
     flags, _ = three_ports()
     refused(
-        run("serve", "--data", data, "--host", "0.0.0.0", *flags), USAGE, "0.0.0.0", "--insecure"
+        run("serve", "--data", data, "--host", "192.0.2.1", *flags), USAGE, "192.0.2.1", "--insecure"
     )
+
+
+def lived_in(directory):
+    """dev and demo make directories of their own: where something lives they say so"""
+    data = f"{directory}/lived"
+    founded(f"{data}/node-1")
+    refused(run("demo", "--data", data), USAGE, "holds a cluster already", data)
+    flags, _ = three_ports()
+    refused(run("dev", "--data", f"{data}/node-1", *flags), FAILED, "directory of one node", data)
 
 
 def dead_node(_):
@@ -185,7 +196,7 @@ def one_data_directory(directory):
     with Process("serve", "--data", data, *flags):
         serving(ports)
         other, _ = three_ports()
-        refused(run("serve", "--data", data, *other), FAILED, "another process uses", data)
+        refused(run("serve", "--data", data, *other), FAILED, "held by another process (pid", data)
     refused(run("serve", "--data", data, "--shards", 2, *flags), FAILED, "--shards 1")
     moved = [*flags[:5], free_ports(1)[0]]
     refused(run("serve", "--data", data, *moved), FAILED, f"{HOST}:{ports[2]}")
@@ -376,6 +387,7 @@ def main():
             init_twice,
             init_words,
             beyond_loopback,
+            lived_in,
             dead_node,
             one_data_directory,
             taken_ports,

@@ -85,9 +85,8 @@ void count_words(const LocalCluster& cluster, const std::vector<std::string>& wo
     std::optional<RespClient> client;
     uint64_t sequence = 0;
     for (size_t i; (i = progress.next.fetch_add(1)) < words.size();) {
-        const std::vector<std::string> request = {"ASTERIAS.REQUEST", "demo-" + std::to_string(id),
-                                                  std::to_string(++sequence), "INCR",
-                                                  "demo:" + words[i]};
+        const std::vector<std::string> request = {
+            "ASTERIAS.REQUEST", name, std::to_string(++sequence), "INCR", progress.key(words[i])};
         for (int attempt = 0;; ++attempt) {
             if (progress.give_up) return;
             if (attempt > 0) {
@@ -150,11 +149,14 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
             victims.push_back(i);
     } else {
         const size_t leader = cluster.leader("demo");
-        victims.push_back(leader < cluster.size() ? leader : 0);
+        const bool known = leader < cluster.size();
+        victims.push_back(known ? leader : 0);
+        told = "node " + std::to_string(victims[0] + 1) +
+               (known ? ", the leader," : " (no node named a leader)");
     }
     for (size_t v : victims)
         cluster.kill_hard(v);
-    told = kind == "all" ? "all nodes" : "node " + std::to_string(victims[0] + 1) + ", the leader,";
+    if (kind == "all") told = "all nodes";
     std::printf("  kill -9    %s at %zu of %zu words\n", told.c_str(), progress.done.load(), total);
     std::fflush(stdout);
     // One of several: let the others carry on for a while. All, or the only one: nothing else can
@@ -214,6 +216,15 @@ int run_demo(const DemoOptions& options) {
         ++expected[w];
 
     std::string data = options.data;
+    // An earlier count in it would be added to, and its nodes have ports of their own.
+    if (std::filesystem::exists(data + "/node-1")) {
+        std::fprintf(
+            stderr,
+            "asterias demo: %s holds a cluster already, and the demo makes its own; name a "
+            "directory with --data that is not there yet\n",
+            data.c_str());
+        return kUsage;
+    }
     if (data.empty()) {
         char name[] = "/tmp/asterias-demo-XXXXXX";
         if (!::mkdtemp(name)) {

@@ -118,6 +118,12 @@ Result<void> LocalCluster::check_ports() const {
 Result<void> LocalCluster::start(Duration timeout) {
     if (auto free = check_ports(); !free) return free;
     std::error_code ec;
+    if (std::filesystem::exists(options_.data + "/identity", ec))
+        return fail(Errc::Conflict, options_.data +
+                                        " is the directory of one node, and this takes one that "
+                                        "holds a directory for each; start the node with: asterias "
+                                        "serve --data " +
+                                        options_.data);
     std::filesystem::create_directories(options_.data, ec);
     if (ec) return fail(Errc::Io, options_.data + ": " + ec.message());
     for (size_t i = 0; i < pids_.size(); ++i) {

@@ -130,6 +130,12 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
         const int code = app.exit(e);
+        if (code != 0 && app.get_subcommands().empty() && argc > 1) {
+            std::string names;
+            for (const auto* command : app.get_subcommands(nullptr))
+                names += " " + command->get_name();
+            std::fprintf(stderr, "The subcommands are:%s\n", names.c_str());
+        }
         return code == 0 ? kDone : kUsage;
     }
     if (app.get_subcommands().empty()) {

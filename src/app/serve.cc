@@ -17,11 +17,19 @@
 namespace asterias::app {
 namespace {
 
+// How long a node that is told to end waits for the answers that it owes.
+constexpr Duration kDrainMost = seconds(1);
+
 LogLevel parse_level(const std::string& text) {
     if (text == "debug") return LogLevel::Debug;
     if (text == "info") return LogLevel::Info;
     if (text == "error") return LogLevel::Error;
     return LogLevel::Warn;
+}
+
+// Every node would look for the others at its own machine.
+bool is_everywhere(const std::string& host) {
+    return host.empty() || host == "*" || host == "::" || host == "0.0.0.0" || host == "0";
 }
 
 bool is_loopback(const std::string& host) {
@@ -70,6 +78,7 @@ public:
         auto engine = [this](std::string directory) {
             engine::RocksOptions rocks;
             rocks.directory = std::move(directory);
+            rocks.log = log_;
             rocks.write_buffer_bytes = size_t{options_.memtable_mib} << 20;
             return engine::open_rocks(rocks);
         };
@@ -98,7 +107,7 @@ private:
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
-        pages.healthy = [this] { return node_->started(); };
+        pages.trouble = [this] { return trouble(); };
         http_ = std::make_unique<edge_http::Door>(
             shard, std::move(pages),
             edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
@@ -110,6 +119,17 @@ private:
             else
                 shard.submit(ShardId(i), [this, i] { open_door(i); });
         }
+    }
+
+    port::Task<std::string> trouble() {
+        if (!node_->started()) co_return "the node is starting\n";
+        std::string text;
+        for (const auto& shard : co_await node_->status())
+            for (const auto& group : shard.groups)
+                if (group.stopped)
+                    text += "group " + to_string(group.group) +
+                            " is stopped: " + group.stopped_why + "\n";
+        co_return text;
     }
 
     void open_door(size_t i) {
@@ -134,14 +154,23 @@ private:
             fail(listening.error(), "--resp-port");
     }
 
+    // What was accepted is answered, as far as that is possible soon.
     port::Task<> stop_task() {
         log_.info("stopping");
-        for (size_t i = 0; i < doors_.size(); ++i) {
-            if (i == 0)
-                doors_[0].reset();
-            else
-                runtime_.shard(ShardId(0)).submit(ShardId(i), [this, i] { doors_[i].reset(); });
-        }
+        port::Signal closed(runtime_.shard(ShardId(0)));
+        size_t open = doors_.size();
+        for (size_t i = 0; i < doors_.size(); ++i)
+            runtime_.shard(ShardId(0)).submit(ShardId(i), [this, i, &open, &closed] {
+                const auto ended = [this, i, &open, &closed] {
+                    doors_[i].reset();
+                    runtime_.shard(ShardId(i)).submit(ShardId(0), [&open, &closed] {
+                        if (--open == 0) closed.notify();
+                    });
+                };
+                if (!doors_[i]) return ended();
+                doors_[i]->drain(kDrainMost, ended);
+            });
+        co_await closed.wait();
         if (http_) co_await http_->close();
         http_.reset();
         co_await node_->close();
@@ -215,12 +244,21 @@ int run_serve(const ServeOptions& options) {
     for (int s : {SIGINT, SIGTERM})
         sigaddset(&stops, s);
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+    // Whoever read the log is gone: that must not end a node.
+    ::signal(SIGPIPE, SIG_IGN);
     if (!is_loopback(options.host) && !options.insecure) {
         std::fprintf(
             stderr,
             "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
             "passwords. To serve without them say --insecure.\n",
             options.host.c_str());
+        return kUsage;
+    }
+    if (is_everywhere(options.host)) {
+        std::fprintf(stderr,
+                     "asterias serve: --host %s is no address under which other nodes could reach "
+                     "this one; name the one that they will use.\n",
+                     options.host.empty() ? "''" : options.host.c_str());
         return kUsage;
     }
     if (!options.join.empty())

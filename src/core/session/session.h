@@ -2,7 +2,8 @@
 // shard of one start of one gateway node; its requests to a group are numbered from 1. The
 // replicated table keeps the results of a session's numbers from its low-water mark on: below it
 // the gateway has its answers, or has given up on them and told its client so. The table is part of
-// the group's state: every replica changes it only by applying entries.
+// the group's state: every replica changes it only by applying entries. Source: Ongaro 2014, 6.3.
+// Threading: none; one owner.
 #pragma once
 
 #include <cstdint>
@@ -47,17 +48,21 @@ using Found = std::variant<Fresh, Done, Stale>;
 
 class Table {
 public:
+    // What applied entries say of this number (from 1 on). Fresh is not proof that it was never
+    // evaluated: it may be proposed and not applied; the driver knows of those.
     Found find(const SessionId& id, uint64_t sequence) const;
-    // The highest number ever recorded or passed over for this session; 0: none. All of them when a
-    // later start of the same gateway is known.
+    // The highest number recorded for this session; 0: none. UINT64_MAX when a later start of the
+    // same gateway is known: whatever of this one comes late is not new.
     uint64_t highest(const SessionId& id) const;
 
     // Called for each Advance of an entry as it is applied. A newer incarnation of a node's shard
     // drops the older one's window for good. Returns false if the advance is of such a dropped
-    // start.
+    // start. CHECKs that results are above all earlier ones of the session (ascending).
     bool apply(const Advance& advance);
 
-    // One encoded window per (node, shard), under a stable name, for the engine; and back.
+    // One encoded window per (node, shard), under a stable name, for the engine; and back
+    // (docs/formats/effects.md). encode() is for sessions that were applied (CHECK); load()
+    // replaces the window, errors: Unsupported (format), Corrupt.
     static std::string name_of(const SessionId& id);
     Bytes encode(const SessionId& id) const;
     asterias::Result<void> load(const Bytes& encoded);

@@ -139,9 +139,11 @@ public:
             end();
         }
     }
-    void finish_status(std::string_view body, bool head, bool keep_alive) {
+    // Of a page that took time.
+    void finish(int code, std::string_view type, std::string_view body, bool head,
+                bool keep_alive) {
         busy_ = false;
-        answer(200, "application/json", body, head, keep_alive);
+        answer(code, type, body, head, keep_alive);
         if (!ended_) connection_->pause_reading(false);
     }
 
@@ -153,15 +155,13 @@ private:
         if (r.path == "/metrics")
             return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(),
                           head, r.keep_alive);
-        if (r.path == "/health") {
-            const bool healthy = door_.pages_.healthy();
-            return answer(healthy ? 200 : 503, "text/plain", healthy ? "ok\n" : "not ready\n", head,
-                          r.keep_alive);
-        }
-        if (r.path == "/status") {
+        if (r.path == "/health" || r.path == "/status") {
             // Later requests of this connection wait: answers keep their order.
             busy_ = true;
             connection_->pause_reading(true);
+            if (r.path == "/health")
+                return door_.scope_.spawn("http.health",
+                                          door_.answer_health(id_, head, r.keep_alive));
             return door_.scope_.spawn("http.status", door_.answer_status(id_, head, r.keep_alive));
         }
         answer(404, "text/plain", "pages: /metrics /status /health\n", head, r.keep_alive);
@@ -217,7 +217,15 @@ void Door::accept(std::unique_ptr<port::Connection> connection) {
 port::Task<> Door::answer_status(uint64_t session, bool head, bool keep_alive) {
     const std::string body = co_await pages_.status() + "\n";
     const auto it = sessions_.find(session);
-    if (it != sessions_.end()) it->second->finish_status(body, head, keep_alive);
+    if (it != sessions_.end()) it->second->finish(200, "application/json", body, head, keep_alive);
+}
+
+port::Task<> Door::answer_health(uint64_t session, bool head, bool keep_alive) {
+    const std::string trouble = co_await pages_.trouble();
+    const auto it = sessions_.find(session);
+    if (it != sessions_.end())
+        it->second->finish(trouble.empty() ? 200 : 503, "text/plain",
+                           trouble.empty() ? "ok\n" : trouble, head, keep_alive);
 }
 
 port::Task<> Door::close() {

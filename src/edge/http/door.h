@@ -1,7 +1,7 @@
 // edge/http/door.h: the observation door: GET /metrics (Prometheus text 0.0.4), GET /status (JSON),
-// GET /health. HTTP/1.1 and 1.0 as far as scrapers, curl and load balancers need for these three:
-// GET and HEAD, keep-alive, pipelining in order; anything else is refused in HTTP's own form.
-// Threading: one shard.
+// GET /health (200, or 503 and the reasons). HTTP/1.1 and 1.0 as far as scrapers, curl and load
+// balancers need for these three: GET and HEAD, keep-alive, pipelining in order; anything else is
+// refused in HTTP's own form. Threading: one shard.
 #pragma once
 
 #include <functional>
@@ -27,7 +27,8 @@ struct Options {
 struct Pages {
     std::function<std::string()> metrics;
     std::function<port::Task<std::string>()> status;
-    std::function<bool()> healthy;
+    // What keeps this node from serving, a line each; empty: nothing.
+    std::function<port::Task<std::string>()> trouble;
 };
 
 class Door {
@@ -44,6 +45,7 @@ private:
     class Session;
     void accept(std::unique_ptr<port::Connection> connection);
     port::Task<> answer_status(uint64_t session, bool head, bool keep_alive);
+    port::Task<> answer_health(uint64_t session, bool head, bool keep_alive);
 
     port::Shard& shard_;
     const Pages pages_;

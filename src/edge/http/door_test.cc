@@ -21,7 +21,7 @@ struct Bench {
             return metrics;
         };
         pages.status = [this] { return status_page(this); };
-        pages.healthy = [this] { return healthy; };
+        pages.trouble = [this] { return trouble_page(this); };
         door = &host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
             host->shard(), std::move(pages), options, Log(world.log(server), "t")));
         EXPECT_TRUE((*door)->listen());
@@ -30,6 +30,7 @@ struct Bench {
         co_await port::sleep(b->host->shard(), milliseconds(20));
         co_return "{}";
     }
+    static port::Task<std::string> trouble_page(Bench* b) { co_return b->trouble; }
     sim::Collector& connect() {
         auto& c = guest->own<sim::Collector>();
         auto& result = guest->own<sim::DialResult>();
@@ -50,7 +51,7 @@ struct Bench {
     sim::Host *host, *guest;
     std::unique_ptr<Door>* door;
     std::string metrics = "m 1\n";
-    bool healthy = true;
+    std::string trouble;
     int made = 0;
 };
 
@@ -117,9 +118,10 @@ TEST(HttpDoor, KeepAliveIsWhatTheVersionAndTheClientSay) {
 
 TEST(HttpDoor, AnUnhealthyNodeSaysSo) {
     Bench b;
-    b.healthy = false;
-    EXPECT_TRUE(
-        b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n").received.starts_with("HTTP/1.1 503"));
+    b.trouble = "group 2 is stopped\n";
+    const auto& c = b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n");
+    EXPECT_TRUE(c.received.starts_with("HTTP/1.1 503"));
+    EXPECT_TRUE(c.received.ends_with("\r\n\r\ngroup 2 is stopped\n"));
 }
 
 TEST(HttpDoor, WhoDoesNotReadItsPagesIsNotReadFrom) {

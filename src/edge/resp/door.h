@@ -51,6 +51,10 @@ public:
 
     Result<void> listen();
     port::Address address() const;
+    // Listens and reads no more; each connection ends when what it owes is out. Calls `ended`,
+    // never inside drain(), when the last has ended or `most` has passed; the door may be destroyed
+    // there.
+    void drain(Duration most, std::function<void()> ended);
     size_t connections() const { return sessions_.size(); }
 
 private:
@@ -79,6 +83,7 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     void remove(uint64_t session);
     Session* find(uint64_t session);
+    void drained();
     std::string info() const;
 
     port::Shard& shard_;
@@ -91,6 +96,8 @@ private:
     std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;
+    std::function<void()> drain_ended_;
+    port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
     Gauge& connected_;
     Ref self_{*this};

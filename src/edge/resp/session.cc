@@ -58,8 +58,10 @@ port::Consumed Session::on_data(const Bytes& available) {
     return {available.size(), 0};
 }
 
-void Session::on_end_of_stream() {
-    // A half-closed peer still gets its answers.
+// A half-closed peer still gets its answers.
+void Session::on_end_of_stream() { finish(); }
+
+void Session::finish() {
     ending_ = true;
     write_ready();
 }
@@ -82,7 +84,7 @@ bool Session::full() const {
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     return slots_.size() >= door_.options_.pipeline_max ||
-           connection_->unsent() + slots_.size() * reply_bytes_ > most;
+           connection_->unsent() + raw_bytes_ + slots_.size() * reply_bytes_ > most;
 }
 
 void Session::regulate() {
@@ -107,6 +109,7 @@ void Session::write_ready() {
             resp::ReplyWriter out(connection_->out(), s.version);
             write_reply(out, s.reply, s.show);
         } else {
+            raw_bytes_ -= s.raw.size();
             connection_->out().append(s.raw);
         }
         slots_.pop_front();
@@ -130,6 +133,7 @@ void Session::reply_now(Write write) {
     resp::ReplyWriter out(chain, version_);
     write(out);
     slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten()});
+    raw_bytes_ += slots_.back().raw.size();
 }
 
 void Session::reply_error(std::string_view text) {
@@ -330,7 +334,10 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                              "Commands refused because inflight-bytes-max was reached.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
-Door::~Door() { self_.forget(); }
+Door::~Door() {
+    if (drain_timer_) shard_.timers().cancel(drain_timer_);
+    self_.forget();
+}
 
 Result<void> Door::listen() {
     auto listener = shard_.net().listen(
@@ -357,6 +364,24 @@ void Door::accept(std::unique_ptr<port::Connection> connection) {
 
 void Door::remove(uint64_t session) {
     if (sessions_.erase(session) > 0) connected_.add(-1);
+    if (drain_ended_ && sessions_.empty()) drained();
+}
+
+void Door::drain(Duration most, std::function<void()> ended) {
+    listener_.reset();
+    drain_ended_ = std::move(ended);
+    for (auto& [id, session] : sessions_)
+        session->finish();
+    drain_timer_ = shard_.timers().after(most, [this] {
+        drain_timer_ = {};
+        drained();
+    });
+    if (sessions_.empty()) drained();
+}
+
+void Door::drained() {
+    if (!drain_ended_) return;
+    shard_.post(std::exchange(drain_ended_, {}));
 }
 
 Session* Door::find(uint64_t session) {

@@ -16,6 +16,8 @@ public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
 
     void start() { connection_->start(*this); }
+    // No more requests; ends when every reply is out.
+    void finish();
     // A reply of the strategy for slot `slot`; writes out whatever is now in turn.
     void complete(uint64_t slot, kv::Reply reply);
 
@@ -63,6 +65,7 @@ private:
     std::string name_;
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
+    size_t raw_bytes_ = 0;     // of all slots' raw
     size_t reply_bytes_;       // of the largest reply of late; fades with each smaller one
     bool ending_ = false;      // no more requests; close once every reply is out
     bool ended_ = false;

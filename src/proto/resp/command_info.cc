@@ -105,7 +105,16 @@ std::vector<const CommandSpec*> named_or_all(const Request& request) {
     return specs;
 }
 
+// A reply is some hundred times as large as the name that asks for it.
+bool too_many_names(ReplyWriter& out, const Request& request) {
+    constexpr size_t kNamesMax = 1000;
+    if (request.size() <= kNamesMax + 2) return false;
+    out.error("ERR at most " + std::to_string(kNamesMax) + " command names at a time");
+    return true;
+}
+
 void write_infos(ReplyWriter& out, const Request& request) {
+    if (too_many_names(out, request)) return;
     const auto specs = named_or_all(request);
     out.array(specs.size());
     for (const auto* spec : specs)
@@ -113,6 +122,7 @@ void write_infos(ReplyWriter& out, const Request& request) {
 }
 
 void write_all_docs(ReplyWriter& out, const Request& request) {
+    if (too_many_names(out, request)) return;
     auto specs = named_or_all(request);
     std::erase(specs, nullptr);  // COMMAND DOCS leaves out what it does not know
     out.map(specs.size());

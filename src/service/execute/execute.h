@@ -41,13 +41,17 @@ using StreamId = TaggedId<struct StreamIdTag>;
 struct Request {
     kv::Command command;
     Bound bound = Bound::Linearizable;
-    Duration remaining = seconds(5);  // after it the completion has been called
+    Duration remaining = seconds(5);  // above 0; the completion is called by then, or a tick later
     StreamId stream;
 };
 
 class Strategy {
 public:
     virtual ~Strategy() = default;
+    // The command has at least one key; its keyspace is filled in by the strategy, from the keys.
+    // `done` is called exactly once, with a reply or one of the errors below (or the store's own,
+    // "ERR ...", "CROSSKEYSPACE ..."), unless the strategy dies first. What `done` holds on to
+    // lives until then. Threading: one shard; `done` may call execute().
     virtual void execute(Request request, Completion done) = 0;
 };
 

@@ -46,19 +46,27 @@ struct Identity {
     bool operator==(const Identity&) const = default;
 };
 
+// Errors of decoding: Corrupt (magic, checksum, length, an impossible founding record), Unsupported
+// (another format, named).
 Bytes encode(const Founding& founding);
 Result<Founding> decode_founding(const Bytes& bytes);
 Bytes encode(const Identity& identity);
 Result<Identity> decode_identity(const Bytes& bytes);
 
 inline constexpr std::string_view kIdentityFile = "identity";
+// `directory`/identity. Loading: NotFound (no node lives there), Corrupt or Unsupported (naming the
+// file), Io. Storing replaces it as a whole and is durable on completion; after an error it is not
+// known which of the two is there. The caller holds the directory's lock; `disk` outlives the task.
 port::Task<Result<Identity>> load_identity(port::Disk& disk, std::string directory);
 port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory, Identity identity);
 
-// What follows from a founding record.
+// What follows from a founding record: functions of it alone, so that all nodes agree.
+// `default` is keyspace 1 in group 2; each of Founding::keyspaces follows, in order.
 router::Catalogue catalogue_of(const Founding& founding);
-// The members of a group: all nodes for the system group, up to three, rotating, for the others.
+// The members of a group, ascending: all nodes for the system group, up to three, rotating, for the
+// others. `founding` is complete.
 std::vector<NodeId> members_of(const Founding& founding, GroupId group);
+// The system group first, then those of the catalogue, ascending.
 std::vector<GroupId> groups_of(const Founding& founding);
 
 }  // namespace asterias::node

@@ -1,11 +1,14 @@
 #include "service/node/node.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 
 namespace asterias::node {
 namespace {
 
 constexpr std::string_view kJoin = "join";
+constexpr size_t kKeyspaceNameMax = 64;
 constexpr Duration kJoinInterval = milliseconds(100);
 constexpr Duration kJoinTimeout = seconds(2);
 
@@ -74,13 +77,18 @@ port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_
                               std::vector<std::string> keyspaces, uint32_t shards) {
     if (expected_nodes == 0 || expected_nodes > 7)
         co_return fail(Errc::InvalidArgument, "--nodes takes 1 to 7");
+    const auto odd = [](char c) {
+        return !std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("._-", c);
+    };
     for (const auto& k : keyspaces)
-        if (k.empty() || k == "default" || k.find(':') != std::string::npos ||
+        if (k.empty() || k == "default" || k.size() > kKeyspaceNameMax ||
+            std::any_of(k.begin(), k.end(), odd) ||
             std::count(keyspaces.begin(), keyspaces.end(), k) != 1)
             co_return fail(Errc::InvalidArgument,
-                           "keyspace '" + k +
-                               "': names are not empty, not 'default', without ':', "
-                               "and each is given once");
+                           "keyspace '" + k + "': names are 1 to " +
+                               std::to_string(kKeyspaceNameMax) +
+                               " letters, digits, '.', '_' or '-', not 'default', and each is "
+                               "given once");
     if (auto made = co_await shard.disk().create_directories(directory); !made) co_return made;
     auto present = co_await load_identity(shard.disk(), directory);
     if (present || present.error().code != Errc::NotFound)
@@ -122,8 +130,8 @@ port::Task<Result<void>> Node::start() {
     if (auto made = co_await disk.create_directories(options_.directory); !made) co_return made;
     auto lock = disk.lock(options_.directory + "/lock");
     if (!lock)
-        co_return fail(lock.error().code, "another process uses " + options_.directory + " (" +
-                                              lock.error().context + ")");
+        co_return fail(lock.error().code, "cannot take the directory " + options_.directory +
+                                              " for this process: " + lock.error().context);
     lock_ = std::move(*lock);
     if (auto known = co_await become_someone(); !known) co_return known;
 
@@ -269,7 +277,7 @@ port::Task<Result<void>> Node::join() {
     log_.info("joining the cluster of " + options_.join.describe());
     const Bytes request =
         encode(JoinRequest{identity_.nonce, options_.peer_address, options_.door_address});
-    for (;;) {
+    for (std::string told;;) {
         auto answer = co_await rpc::call_once(*shards_[0], options_.join,
                                               {std::string(kJoin), request}, kJoinTimeout);
         if (answer) {
@@ -290,6 +298,9 @@ port::Task<Result<void>> Node::join() {
             co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
         }
         if (answer.error().code == Errc::Conflict) co_return std::unexpected(answer.error());
+        // Once, not at every attempt.
+        if (const std::string why = answer.error().describe(); std::exchange(told, why) != why)
+            log_.warn("not joined yet, trying on: " + why);
         co_await port::sleep(*shards_[0], kJoinInterval);
     }
 }

@@ -21,7 +21,15 @@
 // Order and exactly once. Requests of a session come in order within an epoch. Once one is refused
 // as NotLeader all later ones of that epoch are; a number below the highest evaluated one that the
 // table does not know is refused for good. So effects of a session stand in the log in the order of
-// their numbers, each once, whatever was sent again. Threading: one shard.
+// their numbers, each once, whatever was sent again.
+//
+// Order of calls. open(); then, in any order and number, submit(), receive(), tick(),
+// on_persisted(), on_peer_down(), and run() at the end of a turn in which Surroundings::wake() was
+// called, before the journal writes (a hook of TurnPhase::Work); then close(), awaited, and
+// destruction, with none of the others after close() began. open() and run() may call wake() too:
+// that asks for one more run(). A replica that stopped itself (Status::stopped: a damaged record, a
+// failed CHECK while applying, acknowledged entries that are lost) answers NotLeader to all that is
+// submitted and ignores the rest. Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -68,10 +76,15 @@ struct Incoming {
 class Surroundings {
 public:
     virtual ~Surroundings() = default;
+    // May be lost. `message` is the caller's: encode or copy it.
     virtual void send(NodeId to, GroupId group, const raft::Message& message) = 0;
+    // Exactly once for each request submitted, except for one whose retry arrived meanwhile (the
+    // newest origin is answered) and those open at close(). Also from inside submit(). Must not
+    // call the replica.
     virtual void answer(GroupId group, const Origin& origin, Answer answer) = 0;
+    // At each change of role, leader or term as this replica sees it; leader 0: nobody.
     virtual void on_leader(GroupId group, NodeId leader, Term term) = 0;
-    // Asks for run() at the end of this turn.
+    // Asks for run() at the end of this turn; once until that run() begins.
     virtual void wake(GroupId group) = 0;
     virtual NodeId self() const = 0;
 };
@@ -103,23 +116,30 @@ struct Status {
 class Replica {
 public:
     // Reads its state from the engine. `recovered` is what the journal had of this group.
-    // `keyspace`: whose data the group holds; 0: none (the system group).
+    // `keyspace`: whose data the group holds; 0: none (the system group). What Parts refers to
+    // outlives the replica. Errors: Unsupported (a format), Corrupt (damage, or state beyond the
+    // journal's end), Io.
     static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, KeyspaceId keyspace,
                                                              raft::Config config,
                                                              journal::RecoveredGroup recovered);
     ~Replica();
 
+    // A command for the leader. Refused at once when this is none; else it waits in the queue.
     void submit(Incoming request);
+    // From a peer. Entries are verified here; a message with a damaged one is dropped whole.
     void receive(const raft::Message& message);
+    // At least every 20 ms: time for the core, writes that the engine refused, expiry.
     void tick();
+    // Everything staged in batches up to `through` is durable.
     void on_persisted(journal::BatchId through);
+    // The connection to that node ended.
     void on_peer_down(NodeId peer);
     void run();
     bool wants_run() const { return dirty_; }
 
     Status status() const;
     GroupId group() const { return config_.group; }
-    // Waits for engine reads that are under way.
+    // Waits for engine reads that are under way. Once.
     port::Task<> close();
 
 private:

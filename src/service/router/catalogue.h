@@ -23,7 +23,8 @@ struct Catalogue {
     std::vector<Keyspace> keyspaces;  // the first one is `default`
     bool operator==(const Catalogue&) const = default;
 
-    // Of the key's keyspace; linear in the number of keyspaces, which are few.
+    // The key's keyspace, for every key, the empty one too; `keyspaces` is not empty. Linear in the
+    // number of keyspaces, which are few.
     const Keyspace& of(std::string_view key) const;
 };
 
