@@ -165,9 +165,8 @@ def beyond_loopback(directory):
     data = f"{directory}/beyond"
     founded(data)
     flags, _ = three_ports()
-    refused(
-        run("serve", "--data", data, "--host", "192.0.2.1", *flags), USAGE, "192.0.2.1", "--insecure"
-    )
+    beyond = run("serve", "--data", data, "--host", "192.0.2.1", *flags)
+    refused(beyond, USAGE, "192.0.2.1", "--insecure")
 
 
 def lived_in(directory):

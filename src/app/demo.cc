@@ -85,8 +85,9 @@ void count_words(const LocalCluster& cluster, const std::vector<std::string>& wo
     std::optional<RespClient> client;
     uint64_t sequence = 0;
     for (size_t i; (i = progress.next.fetch_add(1)) < words.size();) {
-        const std::vector<std::string> request = {
-            "ASTERIAS.REQUEST", name, std::to_string(++sequence), "INCR", progress.key(words[i])};
+        const std::vector<std::string> request = {"ASTERIAS.REQUEST", "demo-" + std::to_string(id),
+                                                  std::to_string(++sequence), "INCR",
+                                                  "demo:" + words[i]};
         for (int attempt = 0;; ++attempt) {
             if (progress.give_up) return;
             if (attempt > 0) {
