@@ -51,7 +51,6 @@ inline kv::Command get(std::string_view key) { return on_key(kv::Op::Get, key); 
 class WatchedEngine final : public port::Engine {
 public:
     explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
-    std::function<bool(std::string_view)> cold;  // lies on disk only
     size_t looks = 0, reads = 0, under_way = 0, most_under_way = 0;
 
     Result<port::EngineSeq> write(const port::EngineBatch& batch) override {
@@ -62,7 +61,6 @@ public:
     void request_flush() override { engine_->request_flush(); }
     TryGet try_get(std::string_view key) override {
         ++looks;
-        if (cold && cold(key)) return port::WouldBlock{};
         return engine_->try_get(key);
     }
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override {
