@@ -106,7 +106,7 @@ void Replica::lose_leadership() {
     queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
     if (unwritten_.through && !MUTANT(replica_reads_stalled_engine)) unwritten_.foreign = true;
-    forget_head();
+    fetched_.clear();
     fetching_ = 0;
     ++fetch_generation_;
 }
@@ -187,23 +187,19 @@ void Replica::prune() {
             kept.push_back(std::move(request));
             continue;
         }
-        if (i == 0) forget_head();
+        if (i == 0) fetched_.clear();
         queue_bytes_ -= request.bytes;
         CHECK(!admit(request, none), "what has expired is never admitted");
     }
     queue_ = std::move(kept);
 }
 
-// All keys of the queue's head into looked_up_, from the overlay and the engine's memory; or starts
-// fetching what is not there and says no. The next call goes on at the first that was missing: what
-// was found stays true, for the reason given at fetch_task(). Values that exceed the limit on
-// replies are dropped while they come.
-bool Replica::look_up(const kv::Command& command, const std::vector<Bytes>& keys) {
-    Lookups& found = looked_up_;
+// All keys from the overlay and the engine's memory; or starts fetching what is not there and says
+// no. Values that exceed the limit on replies are dropped while they come.
+bool Replica::look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found) {
     std::vector<Bytes> missing;
-    size_t bytes = found.bytes, complete = keys.size();
-    for (size_t i = found.keys.size(); i < keys.size() && missing.size() < kFetchesMax; ++i) {
-        const Bytes& key = keys[i];
+    size_t bytes = 0;
+    for (const auto& key : keys) {
         Lookup& slot = found.keys.emplace_back();
         if (found.too_long && is_data(key)) continue;
         if (!look_up_one(command, key, slot, missing)) return false;
@@ -211,24 +207,14 @@ bool Replica::look_up(const kv::Command& command, const std::vector<Bytes>& keys
             bytes += kv::reply_bytes(kv::value_bytes(*slot.value));
         if (bytes > kv::kReplyBytesMax && !std::exchange(found.too_long, true)) {
             missing.clear();
-            complete = keys.size();
             for (auto& seen : found.keys)
                 seen.value.reset();
         }
-        if (missing.empty())
-            found.bytes = bytes;
-        else
-            complete = std::min(complete, i);
+        if (missing.size() == kFetchesMax) break;
     }
     if (missing.empty()) return true;
-    found.keys.resize(complete);
     fetch(std::move(missing));
     return false;
-}
-
-void Replica::forget_head() {
-    fetched_.clear();
-    looked_up_ = {};
 }
 
 bool Replica::look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
@@ -295,7 +281,7 @@ void Replica::evaluate_queue() {
     while (!queue_.empty() && round.bytes < kEntryBytesMax) {
         Incoming& head = queue_.front();
         if (admit(head, round.writes) && !evaluate_one(head, round)) break;
-        forget_head();
+        fetched_.clear();
         queue_bytes_ -= head.bytes;
         queue_.pop_front();
     }
@@ -375,8 +361,8 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     const bool named = !command.request.client.empty();
     if (named) keys.push_back(kv::request_key(command.keyspace, command.request.client.view()));
 
-    if (!look_up(command, keys)) return false;
-    const Lookups lookups = std::exchange(looked_up_, {});
+    Lookups lookups;
+    if (!look_up(command, keys, lookups)) return false;
     auto& found = lookups.keys;
     LogIndex depends_on;
     for (const auto& f : found)

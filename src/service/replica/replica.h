@@ -189,9 +189,8 @@ private:
         LogIndex depends_on;
     };
     struct Lookups {
-        std::vector<Lookup> keys;  // without a gap; the next one may be on its way
-        size_t bytes = 0;          // of their values, as parts of a reply
-        bool too_long = false;     // the values exceed kv::kReplyBytesMax: none was kept
+        std::vector<Lookup> keys;
+        bool too_long = false;  // the values exceed kv::kReplyBytesMax: none was kept
     };
 
     Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
@@ -205,13 +204,12 @@ private:
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
     void log_write(const Incoming& request, kv::Evaluation evaluation, Round& round);
-    bool look_up(const kv::Command& command, const std::vector<Bytes>& keys);
+    bool look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found);
     bool look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
                      std::vector<Bytes>& missing);
     bool admit(Incoming& request, std::vector<PendingWrite>& writes);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch(std::vector<Bytes> keys);
-    void forget_head();
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();
     void refuse(const Incoming& request);
@@ -279,7 +277,6 @@ private:
     std::multimap<LogIndex, PendingRead>
         waiting_for_commit_;                         // confirmed, but saw uncommitted writes
     std::map<Bytes, std::optional<Bytes>> fetched_;  // for the head of the queue
-    Lookups looked_up_;                              // likewise
     size_t fetching_ = 0;
     uint64_t fetch_generation_ = 0;
     uint64_t next_read_ = 1;

@@ -682,39 +682,6 @@ TEST(Replica, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {
     EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
 }
 
-TEST(Replica, ManyKeysFromDiskAreLookedForOnceOrTwiceEach) {
-    Bench b(1);
-    b.elect();
-    kv::Command fill = on_key(kv::Op::MSet, "k"), all = on_key(kv::Op::MGet, "k");
-    fill.keys.clear();
-    constexpr size_t kCount = 4000;
-    for (size_t i = 0; i < kCount; ++i) {
-        fill.keys.push_back(Bytes::copy("k" + std::to_string(i)));
-        fill.values.push_back(Bytes::copy(std::to_string(i)));
-    }
-    all.keys = fill.keys;
-    b.submit(1, 1, fill);
-    ASSERT_EQ(b.await(1).kind, Kind::Done);
-    b.run_for(milliseconds(100));  // out of the overlay
-    ASSERT_TRUE(b.turns_until([&] {
-        return b.engine->durable() == b.engine->written() || (b.engine->request_flush(), false);
-    }));
-    engine::MemFaults cold;
-    cold.would_block = 1;
-    b.engine_image.set_faults(cold);
-    b.engine->looks = b.engine->reads = 0;
-    auto request = b.request(2, 0, all);
-    request.deadline += seconds(60);
-    b.replica->submit(std::move(request));
-    ASSERT_TRUE(b.turns_until([&] { return b.answered(2) > 0; }));
-    const auto& items = b.answer_to(2).reply.items;
-    ASSERT_EQ(items.size(), kCount);
-    for (size_t i = 0; i < kCount; ++i)
-        ASSERT_EQ(items[i], kv::Reply::bulk(fill.values[i]));
-    EXPECT_EQ(b.engine->reads, kCount);
-    EXPECT_LE(b.engine->looks, 2 * kCount);
-}
-
 // ------------------------------------------------------------------------------- large values
 
 // Forty keys with 1 MiB each, on disk and not in memory.
