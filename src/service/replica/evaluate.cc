@@ -439,10 +439,11 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
         overlay_[write.key] = {index, write.record};
         effects.writes.push_back(std::move(write));
     }
+    Gateway& g = gateways_[request.session];
+    // Also for a read that logs an expiry. No entry is newer, so this is no lower than what it saw.
+    if (request.sequence || !MUTANT(replica_reads_overtake)) g.stands_on = index;
     if (request.sequence) {
-        Gateway& g = gateways_[request.session];
         g.highest = request.sequence;
-        g.stands_on = index;
         session::Advance* advance = nullptr;
         for (auto& a : effects.sessions)
             if (a.id == request.session) advance = &a;

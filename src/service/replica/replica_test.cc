@@ -84,6 +84,30 @@ TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSession) {  // mutant re
     EXPECT_EQ(b.answer_to(2).reply.text.str(), "new");
 }
 
+// The first read makes an entry: it finds a deadline passed. Mutant replica_reads_overtake.
+TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSessionThatLogsAnExpiry) {
+    Bench b(3);
+    b.elect();
+    kv::Command brief = set("a", "old");
+    brief.flags = kv::flag::kExpire | kv::flag::kRelative;
+    brief.number = 1;
+    b.submit(1, 1, brief, 1, {NodeId(8), Incarnation(1), ShardId(0)});
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(2));
+    b.peers_append = false;
+    ASSERT_EQ(b.replica->status().proposed, 0u) << "or the sweep was first";
+    b.submit(2, 0, get("a"));
+    b.submit(3, 0, get("b"));
+    b.run_for(milliseconds(100));
+    ASSERT_EQ(b.replica->status().proposed, 1u) << "the expiry";
+    EXPECT_EQ(b.answered(2), 0u);
+    EXPECT_EQ(b.answered(3), 0u) << "the first may still be lost, and made again behind this one";
+    b.peers_append = true;
+    b.await(3);
+    EXPECT_EQ(b.answered(2), 1u);
+    EXPECT_EQ(b.answer_to(2).reply, kv::Reply::nil());
+}
+
 TEST(Replica, AHotKeyPipelinesWithinATurnAndOverUncommittedEntries) {
     Bench b(3);
     b.elect();
