@@ -447,6 +447,35 @@ TEST(Replica, ADeadlineThatIsWrittenBehindTheSweepIsFoundByTheNextPass) {
     EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
 }
 
+TEST(Replica, TheSweepHoldsAFewLargeValuesAtATimeTakesItsTimeAndComesToTheEnd) {
+    constexpr size_t kMiB = 1024 * 1024;
+    Bench b(1);
+    b.elect();
+    uint64_t request = 0;
+    for (int i = 10; i < 20; ++i) {
+        ++request;
+        b.submit(request, request, set("large" + std::to_string(i), std::string(4 * kMiB, 'x')));
+        ASSERT_EQ(b.await(request).kind, Kind::Done);
+    }
+    kv::Command brief = set("medium", std::string(kMiB / 2, 'x'));
+    brief.flags = kv::flag::kExpire | kv::flag::kRelative;
+    brief.number = 1;
+    ++request;
+    b.submit(request, request, brief);
+    ASSERT_EQ(b.await(request).kind, Kind::Done);
+    // A new leader looks at everything once.
+    b.kill();
+    b.boot();
+    b.elect();
+    b.run_for(seconds(2));
+    EXPECT_GE(b.engine->scanned, 12 * kMiB);
+    EXPECT_LE(b.engine->scanned, (20 + 5) * kMiB) << "10 MiB a second";
+    b.run_for(seconds(4));
+    EXPECT_LE(b.engine->most_scanned, 5 * kMiB) << "1 MiB and the value that reached it";
+    const auto key = kv::data_key(kKeyspace, 0, "medium");
+    EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
+}
+
 TEST(Replica, ACommandOfAnotherKeyspaceIsRefused) {
     Bench b(3);
     b.elect();
