@@ -51,6 +51,7 @@ inline kv::Command get(std::string_view key) { return on_key(kv::Op::Get, key); 
 class WatchedEngine final : public port::Engine {
 public:
     explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
+    size_t looks = 0;  // into memory
     size_t reads = 0, under_way = 0, most_under_way = 0;
     size_t scanned = 0, most_scanned = 0;  // bytes: all, and by one scan
 
@@ -60,7 +61,10 @@ public:
     port::EngineSeq durable() const override { return engine_->durable(); }
     port::EngineSeq written() const override { return engine_->written(); }
     void request_flush() override { engine_->request_flush(); }
-    TryGet try_get(std::string_view key) override { return engine_->try_get(key); }
+    TryGet try_get(std::string_view key) override {
+        ++looks;
+        return engine_->try_get(key);
+    }
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override {
         ++reads;
         most_under_way = std::max(most_under_way, ++under_way);
