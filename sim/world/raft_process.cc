@@ -156,8 +156,7 @@ std::vector<ContentView> RaftProcess::contents() const {
     for (const ReplicaView& replica : replicas()) {
         ContentView view{replica.group, replica.applied};
         for (const Bytes& prefix : prefixes_of(node_->identity().founding, replica.group)) {
-            auto found = snapshot->scan(prefix.view(), kv::after_prefix(prefix).view(),
-                                        std::numeric_limits<size_t>::max());
+            auto found = snapshot->scan(prefix.view(), kv::after_prefix(prefix).view(), {});
             CHECK(found.has_value(), "a run turns damage off before it compares");
             for (const auto& kv : *found) {
                 ++view.keys;

@@ -6,6 +6,13 @@
 
 namespace asterias::port {
 
+bool ScanLimit::reached_by(const std::vector<KeyValue>& found) const {
+    size_t all = 0;
+    for (const auto& pair : found)
+        all += pair.key.size() + pair.value.size();
+    return reached(found.size(), all);
+}
+
 void EngineBatch::keep_last_writes() {
     // By key, and among equals the latest first: then the first of each run is the one to keep. The
     // position is the tie-breaker, so that the result is the same everywhere.

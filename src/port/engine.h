@@ -15,6 +15,7 @@
 // Threading: write, try_get, snapshot, durable and request_flush may be called from any shard.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -62,6 +63,19 @@ struct KeyValue {
     bool operator==(const KeyValue&) const = default;
 };
 
+// Where a scan stops at the latest: behind the first pair with which either bound is reached. So
+// the result exceeds `bytes` by less than its last pair.
+struct ScanLimit {
+    size_t entries = SIZE_MAX;  // at least 1
+    size_t bytes = SIZE_MAX;    // of keys and values together; at least 1
+
+    bool reached(size_t entries_found, size_t bytes_found) const {
+        return entries_found >= entries || bytes_found >= bytes;
+    }
+    // Of a scan's whole result. False: there was nothing more in the span.
+    bool reached_by(const std::vector<KeyValue>& found) const;
+};
+
 struct Absent {};
 struct WouldBlock {};  // not in memory: ask again with get()
 
@@ -70,10 +84,11 @@ class EngineSnapshot {
 public:
     virtual ~EngineSnapshot() = default;
     virtual Result<std::optional<Bytes>> get(std::string_view key) = 0;
-    // Up to `limit` pairs with from <= key < to, ascending. An empty `to` means no upper bound.
-    // Blocks: run it where blocking is allowed.
+    // Pairs with from <= key < to, ascending, up to `limit`. An empty `to` means no upper bound.
+    // To go on behind a limit, ask again from the last key and a zero byte. Blocks: run it where
+    // blocking is allowed.
     virtual Result<std::vector<KeyValue>> scan(std::string_view from, std::string_view to,
-                                               size_t limit) = 0;
+                                               ScanLimit limit) = 0;
 };
 
 class Engine {
@@ -96,7 +111,7 @@ public:
     // What EngineSnapshot::scan would say of this moment or a little later; off the shard, as
     // get().
     virtual Task<Result<std::vector<KeyValue>>> scan(Shard& shard, Bytes from, Bytes to,
-                                                     size_t limit) = 0;
+                                                     ScanLimit limit) = 0;
 
     virtual std::unique_ptr<EngineSnapshot> snapshot() = 0;
 

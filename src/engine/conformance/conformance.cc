@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 
 #include "engine/conformance/model.h"
 #include "engine/conformance/test_shard.h"
@@ -73,7 +74,16 @@ private:
     void write_until_accepted(Seen seen);
     void break_flushes();
     void damage();
-    State whole(port::EngineSnapshot& snapshot);
+    // All that a view, or the engine as it is now, holds: by scans with limits.
+    using Scan = std::function<Result<std::vector<KeyValue>>(std::string_view, port::ScanLimit)>;
+    State whole(const Scan& scan);
+    State whole(port::EngineSnapshot& snapshot) {
+        return whole([&snapshot](std::string_view from, port::ScanLimit limit) {
+            return snapshot.scan(from, "", limit);
+        });
+    }
+    void check_limit(const std::vector<KeyValue>& pairs, const port::ScanLimit& limit);
+    void check_engine();
 
     Subject& subject_;
     Prng prng_;
@@ -222,12 +232,22 @@ void Sequence::check_key(std::string_view key) {
         report(answer.error());
 }
 
-State Sequence::whole(port::EngineSnapshot& snapshot) {
+// Without its last pair a scan has reached neither of its bounds.
+void Sequence::check_limit(const std::vector<KeyValue>& pairs, const port::ScanLimit& limit) {
+    size_t bytes = 0;
+    for (size_t i = 0; i + 1 < pairs.size(); ++i)
+        bytes += pairs[i].key.size() + pairs[i].value.size();
+    expect(pairs.size() <= limit.entries, "a scan exceeds its entries");
+    expect(pairs.empty() || bytes < limit.bytes, "a scan goes on behind its bytes");
+}
+
+State Sequence::whole(const Scan& scan) {
     State state;
     std::string from;
     for (;;) {
-        const size_t limit = prng_.between(1, 40);
-        auto pairs = snapshot.scan(from, "", limit);
+        port::ScanLimit limit{.entries = prng_.between(1, 40)};
+        if (prng_.chance(0.5)) limit.bytes = prng_.between(1, prng_.chance(0.5) ? 40 : 1000);
+        auto pairs = scan(from, limit);
         if (!pairs) {
             if (damaged_ && pairs.error().code == Errc::Corrupt)
                 saw(Seen::DamageReported);
@@ -239,10 +259,19 @@ State Sequence::whole(port::EngineSnapshot& snapshot) {
             expect(state.empty() || state.rbegin()->first < pair.key.view(), "a scan ascends");
             state.emplace(pair.key.str(), pair.value.str());
         }
-        if (pairs->size() < limit) return state;
-        saw(Seen::ScanLimited);
+        check_limit(*pairs, limit);
+        if (!limit.reached_by(*pairs) || !ok()) return state;
+        saw(pairs->size() == limit.entries ? Seen::ScanLimited : Seen::ScanLimitedByBytes);
         from = pairs->back().key.str() + '\0';
     }
+}
+
+// By the asynchronous scan.
+void Sequence::check_engine() {
+    const State found = whole([this](std::string_view from, port::ScanLimit limit) {
+        return shard_.scan(*engine_, from, limit);
+    });
+    if (!damaged_) expect(found == model_.now(), "a scan: " + difference(model_.now(), found));
 }
 
 void Sequence::check_view(View& view) {
@@ -252,7 +281,7 @@ void Sequence::check_view(View& view) {
         expect(different.empty(), "a snapshot changed: " + different);
     }
     std::string from = random_key().str(), to = random_key().str();
-    auto pairs = view.snapshot->scan(from, to, 1000);
+    auto pairs = view.snapshot->scan(from, to, {1000});
     if (!pairs) return wrong("scan: " + pairs.error().describe());
     State part, expected;
     for (const auto& pair : *pairs)
@@ -465,6 +494,7 @@ void Sequence::act() {
         wait_durable();
     } else if (draw < 780) {
         check_key(random_key().view());
+        if (prng_.chance(0.1)) check_engine();
     } else if (draw < 820) {
         if (views_.size() < 4) views_.push_back({engine_->snapshot(), model_.now()});
     } else if (draw < 880) {
@@ -568,7 +598,9 @@ std::string_view to_string(Seen seen) {
         case Seen::SnapshotOutlivedChanges:
             return "snapshot older than the state";
         case Seen::ScanLimited:
-            return "scan stopped at its limit";
+            return "scan stopped at its entries";
+        case Seen::ScanLimitedByBytes:
+            return "scan stopped at its bytes";
         case Seen::Count_:
             break;
     }

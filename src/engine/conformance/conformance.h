@@ -69,7 +69,8 @@ enum class Seen : unsigned char {
     WouldBlock,
     AsyncRead,
     SnapshotOutlivedChanges,
-    ScanLimited,
+    ScanLimited,  // at its number of entries
+    ScanLimitedByBytes,
     Count_,
 };
 std::string_view to_string(Seen seen);

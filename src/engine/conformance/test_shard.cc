@@ -26,19 +26,27 @@ void TestShard::run_until(const std::function<bool()>& done) {
     }
 }
 
-Result<std::optional<Bytes>> TestShard::read(port::Engine& engine, std::string_view key) {
-    using Answer = Result<std::optional<Bytes>>;
+template <typename T>
+T TestShard::wait_for(port::Task<T> asked) {
     struct Reader {
-        static port::Task<> run(port::Engine& from, port::Shard& shard, Bytes key,
-                                std::optional<Answer>& answer) {
-            answer = co_await from.get(shard, std::move(key));
+        static port::Task<> run(port::Task<T> asked, std::optional<T>& answer) {
+            answer = co_await std::move(asked);
         }
     };
-    std::optional<Answer> answer;
+    std::optional<T> answer;
     port::Scope scope(*this);
-    scope.spawn("test.read", Reader::run(engine, *this, Bytes::copy(key), answer));
+    scope.spawn("test.read", Reader::run(std::move(asked), answer));
     run_until([&] { return answer && scope.active() == 0; });
     return std::move(*answer);
+}
+
+Result<std::optional<Bytes>> TestShard::read(port::Engine& engine, std::string_view key) {
+    return wait_for(engine.get(*this, Bytes::copy(key)));
+}
+
+Result<std::vector<port::KeyValue>> TestShard::scan(port::Engine& engine, std::string_view from,
+                                                    port::ScanLimit limit) {
+    return wait_for(engine.scan(*this, Bytes::copy(from), {}, limit));
 }
 
 port::Net& TestShard::net() { check_failed("no net", "an engine does not ask for the network"); }

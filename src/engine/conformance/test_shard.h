@@ -22,6 +22,9 @@ public:
     void run_until(const std::function<bool()>& done);
     // engine.get() to its end.
     Result<std::optional<Bytes>> read(port::Engine& engine, std::string_view key);
+    // engine.scan() to its end, without an upper bound.
+    Result<std::vector<port::KeyValue>> scan(port::Engine& engine, std::string_view from,
+                                             port::ScanLimit limit);
 
     ShardId id() const override { return id_; }
     port::Clock& clock() override { return *this; }
@@ -37,6 +40,9 @@ public:
     void fatal(const char* why) override { check_failed("Shard::fatal", why); }
 
 private:
+    template <typename T>
+    T wait_for(port::Task<T> asked);
+
     Instant now() const override { return now_; }
     WallTime wall() const override { return {}; }
     port::TimerId after(Duration delay, port::Callback fn) override;

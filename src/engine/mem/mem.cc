@@ -14,6 +14,7 @@ namespace {
 using port::EngineBatch;
 using port::EngineSeq;
 using port::KeyValue;
+using port::ScanLimit;
 
 Error corrupt() { return {Errc::Corrupt, "engine block"}; }
 
@@ -57,23 +58,28 @@ public:
 
     // Merges the live map with the overlay; where both hold a key the overlay is the view's.
     Result<std::vector<KeyValue>> scan(std::string_view from, std::string_view to,
-                                       size_t limit) override {
+                                       ScanLimit limit) override {
         std::vector<KeyValue> found;
+        size_t bytes = 0;
+        const auto add = [&](const Bytes& key, const Bytes& value) {
+            bytes += key.size() + value.size();
+            found.push_back({key, value});
+        };
         auto live = store_->map().lower_bound(from);
         auto old = overlay_.lower_bound(from);
         const auto inside = [to](const Bytes& key) { return to.empty() || key.view() < to; };
-        while (found.size() < limit) {
+        while (!limit.reached(found.size(), bytes)) {
             const bool live_left = live != store_->map().end() && inside(live->first);
             const bool old_left = old != overlay_.end() && inside(old->first);
             if (!live_left && !old_left) break;
             if (old_left && (!live_left || old->first <= live->first)) {
                 if (live_left && old->first == live->first) ++live;
-                if (old->second) found.push_back({old->first, *old->second});
+                if (old->second) add(old->first, *old->second);
                 ++old;
             } else {
                 if (hits_damage(*store_, prng_, live->first.view()))
                     return std::unexpected(corrupt());
-                found.push_back({live->first, live->second.bytes});
+                add(live->first, live->second.bytes);
                 ++live;
             }
         }
@@ -117,7 +123,7 @@ public:
         return read_later(store_, prng_.split(), shard, std::move(key), delay);
     }
     port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
-                                                   size_t limit) override {
+                                                   ScanLimit limit) override {
         check_open();
         const Duration delay = draw_read_delay();
         return scan_later(store_, prng_.split(), shard, std::move(from), std::move(to), limit,
@@ -145,8 +151,8 @@ private:
     }
     static port::Task<Result<std::vector<KeyValue>>> scan_later(std::shared_ptr<MemStore> store,
                                                                 Prng prng, port::Shard& shard,
-                                                                Bytes from, Bytes to, size_t limit,
-                                                                Duration delay) {
+                                                                Bytes from, Bytes to,
+                                                                ScanLimit limit, Duration delay) {
         co_await port::sleep(shard, delay);
         co_return MemSnapshot(std::move(store), prng).scan(from.view(), to.view(), limit);
     }

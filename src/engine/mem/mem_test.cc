@@ -198,7 +198,7 @@ TEST(Mem, damage_is_reported_until_the_key_is_written_again_and_never_hits_the_m
     EXPECT_EQ(read(**engine, "k"), to_string(Errc::Corrupt));
     auto snapshot = (*engine)->snapshot();
     EXPECT_FALSE(snapshot->get("k"));
-    EXPECT_FALSE(snapshot->scan("", "", 10));
+    EXPECT_FALSE(snapshot->scan("", "", {10}));
     ASSERT_TRUE((*engine)->write(put("k", "2")));
     EXPECT_EQ(read(**engine, "k"), "2");
 }

@@ -112,7 +112,7 @@ public:
     TryGet try_get(std::string_view key) override;
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override;
     port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
-                                                   size_t limit) override;
+                                                   port::ScanLimit limit) override;
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return make_snapshot(*db_); }
     Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
                          EngineBatch meta) override;
@@ -254,7 +254,7 @@ port::Task<Result<std::optional<Bytes>>> RocksEngine::get(port::Shard& shard, By
 }
 
 port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan(port::Shard& shard, Bytes from,
-                                                            Bytes to, size_t limit) {
+                                                            Bytes to, port::ScanLimit limit) {
     co_return co_await off_shard<Result<std::vector<KeyValue>>>(
         shard, [this, from = std::move(from), to = std::move(to), limit] {
             return make_snapshot(*db_)->scan(from.view(), to.view(), limit);

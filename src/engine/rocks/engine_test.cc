@@ -317,7 +317,7 @@ TEST(Rocks, an_install_whose_manifest_sync_fails_has_happened_or_not_and_is_neve
         disk.fs->crash();
         engine = disk.open();
         ASSERT_TRUE(engine) << engine.error().describe();
-        const auto rows = *(*engine)->snapshot()->scan("", "", 100);
+        const auto rows = *(*engine)->snapshot()->scan("", "", {100});
         using Rows = std::vector<port::KeyValue>;
         const bool happened = rows == Rows{{b("m"), b("3")}, {b("x/new"), b("2")}};
         EXPECT_TRUE(happened || rows == (Rows{{b("x/old"), b("1")}})) << "seed " << seed;
@@ -374,7 +374,7 @@ TEST(Rocks, writers_installs_and_flushes_on_a_disk_that_fills_and_empties_all_co
         }
         engine = disk.open();
         ASSERT_TRUE(engine) << engine.error().describe();
-        ASSERT_TRUE((*engine)->snapshot()->scan("", "", 100'000));
+        ASSERT_TRUE((*engine)->snapshot()->scan("", "", {}));
     }
 }
 
@@ -402,7 +402,7 @@ TEST_F(RealDisk, data_survives_a_clean_close_and_an_install_is_durable_at_once) 
     auto engine = open_rocks(options_);
     ASSERT_TRUE(engine) << engine.error().describe();
     EXPECT_EQ((*engine)->written(), EngineSeq(0));
-    auto all = (*engine)->snapshot()->scan("", "", 100);
+    auto all = (*engine)->snapshot()->scan("", "", {100});
     ASSERT_TRUE(all);
     EXPECT_EQ(*all,
               (std::vector<port::KeyValue>{
@@ -445,7 +445,7 @@ TEST(Rocks, a_meta_that_deletes_installed_rows_wins_over_them) {
                                     {b("x/d"), b("1")},
                                     {b("x/e"), b("1")}},
                                    meta));
-    EXPECT_EQ(*(*engine)->snapshot()->scan("", "", 100),
+    EXPECT_EQ(*(*engine)->snapshot()->scan("", "", {100}),
               (std::vector<port::KeyValue>{
                   {b("x/a"), b("1")}, {b("x/b"), b("meta")}, {b("x/e"), b("meta")}}));
 }
@@ -462,8 +462,8 @@ TEST(Rocks, compactions_under_a_snapshot_of_a_merely_installed_state_lose_no_row
         disk.news.until([&] { return (*engine)->write(put("m", std::to_string(i))).has_value(); });
         flush(disk, **engine);
     }
-    EXPECT_EQ(*(*engine)->snapshot()->scan("x/", "x0", 10), rows);
-    EXPECT_EQ(*snapshot->scan("x/", "x0", 10), rows);
+    EXPECT_EQ(*(*engine)->snapshot()->scan("x/", "x0", {10}), rows);
+    EXPECT_EQ(*snapshot->scan("x/", "x0", {10}), rows);
     snapshot.reset();
 }
 

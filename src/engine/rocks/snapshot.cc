@@ -25,7 +25,7 @@ public:
     }
 
     Result<std::vector<port::KeyValue>> scan(std::string_view from, std::string_view to,
-                                             size_t limit) override {
+                                             port::ScanLimit limit) override {
         std::vector<port::KeyValue> found;
         if (!to.empty() && from >= to) return found;
         rocksdb::ReadOptions how;
@@ -37,12 +37,16 @@ public:
         how.ignore_range_deletions = true;
         std::unique_ptr<rocksdb::Iterator> guard(db_.NewIterator(how));
         guard->Seek(slice(from));
-        for (rows->Seek(slice(from)); rows->Valid() && found.size() < limit; rows->Next()) {
+        size_t bytes = 0;
+        const auto more = [&] { return !limit.reached(found.size(), bytes); };
+        for (rows->Seek(slice(from)); rows->Valid(); rows->Next()) {
+            bytes += rows->key().size() + rows->value().size();
             found.push_back({copy(rows->key()), copy(rows->value())});
             while (guard->Valid() && guard->key().compare(rows->key()) < 0)
                 guard->Next();
+            if (!more()) break;  // not behind Next(): it reads the next value
         }
-        while (found.size() < limit && guard->Valid())
+        while (more() && guard->Valid())
             guard->Next();
         for (const auto* it : {rows.get(), guard.get()})
             if (!it->status().ok()) return std::unexpected(to_error(it->status(), "scan"));

@@ -106,7 +106,7 @@ void Replica::lose_leadership() {
     queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
     if (unwritten_.through && !MUTANT(replica_reads_stalled_engine)) unwritten_.foreign = true;
-    fetched_.clear();
+    head_ = {};
     fetching_ = 0;
     ++fetch_generation_;
 }
@@ -187,7 +187,7 @@ void Replica::prune() {
             kept.push_back(std::move(request));
             continue;
         }
-        if (i == 0) fetched_.clear();
+        if (i == 0) head_ = {};
         queue_bytes_ -= request.bytes;
         CHECK(!admit(request, none), "what has expired is never admitted");
     }
@@ -195,36 +195,55 @@ void Replica::prune() {
 }
 
 // All keys from the overlay and the engine's memory; or starts fetching what is not there and says
-// no. Values that exceed the limit on replies are dropped while they come.
-bool Replica::look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found) {
-    std::vector<Bytes> missing;
-    size_t bytes = 0;
-    for (const auto& key : keys) {
-        Lookup& slot = found.keys.emplace_back();
-        if (found.too_long && is_data(key)) continue;
-        if (!look_up_one(command, key, slot, missing)) return false;
-        if (slot.value && is_data(key) && kv::needs_values(command.op))
-            bytes += kv::reply_bytes(kv::value_bytes(*slot.value));
-        if (bytes > kv::kReplyBytesMax && !std::exchange(found.too_long, true)) {
-            missing.clear();
-            for (auto& seen : found.keys)
-                seen.value.reset();
-        }
-        if (missing.size() == kFetchesMax) break;
+// no. It goes on where it stopped: each key is looked up once, however many have to be fetched.
+// Values that exceed the limit on replies are dropped while they come.
+bool Replica::look_up(const kv::Command& command) {
+    if (!std::exchange(head_.begun, true)) {
+        head_.keys = kv::keys_read(command);
+        const auto& client = command.request.client;
+        if (!client.empty()) head_.request_key = kv::request_key(command.keyspace, client.view());
+        head_.found.reserve(head_.size());
     }
-    if (missing.empty()) return true;
-    fetch(std::move(missing));
+    for (const size_t i : std::exchange(head_.fetched_next, {})) {
+        if (head_.too_long && i < head_.keys.size()) continue;
+        const auto it = head_.fetched.find(head_.key(i));
+        CHECK(it != head_.fetched.end(), "the head waits for all that it fetches");
+        head_.found[i].value = it->second;
+        count_value(command, i);
+    }
+    while (head_.found.size() < head_.size() && head_.fetched_next.size() < kFetchesMax) {
+        const size_t i = head_.found.size();
+        head_.found.emplace_back();
+        if (head_.too_long && i < head_.keys.size()) continue;
+        if (!look_up_one(command, i)) return false;
+        count_value(command, i);
+        if (head_.too_long && i < head_.keys.size()) head_.fetched_next.clear();
+    }
+    if (head_.fetched_next.empty()) return true;
+    fetch();
     return false;
 }
 
-bool Replica::look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
-                          std::vector<Bytes>& missing) {
+void Replica::count_value(const kv::Command& command, size_t i) {
+    const auto& value = head_.found[i].value;
+    if (!value || i >= head_.keys.size() || !kv::needs_values(command.op)) return;
+    head_.bytes += kv::reply_bytes(kv::value_bytes(*value));
+    if (head_.bytes <= kv::kReplyBytesMax) return;
+    head_.too_long = true;
+    for (auto& seen : head_.found)
+        seen.value.reset();
+}
+
+// False: the group stopped, and there is no head any more.
+bool Replica::look_up_one(const kv::Command& command, size_t i) {
+    const Bytes& key = head_.key(i);
+    Lookup& slot = head_.found[i];
     if (const auto over = overlay_.find(key); over != overlay_.end()) {
         slot.depends_on = over->second.index;
         if (!over->second.value.empty()) slot.value = over->second.value;
         return true;
     }
-    if (const auto it = fetched_.find(key); it != fetched_.end()) {
+    if (const auto it = head_.fetched.find(key); it != head_.fetched.end()) {
         slot.value = it->second;
         return true;
     }
@@ -232,7 +251,7 @@ bool Replica::look_up_one(const kv::Command& command, const Bytes& key, Lookup& 
     if (auto* value = std::get_if<Bytes>(&got)) {
         slot.value = kept(command, key, std::move(*value));
     } else if (std::holds_alternative<port::WouldBlock>(got)) {
-        missing.push_back(key);
+        head_.fetched_next.push_back(i);
     } else if (auto* error = std::get_if<Error>(&got)) {
         stop("the engine cannot read a key: " + error->describe());
         return false;
@@ -240,10 +259,10 @@ bool Replica::look_up_one(const kv::Command& command, const Bytes& key, Lookup& 
     return true;
 }
 
-void Replica::fetch(std::vector<Bytes> keys) {
-    fetching_ += keys.size();
-    for (auto& key : keys)
-        scope_.spawn("replica.fetch", fetch_task(std::move(key), fetch_generation_));
+void Replica::fetch() {
+    fetching_ += head_.fetched_next.size();
+    for (const size_t i : head_.fetched_next)
+        scope_.spawn("replica.fetch", fetch_task(head_.key(i), fetch_generation_));
 }
 
 // Sound because only the head of the queue fetches and nothing is evaluated meanwhile: a key
@@ -257,7 +276,7 @@ port::Task<> Replica::fetch_task(Bytes key, uint64_t generation) {
         stop("the engine cannot read a key: " + got.error().describe());
         co_return;
     }
-    std::optional<Bytes>& slot = fetched_[key];
+    std::optional<Bytes>& slot = head_.fetched[key];
     if (*got) slot = kept(queue_.front().command, key, std::move(**got));
     wake();
 }
@@ -281,7 +300,7 @@ void Replica::evaluate_queue() {
     while (!queue_.empty() && round.bytes < kEntryBytesMax) {
         Incoming& head = queue_.front();
         if (admit(head, round.writes) && !evaluate_one(head, round)) break;
-        fetched_.clear();
+        head_ = {};
         queue_bytes_ -= head.bytes;
         queue_.pop_front();
     }
@@ -356,14 +375,10 @@ bool Replica::has_room(size_t bytes, const Round& round) const {
 // False: the keys are being fetched, the command has to wait for room, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
-    auto keys = kv::keys_read(command);
-    const size_t state_keys = keys.size();
     const bool named = !command.request.client.empty();
-    if (named) keys.push_back(kv::request_key(command.keyspace, command.request.client.view()));
-
-    Lookups lookups;
-    if (!look_up(command, keys, lookups)) return false;
-    auto& found = lookups.keys;
+    if (!look_up(command)) return false;
+    const auto& found = head_.found;
+    const size_t state_keys = head_.keys.size();
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
@@ -390,18 +405,17 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     const auto remember = [&] {
         if (!named) return;
         evaluation.writes.push_back(
-            {kv::request_key(command.keyspace, command.request.client.view()),
+            {head_.request_key,
              kv::encode_request_result(command.request.sequence, evaluation.reply)});
     };
     if (answered_before) {
         evaluation.reply = std::move(*answered_before);
     } else {
         const int64_t now_ms = parts_.shard.clock().wall().millis();
-        keys.resize(state_keys);
-        if (lookups.too_long)
+        if (head_.too_long)
             evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
         else
-            evaluation = kv::evaluate(command, keys, pointers,
+            evaluation = kv::evaluate(command, head_.keys, pointers,
                                       {now_ms, round.effects.commit_time, round.index});
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
@@ -439,10 +453,11 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
         overlay_[write.key] = {index, write.record};
         effects.writes.push_back(std::move(write));
     }
+    Gateway& g = gateways_[request.session];
+    // Also for a read that logs an expiry. No entry is newer, so this is no lower than what it saw.
+    if (request.sequence || !MUTANT(replica_reads_overtake)) g.stands_on = index;
     if (request.sequence) {
-        Gateway& g = gateways_[request.session];
         g.highest = request.sequence;
-        g.stands_on = index;
         session::Advance* advance = nullptr;
         for (auto& a : effects.sessions)
             if (a.id == request.session) advance = &a;

@@ -5,8 +5,11 @@
 
 namespace asterias::replica {
 namespace {
-constexpr size_t kStepKeys = 256;
-constexpr Duration kStepInterval = milliseconds(100);  // 2,560 keys a second and group
+// A step is held in memory, with one value more: its limit on bytes keeps large values from filling
+// it. And after a step that read more than that the sweep rests for longer, so that it never takes
+// much of the disk: 2,560 keys and 10 MiB a second and group at the most.
+constexpr port::ScanLimit kStep{.entries = 256, .bytes = 1024 * 1024};
+constexpr Duration kStepInterval = milliseconds(100);
 constexpr Duration kAskTimeout = seconds(5);
 constexpr uint64_t kNobody =
     ~uint64_t{0};  // a connection that does not exist: the answer is dropped
@@ -27,11 +30,13 @@ void Replica::sweep() {
 
 port::Task<> Replica::sweep_step(Bytes from) {
     const Bytes end = kv::after_prefix(kv::data_prefix(keyspace_));
-    auto found = co_await parts_.engine.scan(parts_.shard, std::move(from), end, kStepKeys);
+    auto found = co_await parts_.engine.scan(parts_.shard, std::move(from), end, kStep);
     sweeping_ = false;
     if (!found || stopped_ || !core_->ready_to_lead()) co_return;
     const int64_t now_ms = parts_.shard.clock().wall().millis();
+    size_t bytes = 0;
     for (const auto& [key, value] : *found) {
+        bytes += key.size() + value.size();
         if (!kv::has_expiry(value) || key.size() < kv::kDataPrefixBytes) continue;
         sweep_found_ = true;
         const auto record = kv::decode_record(value);
@@ -43,7 +48,8 @@ port::Task<> Replica::sweep_step(Bytes from) {
         ask.command = kv::exists_by_key(key);
         submit(std::move(ask));
     }
-    if (found->size() < kStepKeys) {
+    next_sweep_ += kStepInterval * static_cast<int64_t>(bytes / kStep.bytes);
+    if (!kStep.reached(found->size(), bytes)) {
         sweep_from_ = {};
         sweep_wanted_ = sweep_found_;
     } else {

@@ -78,7 +78,7 @@ port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, Keyspace
     std::unique_ptr<Replica> replica(new Replica(parts, keyspace, config, applied));
     const Bytes from = kv::meta_key(config.group, "session/");
     auto windows =
-        parts.engine.snapshot()->scan(from.view(), kv::after_prefix(from).view(), 100000);
+        parts.engine.snapshot()->scan(from.view(), kv::after_prefix(from).view(), {100'000});
     if (!windows) co_return std::unexpected(windows.error());
     for (const auto& window : *windows)
         if (auto loaded = replica->sessions_.load(window.value); !loaded)

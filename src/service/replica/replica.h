@@ -188,9 +188,21 @@ private:
         std::optional<Bytes> value;
         LogIndex depends_on;
     };
+    // For the command at the head of the queue: what its keys hold, as far as they were looked up.
+    // It stays true until the head is evaluated: nothing is evaluated before it, and what is
+    // applied meanwhile moves from the overlay to the engine.
     struct Lookups {
-        std::vector<Lookup> keys;
+        bool begun = false;
+        std::vector<Bytes> keys;  // of kv::keys_read()
+        Bytes request_key;        // looked up behind them; empty: none
+        std::vector<Lookup> found;
+        std::vector<size_t> fetched_next;  // of `found`: on their way from disk
+        std::map<Bytes, std::optional<Bytes>> fetched;
+        size_t bytes = 0;       // of the reply
         bool too_long = false;  // the values exceed kv::kReplyBytesMax: none was kept
+
+        size_t size() const { return keys.size() + (request_key.empty() ? 0 : 1); }
+        const Bytes& key(size_t i) const { return i < keys.size() ? keys[i] : request_key; }
     };
 
     Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
@@ -204,12 +216,12 @@ private:
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
     void log_write(const Incoming& request, kv::Evaluation evaluation, Round& round);
-    bool look_up(const kv::Command& command, const std::vector<Bytes>& keys, Lookups& found);
-    bool look_up_one(const kv::Command& command, const Bytes& key, Lookup& slot,
-                     std::vector<Bytes>& missing);
+    bool look_up(const kv::Command& command);
+    bool look_up_one(const kv::Command& command, size_t i);
+    void count_value(const kv::Command& command, size_t i);
     bool admit(Incoming& request, std::vector<PendingWrite>& writes);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
-    void fetch(std::vector<Bytes> keys);
+    void fetch();
     port::Task<> fetch_task(Bytes key, uint64_t generation);
     void lose_leadership();
     void refuse(const Incoming& request);
@@ -275,8 +287,8 @@ private:
     size_t full_at_ = 0;  // the head of the queue waits until proposed_bytes_ are fewer; 0: no
     std::map<uint64_t, std::vector<PendingRead>> reads_;  // by read context
     std::multimap<LogIndex, PendingRead>
-        waiting_for_commit_;                         // confirmed, but saw uncommitted writes
-    std::map<Bytes, std::optional<Bytes>> fetched_;  // for the head of the queue
+        waiting_for_commit_;  // confirmed, but saw uncommitted writes
+    Lookups head_;
     size_t fetching_ = 0;
     uint64_t fetch_generation_ = 0;
     uint64_t next_read_ = 1;

@@ -84,6 +84,30 @@ TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSession) {  // mutant re
     EXPECT_EQ(b.answer_to(2).reply.text.str(), "new");
 }
 
+// The first read makes an entry: it finds a deadline passed. Mutant replica_reads_overtake.
+TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSessionThatLogsAnExpiry) {
+    Bench b(3);
+    b.elect();
+    kv::Command brief = set("a", "old");
+    brief.flags = kv::flag::kExpire | kv::flag::kRelative;
+    brief.number = 1;
+    b.submit(1, 1, brief, 1, {NodeId(8), Incarnation(1), ShardId(0)});
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(2));
+    b.peers_append = false;
+    ASSERT_EQ(b.replica->status().proposed, 0u) << "or the sweep was first";
+    b.submit(2, 0, get("a"));
+    b.submit(3, 0, get("b"));
+    b.run_for(milliseconds(100));
+    ASSERT_EQ(b.replica->status().proposed, 1u) << "the expiry";
+    EXPECT_EQ(b.answered(2), 0u);
+    EXPECT_EQ(b.answered(3), 0u) << "the first may still be lost, and made again behind this one";
+    b.peers_append = true;
+    b.await(3);
+    EXPECT_EQ(b.answered(2), 1u);
+    EXPECT_EQ(b.answer_to(2).reply, kv::Reply::nil());
+}
+
 TEST(Replica, AHotKeyPipelinesWithinATurnAndOverUncommittedEntries) {
     Bench b(3);
     b.elect();
@@ -423,6 +447,35 @@ TEST(Replica, ADeadlineThatIsWrittenBehindTheSweepIsFoundByTheNextPass) {
     EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
 }
 
+TEST(Replica, TheSweepHoldsAFewLargeValuesAtATimeTakesItsTimeAndComesToTheEnd) {
+    constexpr size_t kMiB = 1024 * 1024;
+    Bench b(1);
+    b.elect();
+    uint64_t request = 0;
+    for (int i = 10; i < 20; ++i) {
+        ++request;
+        b.submit(request, request, set("large" + std::to_string(i), std::string(4 * kMiB, 'x')));
+        ASSERT_EQ(b.await(request).kind, Kind::Done);
+    }
+    kv::Command brief = set("medium", std::string(kMiB / 2, 'x'));
+    brief.flags = kv::flag::kExpire | kv::flag::kRelative;
+    brief.number = 1;
+    ++request;
+    b.submit(request, request, brief);
+    ASSERT_EQ(b.await(request).kind, Kind::Done);
+    // A new leader looks at everything once.
+    b.kill();
+    b.boot();
+    b.elect();
+    b.run_for(seconds(2));
+    EXPECT_GE(b.engine->scanned, 12 * kMiB);
+    EXPECT_LE(b.engine->scanned, (20 + 5) * kMiB) << "10 MiB a second";
+    b.run_for(seconds(4));
+    EXPECT_LE(b.engine->most_scanned, 5 * kMiB) << "1 MiB and the value that reached it";
+    const auto key = kv::data_key(kKeyspace, 0, "medium");
+    EXPECT_TRUE(std::holds_alternative<port::Absent>(b.engine->try_get(key.view())));
+}
+
 TEST(Replica, ACommandOfAnotherKeyspaceIsRefused) {
     Bench b(3);
     b.elect();
@@ -652,24 +705,6 @@ TEST(Replica, ACommandWhoseEffectsAloneFillAnEntryIsRefusedAndTheRefusalRemember
     EXPECT_EQ(b.await(5).reply, kv::Reply::ok()) << "what fits is done";
 }
 
-TEST(Replica, AReadMissesTheCacheAndKeepsItsPlaceInTheQueue) {
-    Bench b(1);
-    b.elect();
-    b.submit(1, 1, set("n", "5"));
-    ASSERT_EQ(b.await(1).kind, Kind::Done);
-    b.engine->request_flush();
-    b.run_for(milliseconds(100));
-    engine::MemFaults faults;
-    faults.would_block = 1;
-    b.engine_image.set_faults(faults);
-    b.submit(2, 0, get("n"));
-    b.submit(3, 2, incr("n"));
-    b.submit(4, 0, get("n"));
-    EXPECT_EQ(b.await(4).reply.text.view(), "6");
-    EXPECT_EQ(b.answer_to(2).reply.text.view(), "5");
-    EXPECT_EQ(b.answer_to(3).reply, kv::Reply::number(6));
-}
-
 TEST(Replica, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {
     Bench b(3);
     b.elect();
@@ -680,72 +715,6 @@ TEST(Replica, WhatNoCorrectPeerCanSayIsDroppedAndCounted) {
     EXPECT_EQ(b.counted("asterias_group_refused_messages_total"), 2u);
     b.submit(1, 1, incr("n"));
     EXPECT_EQ(b.await(1).reply, kv::Reply::number(1));
-}
-
-// ------------------------------------------------------------------------------- large values
-
-// Forty keys with 1 MiB each, on disk and not in memory.
-void fill_with_large_values(Bench& b, kv::Command& all) {
-    b.elect();
-    for (uint64_t i = 1; i <= 40; ++i) {
-        const std::string key = "large" + std::to_string(i);
-        all.keys.push_back(Bytes::copy(key));
-        b.submit(i, i, set(key, std::string(1024 * 1024, 'x')));
-        ASSERT_EQ(b.await(i).kind, Kind::Done);
-    }
-    ASSERT_TRUE(b.turns_until([&] {
-        return b.engine->durable() == b.engine->written() || (b.engine->request_flush(), false);
-    }));
-    engine::MemFaults cold;
-    cold.would_block = 1;
-    b.engine_image.set_faults(cold);
-    b.engine->reads = b.engine->most_under_way = 0;
-}
-
-TEST(Replica, AnMGetBeyondTheLimitOnRepliesIsGivenUpWhileItsValuesAreRead) {
-    Bench b(1);
-    kv::Command all = on_key(kv::Op::MGet, "k");
-    all.keys.clear();
-    fill_with_large_values(b, all);
-    const size_t count = all.keys.size();
-    for (size_t i = 0; i < 400; ++i)
-        all.keys.push_back(all.keys[i % count]);
-    b.submit(101, 0, all);
-    EXPECT_EQ(b.await(101).reply, kv::Reply::error(kv::kReplyTooLong));
-    EXPECT_NE(kv::kReplyTooLong.find("reply-bytes-max"), std::string_view::npos);
-    EXPECT_LE(b.engine->reads, 32u + 16u) << "it need not read the rest to know";
-    EXPECT_LE(b.engine->most_under_way, 16u);
-    // The same under a client's own number: refused, and the refusal is remembered.
-    all.request = {Bytes::literal("me"), 1};
-    b.submit(102, 41, all);
-    EXPECT_EQ(b.await(102).reply, kv::Reply::error(kv::kReplyTooLong));
-    all.keys.resize(1);
-    b.submit(103, 42, all);
-    EXPECT_EQ(b.await(103).reply, kv::Reply::error(kv::kReplyTooLong));
-    // What fits is read, from disk or not.
-    all.request = {};
-    all.keys.resize(1);
-    all.keys.resize(20, Bytes::literal("large2"));
-    all.keys.push_back(Bytes::literal("absent"));
-    b.submit(104, 0, all);
-    EXPECT_EQ(b.await(104).reply.items.size(), 21u);
-}
-
-TEST(Replica, CountingAndDeletingKeysHoldsNoneOfTheirValues) {
-    Bench b(1);
-    kv::Command all = on_key(kv::Op::Exists, "k");
-    all.keys.clear();
-    fill_with_large_values(b, all);
-    b.submit(101, 0, all);
-    EXPECT_EQ(b.await(101).reply, kv::Reply::number(40)) << "no limit on replies applies";
-    all.op = kv::Op::Del;
-    b.submit(102, 41, all);
-    EXPECT_EQ(b.await(102).reply, kv::Reply::number(40));
-    b.submit(103, 42, set("k", std::string(1024 * 1024, 'x')));
-    all.op = kv::Op::Exists;
-    all.keys.assign(40, Bytes::literal("k"));
-    b.submit(104, 0, all);
-    EXPECT_EQ(b.await(104).reply, kv::Reply::number(40)) << "nor to what is not applied yet";
 }
 
 TEST(Replica, APoisonousEntryStopsTheGroupNotTheNode) {

@@ -51,7 +51,9 @@ inline kv::Command get(std::string_view key) { return on_key(kv::Op::Get, key); 
 class WatchedEngine final : public port::Engine {
 public:
     explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
+    size_t looks = 0;  // into memory
     size_t reads = 0, under_way = 0, most_under_way = 0;
+    size_t scanned = 0, most_scanned = 0;  // bytes: all, and by one scan
 
     Result<port::EngineSeq> write(const port::EngineBatch& batch) override {
         return engine_->write(batch);
@@ -59,7 +61,10 @@ public:
     port::EngineSeq durable() const override { return engine_->durable(); }
     port::EngineSeq written() const override { return engine_->written(); }
     void request_flush() override { engine_->request_flush(); }
-    TryGet try_get(std::string_view key) override { return engine_->try_get(key); }
+    TryGet try_get(std::string_view key) override {
+        ++looks;
+        return engine_->try_get(key);
+    }
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override {
         ++reads;
         most_under_way = std::max(most_under_way, ++under_way);
@@ -68,8 +73,15 @@ public:
         co_return got;
     }
     port::Task<Result<std::vector<port::KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
-                                                         size_t limit) override {
-        return engine_->scan(shard, std::move(from), std::move(to), limit);
+                                                         port::ScanLimit limit) override {
+        auto found = co_await engine_->scan(shard, std::move(from), std::move(to), limit);
+        size_t bytes = 0;
+        if (found)
+            for (const auto& pair : *found)
+                bytes += pair.key.size() + pair.value.size();
+        scanned += bytes;
+        most_scanned = std::max(most_scanned, bytes);
+        co_return found;
     }
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return engine_->snapshot(); }
     Result<void> install(Bytes from, Bytes to, std::vector<port::KeyValue> content,
