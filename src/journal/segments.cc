@@ -10,43 +10,26 @@ std::string SpareSegments::path(uint64_t sequence) const {
     return options_.directory + "/" + segment_name(sequence);
 }
 
-port::Task<Result<std::unique_ptr<port::File>>> SpareSegments::recycle(SegmentFile file,
-                                                                       uint64_t sequence) {
-    if (auto renamed = co_await disk_.rename(path(file.sequence), path(sequence)); !renamed)
+port::Task<SpareSegments::Prepared> SpareSegments::recycle(SegmentFile file, uint64_t sequence) {
+    if (auto renamed = co_await disk_.rename(path(file.sequence), path(sequence)); !renamed) {
+        spare_.push_back(file);
         co_return std::unexpected(renamed.error());
-    auto opened = co_await disk_.open(path(sequence), port::OpenMode::Write);
-    if (!opened || file.sized) co_return opened;
-    // A header must never outlive the size that it promises.
-    if (auto sized = co_await (*opened)->preallocate(options_.segment_bytes); !sized)
-        co_return std::unexpected(sized.error());
-    co_return opened;
+    }
+    failed_ = sequence;
+    co_return co_await disk_.open(path(sequence), port::OpenMode::Write);
 }
 
-port::Task<Result<std::unique_ptr<port::File>>> SpareSegments::create(uint64_t sequence) {
+port::Task<SpareSegments::Prepared> SpareSegments::create(uint64_t sequence) {
     auto file = co_await disk_.open(path(sequence), port::OpenMode::Create);
-    if (!file) co_return file;
-    if (auto filled = co_await (*file)->preallocate(options_.segment_bytes); !filled) {
-        file->reset();
-        const auto removed = co_await disk_.remove(path(sequence));
-        co_return std::unexpected(removed ? filled.error() : removed.error());
-    }
+    if (file) failed_ = sequence;
     co_return file;
 }
 
-port::Task<Result<std::unique_ptr<port::File>>> SpareSegments::prepare(uint64_t sequence) {
-    const auto fit = std::find_if(spare_.begin(), spare_.end(), [&](const SegmentFile& s) {
-        return s.bytes == options_.segment_bytes;
-    });
-    port::Task<Result<std::unique_ptr<port::File>>> making;
-    if (fit != spare_.end()) {
-        const SegmentFile file = *fit;
-        spare_.erase(fit);
-        making = recycle(file, sequence);
-    } else {
-        making = create(sequence);
-    }
-    auto file = co_await std::move(making);
-    if (!file) co_return file;
+port::Task<Result<void>> SpareSegments::finish(port::File& file, uint64_t sequence, bool sized) {
+    // A header must never outlive the size that it promises.
+    if (!sized)
+        if (auto filled = co_await file.preallocate(options_.segment_bytes); !filled)
+            co_return filled;
     // The header is durable before any record is written: from then on whoever finds a record of
     // this segment without a header has found damage.
     std::vector<Bytes> header;
@@ -56,12 +39,52 @@ port::Task<Result<std::unique_ptr<port::File>>> SpareSegments::prepare(uint64_t 
                                           .node = options_.node,
                                           .shard = shard_,
                                           .life = life_}));
-    if (auto written = co_await (*file)->write(0, std::move(header), port::Durability::Synced);
+    if (auto written = co_await file.write(0, std::move(header), port::Durability::Synced);
         !written)
-        co_return std::unexpected(written.error());
-    if (auto synced = co_await disk_.sync_directory(options_.directory); !synced)
-        co_return std::unexpected(synced.error());
-    co_return file;
+        co_return written;
+    co_return co_await disk_.sync_directory(options_.directory);
+}
+
+// Nothing is known about a file after a failed write or sync: it is not tried again, it goes. That
+// must succeed before its name can be used again.
+port::Task<Result<void>> SpareSegments::clear_failed() {
+    if (failed_ == 0) co_return Result<void>();
+    auto removed = co_await disk_.remove(path(failed_));
+    if (removed || removed.error().code == Errc::NotFound) {
+        failed_ = 0;
+        co_return Result<void>();
+    }
+    co_return removed;
+}
+
+port::Task<SpareSegments::Prepared> SpareSegments::prepare(uint64_t sequence) {
+    if (auto cleared = co_await clear_failed(); !cleared)
+        co_return std::unexpected(cleared.error());
+    const auto fit = std::find_if(spare_.begin(), spare_.end(), [&](const SegmentFile& s) {
+        return s.bytes == options_.segment_bytes;
+    });
+    port::Task<Prepared> making;
+    bool sized = false;
+    if (fit != spare_.end()) {
+        const SegmentFile file = *fit;
+        sized = file.sized;
+        spare_.erase(fit);
+        making = recycle(file, sequence);
+    } else {
+        making = create(sequence);
+    }
+    // From the moment that it has its final name until it is ready, failed_ says so.
+    auto file = co_await std::move(making);
+    Result<void> finished;
+    if (file) finished = co_await finish(**file, sequence, sized);
+    if (file && finished) {
+        failed_ = 0;
+        co_return file;
+    }
+    Error why = file ? finished.error() : file.error();
+    if (file) file->reset();
+    const auto cleared = co_await clear_failed();  // or before the next try
+    co_return std::unexpected(std::move(why));
 }
 
 port::Task<Result<void>> SpareSegments::trim() {

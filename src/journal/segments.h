@@ -24,7 +24,7 @@ public:
     void add(SegmentFile file) { spare_.push_back(file); }
 
     // The file for `sequence`: of full size, with its header, name and header durable. Errors:
-    // NoSpace (nothing is left behind), Io.
+    // NoSpace (nothing is left behind under that name: ask again), Io.
     port::Task<Result<std::unique_ptr<port::File>>> prepare(uint64_t sequence);
     // Deletes all spare files but one. Deletions need not be durable: a file that comes back is
     // found to be spare again.
@@ -34,14 +34,18 @@ public:
 
 private:
     static constexpr size_t kKeep = 1;
-    port::Task<Result<std::unique_ptr<port::File>>> recycle(SegmentFile file, uint64_t sequence);
-    port::Task<Result<std::unique_ptr<port::File>>> create(uint64_t sequence);
+    using Prepared = Result<std::unique_ptr<port::File>>;
+    port::Task<Prepared> recycle(SegmentFile file, uint64_t sequence);
+    port::Task<Prepared> create(uint64_t sequence);
+    port::Task<Result<void>> finish(port::File& file, uint64_t sequence, bool sized);
+    port::Task<Result<void>> clear_failed();
 
     port::Disk& disk_;
     const Options options_;
     const ShardId shard_;
     const uint64_t life_;
     std::vector<SegmentFile> spare_;
+    uint64_t failed_ = 0;  // the file of this name could not be made ready and must go
 };
 
 }  // namespace asterias::journal

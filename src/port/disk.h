@@ -33,7 +33,7 @@ public:
     // Up to `count` bytes; fewer only at the end of the file.
     virtual Task<Result<Bytes>> read(uint64_t offset, size_t count) = 0;
     virtual Task<Result<uint64_t>> size() = 0;  // in bytes
-    // Zero-filled and synced up to `bytes`, so that later overwrites change no metadata.
+    // Written (zeroes where nothing was) and synced up to `bytes`: overwrites change no metadata.
     virtual Task<Result<void>> preallocate(uint64_t bytes) = 0;
 };
 

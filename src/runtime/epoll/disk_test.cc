@@ -1,11 +1,14 @@
 #include "port/disk.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "runtime/epoll/sync_pace.h"
+#include "runtime/epoll/system.h"
 #include "runtime/epoll/testing.h"
 
 namespace asterias::runtime {
@@ -93,6 +96,34 @@ Task<void> preallocation(Shard& shard, std::string path) {
 
 TEST_P(DiskBothWays, PreallocationExtendsWithZeroesAndKeepsWhatIsThere) {
     world.run([&](Shard& shard) { return preallocation(shard, directory.path() + "/f"); });
+}
+
+// Up to where a file was written without a gap.
+off_t first_hole(const std::string& path) {
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    return ::lseek(fd.get(), 0, SEEK_HOLE);
+}
+
+Task<void> half_made(Shard& shard, std::string path) {
+    constexpr off_t kBytes = 3 * 1024 * 1024;
+    {
+        // As left by who was killed on the way, or by a copy that saves space.
+        const Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        if (::fallocate(fd.get(), 0, 0, kBytes) != 0) EXPECT_EQ(::ftruncate(fd.get(), kBytes), 0);
+        EXPECT_EQ(::pwrite(fd.get(), "kept", 4, 1024 * 1024), 4);
+        EXPECT_EQ(::fsync(fd.get()), 0);
+    }
+    if (first_hole(path) == kBytes) co_return;  // this filesystem does not tell
+    auto file = co_await shard.disk().open(path, OpenMode::Write);
+    EXPECT_TRUE(co_await (*file)->preallocate(kBytes));
+    EXPECT_EQ(first_hole(path), kBytes);
+    auto all = co_await (*file)->read(0, kBytes);
+    EXPECT_EQ(all->slice(1024 * 1024, 4).view(), "kept");
+    EXPECT_EQ(std::count(all->data(), all->data() + all->size(), 0), kBytes - 4);
+}
+
+TEST_P(DiskBothWays, PreallocationWritesWhatWasOnlyReserved) {
+    world.run([&](Shard& shard) { return half_made(shard, directory.path() + "/f"); });
 }
 
 Task<void> directories(Shard& shard, std::string root) {

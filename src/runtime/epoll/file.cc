@@ -160,26 +160,50 @@ port::Task<Result<uint64_t>> EpollFile::size() {
     co_return static_cast<uint64_t>(status.st_size);
 }
 
+Result<void> EpollFile::write_zeroes(const Open& file, uint64_t from, uint64_t to) {
+    const std::vector<uint8_t> zeroes(std::min<uint64_t>(kZeroBytes, to - std::min(from, to)));
+    while (from < to) {
+        const ssize_t n =
+            ::pwrite(file.fd.get(), zeroes.data(), std::min<uint64_t>(zeroes.size(), to - from),
+                     static_cast<off_t>(from));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno_fail(errno, "preallocate " + file.path);
+        from += static_cast<uint64_t>(n);
+    }
+    return {};
+}
+
+// What lies below the size need not have been written: a sparse copy, or extents that were only
+// reserved. Filesystems that do not tell have no holes.
+Result<void> EpollFile::fill_holes(const Open& file, uint64_t end) {
+    for (uint64_t at = 0; at < end;) {
+        const off_t hole = ::lseek(file.fd.get(), static_cast<off_t>(at), SEEK_HOLE);
+        if (hole < 0 || static_cast<uint64_t>(hole) >= end) break;
+        const off_t data = ::lseek(file.fd.get(), hole, SEEK_DATA);
+        at = data < 0 ? end : std::min(end, static_cast<uint64_t>(data));
+        if (auto filled = write_zeroes(file, static_cast<uint64_t>(hole), at); !filled)
+            return filled;
+    }
+    return {};
+}
+
 // Reserving alone is not enough: writing to a reserved extent for the first time changes metadata,
-// and every such sync pays for a commit of the filesystem's own journal.
+// and every such sync pays for a commit of the filesystem's own journal. The size follows the
+// zeroes and not the reservation, so that whoever is killed on the way leaves a file that says how
+// far it came.
 Result<void> EpollFile::fill_with_zeroes(const Open& file, uint64_t bytes) {
     struct stat status{};
     if (::fstat(file.fd.get(), &status) != 0) return errno_fail(errno, "preallocate " + file.path);
-    auto at = static_cast<uint64_t>(status.st_size);
-    if (at >= bytes) return {};
-    if (::fallocate(file.fd.get(), 0, static_cast<off_t>(at), static_cast<off_t>(bytes - at)) !=
-            0 &&
-        errno != EOPNOTSUPP)
-        return errno_fail(errno, "preallocate " + file.path);
-    const std::vector<uint8_t> zeroes(std::min<uint64_t>(kZeroBytes, bytes - at));
-    while (at < bytes) {
-        const ssize_t n =
-            ::pwrite(file.fd.get(), zeroes.data(), std::min<uint64_t>(zeroes.size(), bytes - at),
-                     static_cast<off_t>(at));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno_fail(errno, "preallocate " + file.path);
-        at += static_cast<uint64_t>(n);
+    const auto size = static_cast<uint64_t>(status.st_size);
+    if (auto filled = fill_holes(file, std::min(size, bytes)); !filled) return filled;
+    if (size < bytes) {
+        if (::fallocate(file.fd.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size),
+                        static_cast<off_t>(bytes - size)) != 0 &&
+            errno != EOPNOTSUPP)
+            return errno_fail(errno, "preallocate " + file.path);
+        if (auto filled = write_zeroes(file, size, bytes); !filled) return filled;
     }
+    // Also if nothing was left to do: who did it may have died before its sync.
     if (::fsync(file.fd.get()) != 0) return errno_fail(errno, "sync " + file.path);
     return {};
 }

@@ -33,6 +33,8 @@ private:
                                      const std::vector<Bytes>& pieces);
     static Result<void> sync_data(const Open& file);
     static Result<Bytes> read_blocking(const Open& file, uint64_t offset, size_t count);
+    static Result<void> write_zeroes(const Open& file, uint64_t from, uint64_t to);
+    static Result<void> fill_holes(const Open& file, uint64_t end);
     static Result<void> fill_with_zeroes(const Open& file, uint64_t bytes);
 
     EpollDisk& disk_;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <deque>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -133,6 +134,53 @@ void raw_send(const Fd& fd, std::string_view text) {
 std::string frame(std::string_view text) {
     const auto size = static_cast<uint32_t>(text.size());
     return std::string(reinterpret_cast<const char*>(&size), 4) + std::string(text);
+}
+
+// This process's connected sockets one of whose ends has this port.
+std::vector<int> connected_sockets(uint16_t port) {
+    std::vector<int> found;
+    for (int fd = 0; fd < 1024; ++fd) {
+        SocketAddress remote;
+        remote.size = sizeof remote.storage;
+        if (::getpeername(fd, reinterpret_cast<sockaddr*>(&remote.storage), &remote.size) != 0)
+            continue;
+        if (remote.family() != AF_INET) continue;
+        if (remote.to_address().port == port || local_address(fd).to_address().port == port)
+            found.push_back(fd);
+    }
+    return found;
+}
+int option_of(int fd, int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(::getsockopt(fd, level, name, &value, &size), 0);
+    return value;
+}
+
+Task<void> silent_peers(Shard& shard) {
+    Server server(shard);
+    const auto client = co_await connect(shard, server.listener->address());
+    while (server.sides.empty())
+        co_await server.changed.wait();
+    const auto both = connected_sockets(server.listener->address().port);
+    EXPECT_EQ(both.size(), 2u) << "the dialed one and the accepted one";
+    for (int fd : both) {
+        EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        const int idle = option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE);
+        const int probing =
+            option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL) * option_of(fd, IPPROTO_TCP, TCP_KEEPCNT);
+        EXPECT_EQ(idle, 300);
+        EXPECT_GT(probing, 0);
+        EXPECT_LE(probing, 300);
+        EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), (idle + probing) * 1000)
+            << "less would cut the probes short";
+        EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    }
+}
+
+TEST(EpollNet, ConnectionsToWhoLostItsPowerEndWithinMinutes) {
+    World world;
+    world.run(silent_peers);
 }
 
 Task<void> echo_many(Shard& shard) {

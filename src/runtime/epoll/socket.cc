@@ -14,6 +14,30 @@ namespace {
 constexpr size_t kPiecesPerSend = 64;
 constexpr size_t kMostPerReceive = 1024 * 1024;  // of a long message; others have their turn, too
 constexpr size_t kQuietRemainder = 4096;         // buffer for the rest of a message, to begin with
+
+// Whoever lost its power says no goodbye. A silent connection is probed after as long as Redis'
+// tcp-keepalive, and given up three probes later.
+constexpr int kKeepAliveIdleSeconds = 300;
+constexpr int kKeepAliveIntervalSeconds = 60;
+constexpr int kKeepAliveProbes = 3;
+// The same patience while output waits for an acknowledgement, when there are no such probes. Less
+// would cut the probes short (tcp(7)); it also ends a peer that keeps its window shut for so long.
+constexpr unsigned kUserTimeoutMilliseconds =
+    1000 * (kKeepAliveIdleSeconds + kKeepAliveIntervalSeconds * kKeepAliveProbes);
+
+// A kernel that refuses one of these still has a connection worth having.
+void set_options(const Fd& fd) {
+    const auto set = [&fd](int level, int name, auto value) {
+        ::setsockopt(fd.get(), level, name, &value, sizeof value);
+    };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdleSeconds);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveIntervalSeconds);
+    set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
 }  // namespace
 
 class Socket::Handle final : public port::Connection {
@@ -34,8 +58,7 @@ private:
 
 Result<std::unique_ptr<port::Connection>> Socket::open(EpollNet& net, Fd fd,
                                                        const SocketAddress& remote) {
-    const int on = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    set_options(fd);
     auto* socket = new Socket(net, std::move(fd), remote);
     auto token = net.shard().poller().add(socket->fd_.get(),
                                           EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *socket);

@@ -352,8 +352,10 @@ public:
         const uint64_t size = inode_->current.size();
         if (bytes > size && !disk_.fits(bytes - size))
             co_return fail(Errc::NoSpace, "simulated disk is full");
-        if (bytes > size) inode_->current.resize(bytes);
+        // The size follows the zeroes: who dies on the way leaves a part.
+        if (bytes > size) inode_->current.resize(size + (bytes - size) / 2);
         co_await port::sleep(disk_.shard_, disk_.draw_with_stall(disk_.faults_.write_latency));
+        if (bytes > inode_->current.size()) inode_->current.resize(bytes);
         co_return co_await sync_inode(disk_.image_.next_write_ - 1);
     }
 

@@ -16,6 +16,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       registry_(registry),
       log_(log.named("node")),
       persisted_changed_(shard),
+      flush_pace_(options.journal_flush_bytes, options.compact_entries),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
                                    "Frames whose body did not decode; dropped.")) {
     std::map<GroupId, std::vector<NodeId>> members;
@@ -131,8 +132,17 @@ void NodeShard::tick() {
     for (auto& [group, replica] : replicas_)
         replica->tick();
     router_->tick();
-    if (journal_->usage().bytes > options_.journal_flush_bytes) engine_.request_flush();
+    ask_for_flush();
     ticker_ = shard_.timers().after(options_.tick, [this] { tick(); });
+}
+
+void NodeShard::ask_for_flush() {
+    const uint64_t bytes = journal_->usage().bytes;
+    if (!flush_pace_.over(bytes)) return;
+    std::vector<replica::Status> groups;
+    for (const auto& [group, replica] : replicas_)
+        groups.push_back(replica->status());
+    if (flush_pace_.due(bytes, groups)) engine_.request_flush();
 }
 
 // ------------------------------------------------------------------------------- turn end

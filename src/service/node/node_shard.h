@@ -13,6 +13,7 @@
 #include "port/scope.h"
 #include "port/shard.h"
 #include "port/sync.h"
+#include "service/node/flush_pace.h"
 #include "service/node/identity.h"
 #include "service/replica/replica.h"
 #include "service/router/router.h"
@@ -112,6 +113,7 @@ private:
     void flush_raft();
     void flush_answers();
     void tick();
+    void ask_for_flush();
 
     port::Shard& shard_;
     const Identity& identity_;
@@ -130,6 +132,7 @@ private:
     port::TimerId ticker_;
     journal::BatchId persisted_;
     port::Signal persisted_changed_;
+    FlushPace flush_pace_;
     bool router_awake_ = false;
     bool hooked_ = false;
     bool closing_ = false;
