@@ -63,6 +63,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"replica_read_before_own_writes", "test_service_replica",
      "a read of other keys, then a crash"},
     {"replica_reads_overtake", "test_service_replica", "a read of other keys, then a crash"},
+    {"replica_replies_unbounded", "test_service_replica", "memory, not an answer"},
     {"router_refusal_speaks_for_all", "test_service_router", "copies meet rarely"},
     {"router_refusals_forget", "test_service_router", "copies meet rarely"},
     {"router_old_reads_answer", "test_service_router", "needs both leaders' answers at once"},

@@ -41,6 +41,13 @@ size_t checked_count(wire::Reader& in) {
 }
 }  // namespace
 
+size_t Reply::content_bytes() const {
+    size_t bytes = text.size();
+    for (const auto& item : items)
+        bytes += item.content_bytes();
+    return bytes;
+}
+
 void encode(wire::Writer& out, const Command& c) {
     out.u8(static_cast<uint8_t>(c.op)).varint(c.flags).varint(c.database).varint(c.keyspace.value);
     out.varint(zigzag(c.number)).varint(c.keys.size());

@@ -82,6 +82,7 @@ struct Reply {
     std::vector<Reply> items;
 
     bool operator==(const Reply&) const = default;
+    size_t content_bytes() const;  // of text, in all items
     static Reply ok() { return {Kind::Ok, 0, {}, {}}; }
     static Reply nil() { return {}; }
     static Reply number(int64_t n) { return {Kind::Integer, n, {}, {}}; }

@@ -5,6 +5,7 @@
 // read from beyond Options::pipeline_max and Options::unsent_bytes_max. Threading: one shard.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ struct Options {
     size_t connections_max = 10000;                 // maxclients, per shard
     size_t pipeline_max = 10000;                    // unanswered commands of one connection
     size_t unsent_bytes_max = 8 * 1024 * 1024;      // unsent replies of one connection
+    size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
     size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
     size_t key_bytes_max = 64 * 1024;               // key-bytes-max
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
@@ -96,6 +98,14 @@ private:
     std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;
+    // Replies under way are counted as if each were as large as the largest of late, because nobody
+    // knows their size yet; a door begins by expecting much.
+    bool replies_full() const;
+    void call_when_room(uint64_t session) { waiting_.push_back(session); }
+    void completed(size_t command_bytes, size_t reply_bytes);
+    size_t replies_owed_ = 0;
+    size_t reply_bytes_ = 4 * 1024 * 1024;  // fades with each smaller one
+    std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;

@@ -139,6 +139,32 @@ TEST(RespDoor, WhoClosesLeavesItsUnansweredCommandsOnTheBill) {
     EXPECT_EQ(b.strategy->asked.size(), 3u) << "its bytes are free again";
 }
 
+TEST(RespDoor, RepliesUnderWayOfAllConnectionsAreBoundedAndNobodyIsForgotten) {
+    Options options;
+    options.replies_bytes_max = 64 * 1024 * 1024;  // 16 of what a door expects at first
+    Bench b(options);
+    constexpr size_t kClients = 10, kEach = 8;
+    std::vector<sim::Collector*> clients;
+    for (size_t i = 0; i < kClients; ++i)
+        clients.push_back(&b.connect());
+    for (auto* c : clients) {
+        std::string all;
+        for (size_t k = 0; k < kEach; ++k)
+            all += "GET k\r\n";
+        b.say(*c, all);
+    }
+    EXPECT_EQ(b.strategy->asked.size(), 16u);
+    size_t most = 0;
+    for (size_t i = 0; i < kClients * kEach; ++i) {
+        ASSERT_GT(b.strategy->asked.size(), i) << "somebody waits for ever";
+        most = std::max(most, b.strategy->asked.size() - i);
+        b.answer(i, kv::Reply::bulk(Bytes::copy(std::string(100, 'x'))));
+    }
+    EXPECT_GT(most, 16u) << "small replies make room for more";
+    for (auto* c : clients)
+        EXPECT_EQ(c->received.size(), kEach * (6 + 100 + 2));
+}
+
 TEST(RespDoor, ReadingRestsAtPipelineMaxAndGoesOnWithNothingLost) {
     Options options;
     options.pipeline_max = 4;

@@ -14,13 +14,6 @@ using resp::CommandId;
 namespace {
 // In flight on a connection of which no reply is known yet.
 constexpr size_t kFirstInFlight = 64;
-
-size_t bytes_of(const kv::Reply& reply) {
-    size_t bytes = reply.text.size();
-    for (const auto& item : reply.items)
-        bytes += bytes_of(item);
-    return bytes;
-}
 }  // namespace
 
 Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
@@ -80,11 +73,20 @@ void Session::end() {
 
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
-bool Session::full() const {
+bool Session::full() {
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
-    return slots_.size() >= door_.options_.pipeline_max ||
-           connection_->unsent() + raw_bytes_ + slots_.size() * reply_bytes_ > most;
+    if (slots_.size() >= door_.options_.pipeline_max ||
+        connection_->unsent() + raw_bytes_ + slots_.size() * reply_bytes_ > most)
+        return true;
+    if (!door_.replies_full()) return false;
+    if (!std::exchange(waits_for_room_, true)) door_.call_when_room(id_);
+    return true;
+}
+
+void Session::on_room() {
+    waits_for_room_ = false;
+    regulate();
 }
 
 void Session::regulate() {
@@ -95,7 +97,7 @@ void Session::regulate() {
 
 void Session::complete(uint64_t slot, kv::Reply reply) {
     Slot& s = slots_[slot - first_slot_];
-    reply_bytes_ = std::max(bytes_of(reply), reply_bytes_ - reply_bytes_ / 8);
+    reply_bytes_ = std::max(reply.content_bytes(), reply_bytes_ - reply_bytes_ / 8);
     s.reply = std::move(reply);
     s.ready = true;
     if (slot == first_slot_) write_ready();
@@ -185,11 +187,12 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
     // Charged to the door until the answer is there, whether or not the client still is.
     const size_t bytes = request.bytes();
     door_.inflight_bytes_ += bytes;
+    ++door_.replies_owed_;
     door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
                              door_.options_.command_timeout, execute::StreamId(id_)},
                             [door = door_.self_, id = id_, slot, bytes](execute::Outcome outcome) {
                                 if (!door.get()) return;
-                                door.get()->inflight_bytes_ -= bytes;
+                                door.get()->completed(bytes, outcome.reply.content_bytes());
                                 if (Session* s = door.get()->find(id))
                                     s->complete(slot, std::move(outcome.reply));
                             });
@@ -387,6 +390,26 @@ void Door::drained() {
 Session* Door::find(uint64_t session) {
     const auto it = sessions_.find(session);
     return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+bool Door::replies_full() const {
+    return replies_owed_ > 0 && (replies_owed_ + 1) * reply_bytes_ > options_.replies_bytes_max;
+}
+
+void Door::completed(size_t command_bytes, size_t reply_bytes) {
+    inflight_bytes_ -= command_bytes;
+    --replies_owed_;
+    reply_bytes_ = std::max(reply_bytes, reply_bytes_ - reply_bytes_ / 64);
+    if (waiting_.empty() || replies_full()) return;
+    // As many as may ask for one command each; who still finds no room comes back to the end.
+    size_t room = options_.replies_bytes_max / std::max<size_t>(reply_bytes_, 1) - replies_owed_;
+    for (size_t n = waiting_.size(); n > 0 && room > 0; --n) {
+        Session* session = find(waiting_.front());
+        waiting_.pop_front();
+        if (!session) continue;
+        session->on_room();
+        --room;
+    }
 }
 
 std::string Door::info() const {

@@ -25,6 +25,8 @@ public:
     void on_end_of_stream() override;
     void on_closed(const Error& why) override;
     void on_drained() override;
+    // The door has room again, for one command at least.
+    void on_room();
 
 private:
     // A reply that waits: for its command, or for an earlier one's.
@@ -52,7 +54,7 @@ private:
     template <typename Write>
     void reply_now(Write write);
     void write_ready();
-    bool full() const;
+    bool full();
     void regulate();
     void end();
 
@@ -70,6 +72,7 @@ private:
     bool ending_ = false;      // no more requests; close once every reply is out
     bool ended_ = false;
     bool paused_ = false;
+    bool waits_for_room_ = false;  // the door knows
 };
 
 }  // namespace asterias::edge_resp

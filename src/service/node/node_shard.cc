@@ -309,8 +309,8 @@ void NodeShard::receive_forward(const rpc::Peer& from, const Bytes& body) {
     }
     // A frame that decodes in part was made by a broken peer: nothing of it is done.
     if (!in.ok()) return bad_bodies_.add();
-    // Nothing is evaluated whose answer would find no room.
-    if (!endpoint_->takes_commands(from.link))
+    // Nothing is evaluated whose answer would find no room: a replica of another shard cannot ask.
+    if (home_of(head.group) != shard_.id() && !endpoint_->has_room(from.link))
         for (auto& request : requests)
             request.turn_away();
     deliver(head.group, std::move(requests));
@@ -373,6 +373,11 @@ void NodeShard::answer(GroupId group, const replica::Origin& origin, replica::An
                   [s = &sibling(origin.shard), group, origin, a = std::move(answer)]() mutable {
                       s->answer_here(group, origin, std::move(a));
                   });
+}
+
+bool NodeShard::has_room(const replica::Origin& origin) const {
+    return origin.link == 0 || origin.shard != shard_.id() ||
+           endpoint_->has_room(rpc::LinkId(origin.link));
 }
 
 void NodeShard::answer_here(GroupId group, const replica::Origin& origin, replica::Answer answer) {

@@ -90,6 +90,7 @@ private:
     void answer(GroupId group, const replica::Origin& origin, replica::Answer answer) override;
     void on_leader(GroupId group, NodeId leader, Term term) override;
     void wake(GroupId group) override;
+    bool has_room(const replica::Origin& origin) const override;
     NodeId self() const override { return identity_.node; }
     // router::Outlet
     bool forward(NodeId to, const replica::ForwardHead& head,

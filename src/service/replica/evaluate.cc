@@ -12,6 +12,8 @@ constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed i
 // Reads from disk under way for one command: nobody knows how large what they bring is.
 constexpr size_t kFetchesMax = 16;
 constexpr size_t kEntryHeadBytes = 64;  // of an entry without commands
+// How long the queue waits for room for its head's answer, before that is turned away.
+constexpr Duration kRoomPatience = milliseconds(100);
 constexpr Duration kPruneInterval = milliseconds(100);
 
 bool is_data(const Bytes& key) { return key[0] == static_cast<uint8_t>(kv::Space::Data); }
@@ -102,6 +104,7 @@ void Replica::lose_leadership() {
     proposed_bytes_ = full_at_ = 0;
     reads_.clear();
     waiting_for_commit_.clear();
+    held_replies_ = 0;
     queue_.clear();
     queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
@@ -286,6 +289,11 @@ void Replica::evaluate_queue() {
     // Back-pressure: the engine stalls, or too much waits for a quorum. The queue waits; what
     // passes its deadline there is dropped.
     if (proposed_bytes_ > config_.uncommitted_bytes_max / 2) return;
+    const auto replies_full = [this](const Round& r) {
+        return held_replies_ + r.read_bytes + r.write_bytes > parts_.held_replies_max &&
+               !MUTANT(replica_replies_unbounded);
+    };
+    if (replies_full({})) return;
     if (full_at_ && proposed_bytes_ >= full_at_) return;
     const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
     const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
@@ -297,8 +305,11 @@ void Replica::evaluate_queue() {
     round.effects.matched_by_all = core_->slowest_match();
     round.index = core_->last_index().next();
 
-    while (!queue_.empty() && round.bytes < kEntryBytesMax) {
+    bool waits = false;
+    while (!queue_.empty() && round.bytes < kEntryBytesMax && !replies_full(round)) {
         Incoming& head = queue_.front();
+        waits = !answer_can_leave(head);
+        if (waits) break;
         if (admit(head, round.writes) && !evaluate_one(head, round)) break;
         head_ = {};
         queue_bytes_ -= head.bytes;
@@ -313,8 +324,10 @@ void Replica::evaluate_queue() {
             parts_.surroundings.answer(config_.group, r.origin, lost);
         return;
     }
-    if (!queue_.empty() && fetching_ == 0 && !round.full) wake();
+    // What waits for room is asked for again by a tick, or by the answers that make room.
+    if (!queue_.empty() && fetching_ == 0 && !round.full && !waits && !replies_full(round)) wake();
 
+    held_replies_ += round.read_bytes + round.write_bytes;
     if (!round.reads.empty()) {
         const uint64_t context = next_read_++;
         reads_[context] = std::move(round.reads);
@@ -324,13 +337,37 @@ void Replica::evaluate_queue() {
     full_at_ = round.full ? proposed_bytes_ : 0;
 }
 
+// Patience, and then the head is turned away: a gateway that does not take its answers must not
+// hold up the others.
+bool Replica::answer_can_leave(Incoming& head) {
+    auto& since = gateways_[head.session].no_room_since;
+    if (head.turned_away) return true;
+    if (parts_.surroundings.has_room(head.origin)) {
+        since.reset();
+        return true;
+    }
+    const Instant now = parts_.shard.clock().now();
+    if (!since) since = now;
+    if (now - *since < kRoomPatience) return false;
+    queue_bytes_ -= head.bytes;
+    head.turn_away();
+    head.bytes = bytes_of(head);
+    queue_bytes_ += head.bytes;
+    return true;
+}
+
+void Replica::release(size_t reply_bytes) {
+    held_replies_ -= reply_bytes;
+    if (!queue_.empty()) wake();
+}
+
 void Replica::propose(Round& round) {
     last_label_ = round.effects.commit_time;
     const LogIndex index = round.index;
     Bytes payload = session::encode(round.effects);
     CHECK(payload.size() <= round.bytes + kEntryHeadBytes, "what is counted is no less than it is");
     proposed_bytes_ += payload.size();
-    proposed_.push_back({index, std::move(round.writes), payload.size()});
+    proposed_.push_back({index, std::move(round.writes), payload.size(), round.write_bytes});
     const auto outcome =
         core_->propose(parts_.shard.clock().now(), wire::EntryKind::Effects, std::move(payload));
     if (const auto* accepted = std::get_if<raft::Accepted>(&outcome)) {
@@ -440,6 +477,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (request.sequence) gateway.highest = request.sequence;
     // A later read of a connection must not be answered while this one may still be made again.
     if (!MUTANT(replica_reads_overtake)) gateway.stands_on = depends_on;
+    round.read_bytes += evaluation.reply.content_bytes();
     round.reads.push_back({request.origin, depends_on, std::move(evaluation.reply)});
     return true;
 }
@@ -470,6 +508,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
                                    ? evaluation.reply
                                    : kv::Reply::error(execute::kUnknownResult)});
     }
+    round.write_bytes += evaluation.reply.content_bytes();
     round.writes.push_back(
         {request.origin, request.session, request.sequence, std::move(evaluation.reply)});
 }

@@ -184,5 +184,54 @@ TEST(ReplicaLookup, CountingAndDeletingKeysHoldsNoneOfTheirValues) {
     EXPECT_EQ(b.await(104).reply, kv::Reply::number(40)) << "nor to what is not applied yet";
 }
 
+// mutant replica_replies_unbounded
+TEST(ReplicaLookup, NoMoreIsEvaluatedThanMayWaitToBeAnswered) {
+    Bench b(3);
+    b.elect();
+    const size_t value = 5 * 1024 * 1024;  // four exceed replica-held-replies-max
+    b.submit(1, 1, set("big", std::string(value, 'x')));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.peers_heartbeat = false;
+    for (uint64_t ticket = 2; ticket < 12; ++ticket)
+        b.submit(ticket, 0, get("big"));
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.replica->status().queued, 6u);
+    b.peers_heartbeat = true;
+    ASSERT_TRUE(b.turns_until([&] { return b.answered(11) == 1; }));
+    for (uint64_t ticket = 2; ticket < 12; ++ticket)
+        EXPECT_EQ(b.answer_to(ticket).reply.text.size(), value);
+    EXPECT_EQ(b.replica->status().queued, 0u);
+}
+
+TEST(ReplicaLookup, AGatewayThatDoesNotTakeItsAnswersHoldsUpTheOthersForAMomentOnly) {
+    Bench b(3);
+    b.elect();
+    const session::SessionId other{NodeId(8), Incarnation(1), ShardId(0)};
+    const auto ask = [&](uint64_t ticket, uint64_t link, uint64_t sequence, kv::Command command) {
+        auto request =
+            b.request(ticket, sequence, std::move(command), 1, link == 1 ? kSession : other);
+        request.origin.link = link;
+        b.replica->submit(std::move(request));
+        b.shard->touch();
+    };
+    b.full_links = {1};
+    ask(1, 1, 1, incr("n"));
+    ask(2, 2, 1, incr("n"));
+    b.run_for(milliseconds(60));
+    EXPECT_EQ(b.answered(2), 0u) << "there may be room soon";
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.answer_to(1).kind, Kind::Busy);
+    EXPECT_EQ(b.answer_to(2).reply, kv::Reply::number(1));
+    // From now on at once, until there is room.
+    ask(3, 1, 2, incr("n"));
+    ask(4, 2, 2, incr("n"));
+    b.turn();
+    EXPECT_EQ(b.answer_to(3).kind, Kind::Busy);
+    EXPECT_EQ(b.await(4).reply, kv::Reply::number(2));
+    b.full_links.clear();
+    ask(5, 1, 3, incr("n"));
+    EXPECT_EQ(b.await(5).reply, kv::Reply::number(3));
+}
+
 }  // namespace
 }  // namespace asterias::replica

@@ -199,10 +199,12 @@ void Replica::drain() {
         for (const auto& read : out.reads_refused) {
             const auto it = reads_.find(read.context);
             if (it == reads_.end()) continue;
-            for (auto& r : it->second)
+            for (auto& r : it->second) {
+                release(r.reply.content_bytes());
                 parts_.surroundings.answer(
                     config_.group, r.origin,
                     {Answer::Kind::Lost, core_->leader(), term_seen_, {}, {}});
+            }
             reads_.erase(it);
         }
     }
@@ -312,10 +314,12 @@ void Replica::answer_committed() {
     const LogIndex known = MUTANT(replica_answered_forgotten) ? commit : applied_.index;
     while (!proposed_.empty() && proposed_.front().answered && proposed_.front().index <= known) {
         proposed_bytes_ -= proposed_.front().bytes;
+        release(proposed_.front().reply_bytes);
         proposed_.pop_front();
     }
     while (!waiting_for_commit_.empty() && waiting_for_commit_.begin()->first <= commit) {
         auto node = waiting_for_commit_.extract(waiting_for_commit_.begin());
+        release(node.mapped().reply.content_bytes());
         parts_.surroundings.answer(config_.group, node.mapped().origin,
                                    done(std::move(node.mapped().reply), node.key()));
     }
@@ -327,6 +331,7 @@ void Replica::confirm_read(uint64_t context) {
     const LogIndex commit = core_->commit();
     for (auto& r : it->second) {
         if (r.depends_on <= commit) {
+            release(r.reply.content_bytes());
             parts_.surroundings.answer(config_.group, r.origin,
                                        done(std::move(r.reply), r.depends_on));
         } else {

@@ -82,6 +82,8 @@ public:
     // newest origin is answered) and those open at close(). Also from inside submit(). Must not
     // call the replica.
     virtual void answer(GroupId group, const Origin& origin, Answer answer) = 0;
+    // False: what was answered there lately has not been taken yet, and no more should be made.
+    virtual bool has_room(const Origin& origin) const = 0;
     // At each change of role, leader or term as this replica sees it; leader 0: nobody.
     virtual void on_leader(GroupId group, NodeId leader, Term term) = 0;
     // Asks for run() at the end of this turn; once until that run() begins.
@@ -100,6 +102,8 @@ struct Parts {
     // Commands that wait for evaluation; what comes beyond either limit is turned away (Busy).
     size_t queue_max = 100'000;                 // replica-queue-max
     size_t queue_bytes_max = 64 * 1024 * 1024;  // replica-queue-bytes-max
+    // Replies that wait for a commit or a heartbeat round; beyond it nothing is evaluated.
+    size_t held_replies_max = 16 * 1024 * 1024;  // replica-held-replies-max
     size_t engine_bytes = 128 * 1024;  // applied effects go to the engine when they are so many
 };
 
@@ -153,7 +157,8 @@ private:
         uint64_t epoch = 0;
         uint64_t refused_epoch = 0;
         uint64_t highest = 0;
-        LogIndex stands_on;  // the newest entry that an answer to it depends on
+        std::optional<Instant> no_room_since;  // for answers, on the way to it
+        LogIndex stands_on;                    // the newest entry that an answer to it depends on
     };
     struct Overlaid {
         LogIndex index;
@@ -169,6 +174,7 @@ private:
         LogIndex index;
         std::vector<PendingWrite> writes;
         size_t bytes = 0;
+        size_t reply_bytes = 0;
         bool answered = false;  // committed, but not applied here yet: the table does not know it
     };
     struct PendingRead {
@@ -180,8 +186,9 @@ private:
         session::Effects effects;
         std::vector<PendingWrite> writes;
         std::vector<PendingRead> reads;
-        LogIndex index;     // of the entry
-        size_t bytes = 0;   // the entry is no larger
+        LogIndex index;                          // of the entry
+        size_t bytes = 0;                        // the entry is no larger
+        size_t read_bytes = 0, write_bytes = 0;  // of the replies
         bool full = false;  // the next command has to wait until proposals are applied
     };
     struct Lookup {
@@ -209,6 +216,8 @@ private:
 
     // evaluate.cc
     void evaluate_queue();
+    bool answer_can_leave(Incoming& head);
+    void release(size_t reply_bytes);
     void propose(Round& round);
     void prune();
     bool evaluate_one(Incoming& request, Round& round);
@@ -284,7 +293,8 @@ private:
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
     std::deque<Proposed> proposed_;
     size_t proposed_bytes_ = 0;
-    size_t full_at_ = 0;  // the head of the queue waits until proposed_bytes_ are fewer; 0: no
+    size_t held_replies_ = 0;  // bytes of what is evaluated and not answered
+    size_t full_at_ = 0;       // the head of the queue waits until proposed_bytes_ are fewer; 0: no
     std::map<uint64_t, std::vector<PendingRead>> reads_;  // by read context
     std::multimap<LogIndex, PendingRead>
         waiting_for_commit_;  // confirmed, but saw uncommitted writes

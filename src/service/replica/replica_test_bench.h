@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -118,7 +119,8 @@ public:
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
-    std::vector<Sent> sent;      // everything, in order
+    std::vector<Sent> sent;  // everything, in order
+    std::set<uint64_t> full_links;
     std::vector<Heard> answers;  // in order
     NodeId leader;
 
@@ -262,6 +264,7 @@ private:
     }
     void on_leader(GroupId, NodeId who, Term) override { leader = who; }
     void wake(GroupId) override { awake_ = true; }
+    bool has_room(const Origin& origin) const override { return !full_links.contains(origin.link); }
     NodeId self() const override { return NodeId(1); }
     void on_persisted(journal::BatchId through) override {
         if (replica) replica->on_persisted(through);

@@ -497,9 +497,9 @@ bool Endpoint::reply(LinkId link, FrameType type, Bytes frame) {
     return false;
 }
 
-bool Endpoint::takes_commands(LinkId link) const {
+bool Endpoint::has_room(LinkId link) const {
     const auto it = links_.find(link);
-    return it != links_.end() && !it->second->dead_ &&
+    return it == links_.end() || it->second->dead_ ||
            it->second->connection_->unsent() <= options_.unsent_bytes_max / 2;
 }
 

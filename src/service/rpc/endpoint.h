@@ -83,7 +83,7 @@ struct Options {
     Duration reconnect_max = milliseconds(500);
     Duration alive_interval = milliseconds(1000);  // rpc-alive-interval
     Duration silence_max = milliseconds(5000);     // rpc-silence-max; several alive_intervals
-    size_t unsent_bytes_max = 64 * 1024 * 1024;    // per connection; above it frames are refused
+    size_t unsent_bytes_max = 128 * 1024 * 1024;   // per connection; above it frames are refused
     size_t peers_max = 64;                         // nodes that connect to this one
     // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
     // place of the oldest: those that stay silent keep no member out.
@@ -112,7 +112,7 @@ public:
     bool reply(LinkId link, FrameType type, Bytes frame);
     // Whoever answers what comes in on this connection asks first: half of the room is kept for
     // the answers to what was accepted before.
-    bool takes_commands(LinkId link) const;
+    bool has_room(LinkId link) const;  // true also when it is gone: an answer goes nowhere then
     bool connected(NodeId to, Lane lane) const;
     Header header(FrameType type, uint64_t request = 0, uint32_t remaining_ms = 0) const;
 

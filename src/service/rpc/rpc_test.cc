@@ -379,10 +379,10 @@ TEST(Endpoint, AnAnswerThatFindsNoRoomEndsItsConnection) {
     };
     int taken = 0;
     bool accepting_at_half = true;
-    EXPECT_TRUE(t.b->endpoint->takes_commands(link));
+    EXPECT_TRUE(t.b->endpoint->has_room(link));
     while (taken < 1000 && answer()) {
         ++taken;
-        accepting_at_half = t.b->endpoint->takes_commands(link);
+        accepting_at_half = t.b->endpoint->has_room(link);
     }
     EXPECT_GE(taken, 9);
     EXPECT_LE(taken, 11);
