@@ -80,6 +80,8 @@ private:
         return std::all_of(op.written.begin(), op.written.end(),
                            [&](Slot slot) { return watchers(slot) == 0; });
     }
+    // Some INCR may go on from it; from all that are no numbers none does.
+    bool counts(uint32_t key, Slot slot) const { return counted_[key] && model_.number(slot); }
     void watch(const ModelOp& op, int change);
     void scan();
     bool alive(uint32_t item) const;
@@ -232,7 +234,7 @@ void Search::make_twins() {
         if (item.pure || told || !is_free(item)) continue;
         std::vector<Slot> written = op.written;
         for (size_t k = 0; k < written.size(); ++k)
-            if (watchers(written[k]) == 0 && !counted_[op.keys[k]]) written[k] = kDead;
+            if (watchers(written[k]) == 0 && !counts(op.keys[k], written[k])) written[k] = kDead;
         // Answers of DEL and SETNX: 1 here, as 0 is pure; an uncertain one demands nothing.
         const Effect effect{op.kind, item.certain && op.answered, op.keys, written, op.amount};
         item.twins = groups.emplace(effect, static_cast<uint32_t>(groups.size())).first->second;
@@ -380,7 +382,7 @@ bool Search::remember() {
     std::string key(reinterpret_cast<const char*>(&first), sizeof first);
     for (const uint32_t k : keys_) {
         Slot slot = state_[k];
-        if (watchers(slot) == 0 && (plain_[k] || (!counted_[k] && !model_.is_nil(slot))))
+        if (watchers(slot) == 0 && (plain_[k] || (!counts(k, slot) && !model_.is_nil(slot))))
             slot = kDead;
         key.append(reinterpret_cast<const char*>(&slot), sizeof slot);
     }

@@ -54,10 +54,10 @@ struct WorldSpec {
 struct Workload {
     std::string kind = "kv";  // kv: get, set, del, setnx, set px; counter: incr, get; pairs: mset,
                               // mget of fixed pairs; order: rising numbers over several keys
-    Counts clients{8, 8};                   // per seed
-    Counts keys{40, 40};                    // per seed
-    Counts pipeline{1, 1};                  // commands in flight of one connection; per client
-    Counts rate{50, 50};                    // commands a second, of all clients together; per seed
+    Counts clients{8, 8};     // per seed
+    Counts keys{40, 40};      // per seed
+    Counts pipeline{1, 1};    // commands in flight of one connection; per client
+    Counts rate{50, 50};      // commands a second, of all clients together; per seed
     Counts value_bytes{16, 16};             // per command
     Chances reads{0.5, 0.5};                // share of reads; per seed
     Chances request{0, 0};                  // share of writes in ASTERIAS.REQUEST; per seed

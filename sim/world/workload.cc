@@ -62,7 +62,7 @@ Op OpSource::next(bool& named) {
     if (may_expire(index)) {
         if (prng_.chance(workload_.expire.low)) return set_px(std::move(op));
         // Fails on the values written here; on a key that has expired it begins anew.
-        if (prng_.chance(0.25)) {
+        if (prng_.chance(0.1)) {
             op.kind = OpKind::Incr;
             op.arguments = {std::to_string(prng_.between(1, 5))};
             return op;
