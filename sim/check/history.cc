@@ -11,8 +11,8 @@
 namespace asterias::sim {
 
 std::string_view to_string(OpKind kind) {
-    static constexpr std::array<std::string_view, 7> kNames = {"get",   "set",  "del", "incr",
-                                                               "setnx", "mset", "mget"};
+    static constexpr std::array<std::string_view, 8> kNames = {"get",   "set",   "del",  "incr",
+                                                               "setnx", "setpx", "mset", "mget"};
     return kNames[static_cast<size_t>(kind)];
 }
 
@@ -115,6 +115,38 @@ std::vector<std::string> written_keys(const History& history) {
         if (!is_read(op.kind) && op.outcome != Outcome::Failed)
             keys.insert(op.keys.begin(), op.keys.end());
     return {keys.begin(), keys.end()};
+}
+
+uint64_t expirations_seen(const History& history) {
+    std::vector<const Op*> by_time;
+    for (const Op& op : history)
+        by_time.push_back(&op);
+    std::ranges::sort(by_time, {}, [](const Op* op) { return op->invoked; });
+    // By key: the last write. Which one it is, is not known of those that overlap.
+    struct Last {
+        bool expires = false;
+        Duration end{-1};
+    };
+    std::map<std::string, Last> last;
+    uint64_t seen = 0;
+    for (const Op* op : by_time) {
+        if (op->outcome == Outcome::Failed) continue;
+        if (is_read(op->kind)) {
+            for (size_t i = 0; op->outcome == Outcome::Ok && i < op->keys.size(); ++i) {
+                const auto at = last.find(op->keys[i]);
+                seen += !op->results[i] && at != last.end() && at->second.expires &&
+                        at->second.end < op->invoked;
+            }
+            continue;
+        }
+        const Duration end = op->outcome == Outcome::Ok ? op->completed : kNever;
+        for (const std::string& key : op->keys) {
+            Last& before = last[key];
+            const bool after = before.end < op->invoked;
+            before = {after && op->kind == OpKind::SetPx, std::max(before.end, end)};
+        }
+    }
+    return seen;
 }
 
 }  // namespace asterias::sim

@@ -20,7 +20,7 @@
 
 namespace asterias::sim {
 
-enum class OpKind : uint8_t { Get, Set, Del, Incr, SetNx, MSet, MGet };
+enum class OpKind : uint8_t { Get, Set, Del, Incr, SetNx, SetPx, MSet, MGet };
 enum class Outcome : uint8_t { Ok, Failed, Unknown };
 
 // A value of a key, or nil. Integer replies are their decimal digits.
@@ -39,13 +39,14 @@ struct Op {
                               // carry the same number and together take effect at most once
     OpKind kind = OpKind::Get;
     std::vector<std::string> keys;       // one; MSet and MGet: one or more, distinct
-    std::vector<std::string> arguments;  // Set, SetNx: the value; Incr: the amount, in decimal;
-                                         // MSet: one value per key; else none
+    std::vector<std::string> arguments;  // Set, SetNx: the value; SetPx: the value and after how
+                                         // many milliseconds it is due to expire; Incr: the
+                                         // amount; MSet: one value per key; else none
     Duration invoked{0};                 // simulated time since the start of the run
     Duration completed = kNever;         // kNever: no reply was seen
     Outcome outcome = Outcome::Unknown;
     // Only with Ok. Get: one; MGet: one per key; Del, SetNx: "0" or "1"; Incr: the new number or
-    // kNotAnInteger; Set, MSet: none.
+    // kNotAnInteger; Set, SetPx, MSet: none.
     std::vector<Value> results;
 
     bool operator==(const Op&) const = default;
@@ -61,7 +62,7 @@ std::string_view to_string(OpKind kind);
 //   c1 n4.2 100..250 set x 5 -> ok            client 1, connection 4, its second operation
 //   c1 n4.3 r7 110..- incr x 1 -> unknown     request 7; no reply seen
 //   c2 n5.1 20..30 mset a=1 b=1 -> ok         c2 n5.2 40..50 mget a b -> 1 nil
-//   c3 n6.1 5..9 del x -> failed
+//   c3 n6.1 5..9 del x -> failed                c3 n6.2 10..15 setpx x 5 100 -> ok
 // Times are nanoseconds. Words outside [A-Za-z0-9_.:-] or equal to a reserved word are quoted;
 // within quotes \xHH stands for bytes that are not printable, '"' and '\'.
 std::string print(const Op& op);
@@ -106,5 +107,10 @@ History merge_requests(const History& history, std::vector<std::string>* disagre
 // Keys that some operation of the history writes and may have written, sorted: what to read once
 // more after healing.
 std::vector<std::string> written_keys(const History& history);
+
+// How many reads show that a key had expired: nil, and the last write begun before it, answered
+// earlier, gave a value and a deadline. For tables: what an unanswered write leaves open is not
+// counted, and a deletion at the same time as the read not told apart.
+uint64_t expirations_seen(const History& history);
 
 }  // namespace asterias::sim

@@ -155,13 +155,18 @@ Result<void> parse_command(Op& op, Words& words) {
         op.arguments.push_back(TRY(words.next()).text);
     }
     const bool one = op.kind == OpKind::Set || op.kind == OpKind::SetNx || op.kind == OpKind::Incr;
-    const size_t wanted = op.kind == OpKind::MSet ? op.keys.size() : one ? 1 : 0;
+    const size_t wanted = op.kind == OpKind::MSet    ? op.keys.size()
+                          : op.kind == OpKind::SetPx ? 2
+                          : one                      ? 1
+                                                     : 0;
     if (op.keys.empty() || op.arguments.size() != wanted)
         return fail(Errc::InvalidArgument,
                     "wrong number of arguments for " + std::string(to_string(op.kind)));
     if (std::set<std::string>(op.keys.begin(), op.keys.end()).size() != op.keys.size())
         return fail(Errc::InvalidArgument, "a key is named twice");
     if (op.kind == OpKind::Incr) (void)TRY(number<int64_t>(op.arguments[0], "amount"));
+    if (op.kind == OpKind::SetPx)
+        (void)TRY(number<int64_t>(op.arguments[1], "number of milliseconds"));
     return {};
 }
 
@@ -174,7 +179,7 @@ Result<void> parse_outcome(Op& op, Words& words) {
     op.outcome = found[0].is("failed")    ? Outcome::Failed
                  : found[0].is("unknown") ? Outcome::Unknown
                                           : Outcome::Ok;
-    const bool bare = op.kind == OpKind::Set || op.kind == OpKind::MSet;
+    const bool bare = op.kind == OpKind::Set || op.kind == OpKind::SetPx || op.kind == OpKind::MSet;
     if (op.outcome == Outcome::Ok && !bare) {
         for (const Word& w : found)
             op.results.push_back(w.is("nil") ? Value() : Value(w.text));

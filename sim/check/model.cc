@@ -6,7 +6,8 @@ namespace asterias::sim {
 
 namespace {
 constexpr uint32_t kNoOp = 0xFFFFFFFF;
-}
+const std::string kPending = "pending";  // the one value of a deadline
+}  // namespace
 
 std::optional<int64_t> incr_number(const std::string& text) {
     int64_t value = 0;
@@ -26,14 +27,26 @@ Model::Model(const History& history) {
     find_producers();
 }
 
+uint32_t Model::add_key(std::string name) {
+    const auto number = static_cast<uint32_t>(key_names_.size());
+    key_names_.push_back(std::move(name));
+    slots_.push_back({number, true, {}, 0});
+    initial_.push_back(static_cast<Slot>(slots_.size() - 1));
+    deadlines_.push_back(kNoKey);
+    return number;
+}
+
 uint32_t Model::key_number(const std::string& key) {
-    const auto [at, fresh] = key_numbers_.emplace(key, static_cast<uint32_t>(key_names_.size()));
-    if (fresh) {
-        key_names_.push_back(key);
-        slots_.push_back({at->second, true, {}, 0});
-        initial_.push_back(static_cast<Slot>(slots_.size() - 1));
-    }
-    return at->second;
+    const auto at = key_numbers_.find(key);
+    return at != key_numbers_.end() ? at->second
+                                    : key_numbers_.emplace(key, add_key(key)).first->second;
+}
+
+void Model::give_deadline(uint32_t key) {
+    if (deadlines_[key] != kNoKey) return;
+    const uint32_t deadline = add_key("the deadline of " + key_names_[key]);
+    deadlines_[key] = deadline;
+    (void)intern(deadline, kPending);
 }
 
 Slot Model::intern(uint32_t key, const Value& value) {
@@ -53,7 +66,9 @@ void Model::add(const Op& op) {
     m.before = kNoSlot;
     for (size_t i = 0; i < op.keys.size(); ++i) {
         m.keys.push_back(key_number(op.keys[i]));
-        if (op.kind == OpKind::Set || op.kind == OpKind::SetNx || op.kind == OpKind::MSet)
+        if (op.kind == OpKind::SetPx) give_deadline(m.keys[i]);
+        if (op.kind == OpKind::Set || op.kind == OpKind::SetNx || op.kind == OpKind::SetPx ||
+            op.kind == OpKind::MSet)
             m.written.push_back(intern(m.keys[i], op.arguments[i]));
         if (m.answered && is_read(op.kind)) m.seen.push_back(intern(m.keys[i], op.results[i]));
     }
@@ -91,6 +106,8 @@ void Model::find_producers() {
         if (op.kind == OpKind::SetNx && op.answered && op.number == 0) continue;
         for (const Slot slot : op.written)
             produces(i, slot);
+        // Nil comes once more, by nobody's operation.
+        if (op.kind == OpKind::SetPx) ++count[initial_[op.keys[0]]];
         if (op.kind == OpKind::Del && op.number != 0) produces(i, initial_[op.keys[0]]);
         if (op.kind != OpKind::Incr) continue;
         if (!op.answered)
@@ -110,42 +127,75 @@ std::optional<uint32_t> Model::producer(Slot slot) const {
     return producer_[slot];
 }
 
-bool Model::step(const ModelOp& op, const State& state, std::vector<Write>& changes) {
+bool Model::step(const ModelOp& op, const State& state, std::vector<Write>& changes, bool late) {
     changes.clear();
     const uint32_t key = op.keys[0];
-    const Slot now = state[key];
     const auto write = [&](uint32_t k, Slot slot) {
         if (state[k] != slot) changes.push_back({k, slot});
     };
+    const auto expires = [&](uint32_t k, bool yes) {
+        if (deadlines_[k] != kNoKey)
+            write(deadlines_[k], yes ? intern(deadlines_[k], kPending) : initial_[deadlines_[k]]);
+    };
+    const auto put = [&](uint32_t k, Slot slot) {
+        write(k, slot);
+        expires(k, false);
+    };
+    const bool may = may_expire(key, state);
+    const bool there = !is_nil(state[key]);
     switch (op.kind) {
         case OpKind::Get:
         case OpKind::MGet:
-            for (size_t i = 0; i < op.seen.size(); ++i)
-                if (state[op.keys[i]] != op.seen[i]) return false;
+            for (size_t i = 0; i < op.seen.size(); ++i) {
+                if (state[op.keys[i]] == op.seen[i]) continue;
+                if (!is_nil(op.seen[i]) || !may_expire(op.keys[i], state)) return false;
+                put(op.keys[i], op.seen[i]);
+            }
             return true;
         case OpKind::Set:
         case OpKind::MSet:
             for (size_t i = 0; i < op.written.size(); ++i)
-                write(op.keys[i], op.written[i]);
+                put(op.keys[i], op.written[i]);
+            return true;
+        case OpKind::SetPx:
+            write(key, op.written[0]);
+            expires(key, true);
             return true;
         case OpKind::SetNx:
-            if (op.answered && op.number != (is_nil(now) ? 1 : 0)) return false;
-            if (is_nil(now)) write(key, op.written[0]);
+            // One without a reply that found the key there did nothing, as if it had stayed out.
+            if (op.answered && op.number == 0) return there;
+            if (op.answered && there && !may) return false;
+            if (!there || may) put(key, op.written[0]);
             return true;
         case OpKind::Del:
-            if (op.answered && op.number != (is_nil(now) ? 0 : 1)) return false;
-            write(key, initial_[key]);
+            if (op.answered && op.number == 1 && !there) return false;
+            if (op.answered && op.number == 0 && there && !may) return false;
+            put(key, initial_[key]);
             return true;
-        case OpKind::Incr: {
-            int64_t sum = 0;
-            const bool error =
-                !slots_[now].number || __builtin_add_overflow(*slots_[now].number, op.amount, &sum);
-            if (op.answered && (error ? op.number.has_value() : op.number != sum)) return false;
-            if (!error) write(key, intern(key, std::to_string(sum)));
-            return true;
-        }
+        case OpKind::Incr:
+            return count(op, state, late, changes);
     }
     return false;
+}
+
+bool Model::count(const ModelOp& op, const State& state, bool late, std::vector<Write>& changes) {
+    const uint32_t key = op.keys[0];
+    const bool may = may_expire(key, state);
+    const auto write = [&](uint32_t k, Slot slot) {
+        if (state[k] != slot) changes.push_back({k, slot});
+    };
+    const auto& before = slots_[state[key]].number;
+    int64_t sum = 0;
+    const bool error = !before || __builtin_add_overflow(*before, op.amount, &sum);
+    const bool fits = !op.answered || (error ? !op.number : op.number == sum);
+    if (!late && fits) {
+        if (!error) write(key, intern(key, std::to_string(sum)));  // a deadline stays
+        return true;
+    }
+    if (!may || (op.answered && op.number != op.amount)) return false;
+    write(key, intern(key, std::to_string(op.amount)));
+    write(deadlines_[key], initial_[deadlines_[key]]);
+    return true;
 }
 
 }  // namespace asterias::sim

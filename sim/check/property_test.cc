@@ -18,14 +18,19 @@ struct Shape {
     double unknown = 0.1, failed = 0.05;
     std::vector<OpKind> kinds = {OpKind::Get, OpKind::Get, OpKind::Set};
     bool unique_values = true;
+    double expiry = 0.3;               // of each key that may, before each operation
     uint64_t think = 5, service = 20;  // longest pauses and service times
 };
 
-using Store = std::map<std::string, std::string>;
+struct Entry {
+    std::string value;
+    bool expires = false;
+};
+using Store = std::map<std::string, Entry>;
 
 Value look(const Store& store, const std::string& key) {
     const auto at = store.find(key);
-    return at == store.end() ? Value() : Value(at->second);
+    return at == store.end() ? Value() : Value(at->second.value);
 }
 
 // The commands once more, as plainly as possible: what they answer and do.
@@ -35,21 +40,23 @@ std::vector<Value> execute(Store& store, const Op& op) {
         case OpKind::Get:
             return {look(store, key)};
         case OpKind::Set:
-            store[key] = op.arguments[0];
+        case OpKind::SetPx:
+            store[key] = {op.arguments[0], op.kind == OpKind::SetPx};
             return {};
         case OpKind::Del:
             return {std::to_string(store.erase(key))};
         case OpKind::SetNx:
-            return {store.emplace(key, op.arguments[0]).second ? "1" : "0"};
+            return {store.emplace(key, Entry{op.arguments[0]}).second ? "1" : "0"};
         case OpKind::Incr: {
             const std::string now = look(store, key).value_or("0");
             if (now.find_first_not_of("0123456789") != std::string::npos)
                 return {std::string(kNotAnInteger)};
-            return {store[key] = std::to_string(std::stoll(now) + std::stoll(op.arguments[0]))};
+            store[key].value = std::to_string(std::stoll(now) + std::stoll(op.arguments[0]));
+            return {store[key].value};
         }
         case OpKind::MSet:
             for (size_t i = 0; i < op.keys.size(); ++i)
-                store[op.keys[i]] = op.arguments[i];
+                store[op.keys[i]] = {op.arguments[i]};
             return {};
         case OpKind::MGet: {
             std::vector<Value> values;
@@ -68,6 +75,7 @@ Op random_op(Prng& prng, const Shape& shape, uint64_t number) {
     op.keys = {"k" + std::to_string(key)};
     const std::string value = std::to_string(shape.unique_values ? number + 1000 : prng.below(3));
     if (op.kind == OpKind::Set || op.kind == OpKind::SetNx) op.arguments = {value};
+    if (op.kind == OpKind::SetPx) op.arguments = {value, "100"};
     if (op.kind == OpKind::Incr) op.arguments = {std::to_string(prng.between(1, 2))};
     if (op.kind == OpKind::MSet || op.kind == OpKind::MGet) {
         op.keys.push_back("k" + std::to_string(key ^ 1));
@@ -121,6 +129,9 @@ History legal(Prng& prng, const Shape& shape) {
     });
     Store store;
     for (const Planned& planned : effects) {
+        std::erase_if(store, [&](const auto& entry) {
+            return entry.second.expires && prng.chance(shape.expiry);
+        });
         std::vector<Value> results = execute(store, history[planned.op]);
         if (history[planned.op].outcome == Outcome::Ok) history[planned.op].results = results;
     }
@@ -155,6 +166,12 @@ private:
         for (size_t i = 0; i < ops_.size(); ++i)
             all = all && (used_[i] || ops_[i].outcome == Outcome::Unknown);
         if (all) return true;
+        for (const auto& [key, entry] : store) {
+            if (!entry.expires) continue;
+            Store after = store;
+            after.erase(key);
+            if (extend(after)) return true;
+        }
         for (size_t i = 0; i < ops_.size(); ++i) {
             if (used_[i] || !may_follow(i)) continue;
             Store after = store;
@@ -188,8 +205,7 @@ bool mutate(Prng& prng, History& history) {
     } else {  // something that some write of the history could have left there
         std::vector<Value> values = {std::nullopt};
         for (const Op& other : history)
-            for (const std::string& argument : other.arguments)
-                values.push_back(argument);
+            if (!other.arguments.empty()) values.push_back(other.arguments[0]);
         result = values[prng.below(values.size())];
     }
     return result != before;
@@ -201,6 +217,10 @@ const std::vector<std::vector<OpKind>> kMixes = {
     {OpKind::Get, OpKind::Set, OpKind::Del, OpKind::SetNx},
     {OpKind::Get, OpKind::Set, OpKind::Del, OpKind::SetNx, OpKind::Incr},
     {OpKind::MSet, OpKind::MGet, OpKind::Get},
+    {OpKind::Get, OpKind::Get, OpKind::Set, OpKind::SetPx},
+    {OpKind::Get, OpKind::SetPx, OpKind::Incr},
+    {OpKind::Get, OpKind::Set, OpKind::SetPx, OpKind::Del, OpKind::SetNx, OpKind::Incr},
+    {OpKind::Get, OpKind::SetPx, OpKind::MSet, OpKind::MGet},
     {OpKind::Get, OpKind::Set, OpKind::MSet, OpKind::MGet, OpKind::Del, OpKind::SetNx,
      OpKind::Incr},
 };
@@ -217,17 +237,24 @@ Shape random_shape(Prng& prng, size_t ops) {
     return shape;
 }
 
-TEST(Property, LegalExecutionsAreAlwaysAccepted) {
+// A search that reaches its bound says so; that is rare even where many operations of unknown fate
+// write the same two keys.
+TEST(Property, LegalExecutionsAreNeverRefusedAndHardlyEverUndecided) {
     Prng prng(1);
+    int undecided = 0;
     for (int round = 0; round < 600; ++round) {
         const Shape shape = random_shape(prng, prng.between(5, 120));
         const History history = legal(prng, shape);
-        ASSERT_EQ(check_linearizable(history).verdict(), Verdict::Pass) << print(history);
-        ASSERT_EQ(check_order(history).verdict(), Verdict::Pass) << print(history);
+        for (const CheckReport& report : {check_linearizable(history), check_order(history)}) {
+            ASSERT_NE(report.verdict(), Verdict::Violation) << print(history);
+            undecided += report.verdict() == Verdict::Undecided;
+        }
         ASSERT_TRUE(check_pairs(history).findings.empty()) << print(history);
         for (const Finding& finding : check_counters(history).findings)
             ASSERT_EQ(finding.verdict, Verdict::Undecided) << finding.text << print(history);
     }
+    EXPECT_LE(undecided, 6);
+    RecordProperty("undecided_of_1200", undecided);
 }
 
 // Within one part the order check is exact; between parts it may miss a breach, but not many of

@@ -29,14 +29,20 @@ struct Item {
 
 struct Step {
     uint32_t item;
+    bool late;
     uint32_t undo_size;
     Duration max_lo;
     uint32_t chain_top;
     uint32_t end_done;
 };
 
+struct Choice {
+    uint32_t item;
+    bool late;
+};
+
 struct Frame {
-    std::vector<uint32_t> choices;
+    std::vector<Choice> choices;
     size_t next = 0;
     size_t trail = 0;
 };
@@ -54,7 +60,7 @@ public:
     }
 
     SearchResult run(uint64_t steps_max);
-    std::string explain(const std::vector<uint32_t>& order);
+    std::string explain(const SearchResult& result);
     // A violation that needs no search, as a sentence; else empty.
     std::string clash() const;
 
@@ -74,6 +80,8 @@ private:
         return std::all_of(op.written.begin(), op.written.end(),
                            [&](Slot slot) { return watchers(slot) == 0; });
     }
+    // Some INCR may go on from it; from all that are no numbers none does.
+    bool counts(uint32_t key, Slot slot) const { return counted_[key] && model_.number(slot); }
     void watch(const ModelOp& op, int change);
     void scan();
     bool alive(uint32_t item) const;
@@ -83,16 +91,16 @@ private:
     bool harmless(const Item& item) const;
     bool dominated(uint32_t item) const;
     void settle();
-    std::vector<uint32_t> choices();
+    std::vector<Choice> choices();
     bool remember();
-    void take(uint32_t item);
+    void take(uint32_t item, bool late = false);
     void undo_to(size_t trail);
     void note_best();
 
     Model& model_;
     std::vector<Item> items_;
     std::vector<uint32_t> keys_;      // of this search
-    std::vector<bool> plain_;         // by key: only blind writes and reads
+    std::vector<bool> plain_;         // by key: only blind writes and reads; never expires
     std::vector<bool> counted_;       // by key: some INCR
     std::vector<uint32_t> watchers_;  // by slot: certain items, not done, that must see it
     // By key that only rises: the numbers that certain items, not done, must still meet.
@@ -113,7 +121,7 @@ private:
     std::unordered_set<std::string> seen_;
     uint64_t steps_ = 0;
     size_t best_left_ = std::numeric_limits<size_t>::max();
-    std::vector<uint32_t> best_;
+    std::vector<uint32_t> best_, best_late_;
 };
 
 void Search::watch(const ModelOp& op, int change) {
@@ -143,8 +151,12 @@ void Search::find_plain(std::span<const SearchOp> ops) {
         const ModelOp& m = model_.ops()[op.op];
         keys_.insert(keys_.end(), m.keys.begin(), m.keys.end());
         if (m.kind == OpKind::Incr) counted_[m.keys[0]] = true;
-        if (m.kind == OpKind::Incr || m.kind == OpKind::Del || m.kind == OpKind::SetNx)
+        if (m.kind == OpKind::Incr || m.kind == OpKind::Del || m.kind == OpKind::SetNx ||
+            m.kind == OpKind::SetPx)
             plain_[m.keys[0]] = false;
+        if (m.kind != OpKind::SetPx) continue;
+        keys_.push_back(model_.deadline_of(m.keys[0]));
+        plain_[keys_.back()] = false;
     }
     std::sort(keys_.begin(), keys_.end());
     keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
@@ -222,7 +234,7 @@ void Search::make_twins() {
         if (item.pure || told || !is_free(item)) continue;
         std::vector<Slot> written = op.written;
         for (size_t k = 0; k < written.size(); ++k)
-            if (watchers(written[k]) == 0 && !counted_[op.keys[k]]) written[k] = kDead;
+            if (watchers(written[k]) == 0 && !counts(op.keys[k], written[k])) written[k] = kDead;
         // Answers of DEL and SETNX: 1 here, as 0 is pure; an uncertain one demands nothing.
         const Effect effect{op.kind, item.certain && op.answered, op.keys, written, op.amount};
         item.twins = groups.emplace(effect, static_cast<uint32_t>(groups.size())).first->second;
@@ -330,7 +342,9 @@ void Search::settle() {
         for (const uint32_t i : window_) {
             const Item& item = items_[i];
             if (!item.certain || !eligible(i)) continue;
-            const bool fits = item.pure && model_.step(*item.op, state_, changes_);
+            // That a key has expired is a change, though a read shows it.
+            const bool fits =
+                item.pure && model_.step(*item.op, state_, changes_) && changes_.empty();
             if ((!fits && !harmless(item)) || !safe_first(i)) continue;
             if (!fits) (void)model_.step(*item.op, state_, changes_);
             take(i);
@@ -340,20 +354,22 @@ void Search::settle() {
     }
 }
 
-std::vector<uint32_t> Search::choices() {
-    std::vector<uint32_t> found;
+std::vector<Choice> Search::choices() {
+    std::vector<Choice> found;
     scan();
     for (const uint32_t i : window_) {
         const Item& item = items_[i];
         if (!eligible(i) || dominated(i)) continue;
-        if (!model_.step(*item.op, state_, changes_) || hides(*item.op)) continue;
-        if (!item.certain && changes_.empty()) continue;
-        found.push_back(i);
+        for (const bool late : {false, true}) {
+            if (late && !model_.two_ways(*item.op, state_)) continue;
+            if (!model_.step(*item.op, state_, changes_, late) || hides(*item.op)) continue;
+            if (item.certain || !changes_.empty()) found.push_back({i, late});
+        }
     }
     // Earliest deadline first, and what may never have happened last.
-    std::sort(found.begin(), found.end(), [&](uint32_t a, uint32_t b) {
-        return std::tuple(!items_[a].certain, items_[a].hi, a) <
-               std::tuple(!items_[b].certain, items_[b].hi, b);
+    std::sort(found.begin(), found.end(), [&](const Choice& a, const Choice& b) {
+        return std::tuple(!items_[a.item].certain, items_[a.item].hi, a.item, a.late) <
+               std::tuple(!items_[b.item].certain, items_[b.item].hi, b.item, b.late);
     });
     return found;
 }
@@ -366,7 +382,7 @@ bool Search::remember() {
     std::string key(reinterpret_cast<const char*>(&first), sizeof first);
     for (const uint32_t k : keys_) {
         Slot slot = state_[k];
-        if (watchers(slot) == 0 && (plain_[k] || (!counted_[k] && !model_.is_nil(slot))))
+        if (watchers(slot) == 0 && (plain_[k] || (!counts(k, slot) && !model_.is_nil(slot))))
             slot = kDead;
         key.append(reinterpret_cast<const char*>(&slot), sizeof slot);
     }
@@ -381,10 +397,10 @@ bool Search::remember() {
     return seen_.insert(std::move(key)).second;
 }
 
-void Search::take(uint32_t i) {
+void Search::take(uint32_t i, bool late) {
     ++steps_;
     Item& item = items_[i];
-    trail_.push_back({i, static_cast<uint32_t>(undo_.size()), max_lo_,
+    trail_.push_back({i, late, static_cast<uint32_t>(undo_.size()), max_lo_,
                       item.chain == kNone ? 0 : chain_top_[item.chain], end_done_});
     end_done_ = std::max(end_done_, i + 1);
     for (const Write& change : changes_) {
@@ -429,8 +445,11 @@ void Search::note_best() {
     if (certain_left_ >= best_left_) return;
     best_left_ = certain_left_;
     best_.clear();
-    for (const Step& step : trail_)
+    best_late_.clear();
+    for (const Step& step : trail_) {
         best_.push_back(items_[step.item].input);
+        if (step.late) best_late_.push_back(best_.back());
+    }
 }
 
 // When a value was there: written by `first_end` (the earliest end of those who wrote or saw it),
@@ -515,7 +534,7 @@ std::string Search::clash() const {
 SearchResult Search::run(uint64_t steps_max) {
     const auto result = [&](Verdict verdict) {
         note_best();
-        return SearchResult{verdict, steps_, best_, {}};
+        return SearchResult{verdict, steps_, best_, best_late_, {}};
     };
     settle();
     if (certain_left_ == 0) return result(Verdict::Pass);
@@ -532,9 +551,9 @@ SearchResult Search::run(uint64_t steps_max) {
             frames.pop_back();
             continue;
         }
-        const uint32_t i = frame.choices[frame.next++];
-        (void)model_.step(*items_[i].op, state_, changes_);
-        take(i);
+        const auto [i, late] = frame.choices[frame.next++];
+        (void)model_.step(*items_[i].op, state_, changes_, late);
+        take(i, late);
         settle();
         if (certain_left_ == 0) return result(Verdict::Pass);
         if (steps_ > steps_max) return result(Verdict::Undecided);
@@ -543,7 +562,8 @@ SearchResult Search::run(uint64_t steps_max) {
     return result(Verdict::Violation);
 }
 
-std::string Search::explain(const std::vector<uint32_t>& order) {
+std::string Search::explain(const SearchResult& result) {
+    const std::vector<uint32_t>& order = result.order;
     constexpr size_t kShown = 8;
     std::vector<uint32_t> item_of;
     for (uint32_t i = 0; i < items_.size(); ++i) {
@@ -553,7 +573,8 @@ std::string Search::explain(const std::vector<uint32_t>& order) {
     const auto values = [&](const ModelOp& op) {
         std::string out;
         for (const uint32_t key : op.keys)
-            out += " " + model_.key_name(key) + "=" + model_.describe(state_[key]);
+            out += " " + model_.key_name(key) + "=" + model_.describe(state_[key]) +
+                   (model_.may_expire(key, state_) ? " until it expires" : "");
         return out;
     };
     std::string out = "The longest order that explains its replies has " +
@@ -563,7 +584,8 @@ std::string Search::explain(const std::vector<uint32_t>& order) {
                                              : ":\n");
     for (size_t n = 0; n < order.size(); ++n) {
         const uint32_t i = item_of[order[n]];
-        (void)model_.step(*items_[i].op, state_, changes_);
+        const bool late = std::ranges::find(result.late, order[n]) != result.late.end();
+        (void)model_.step(*items_[i].op, state_, changes_, late);
         take(i);
         if (n + kShown >= order.size())
             out += "    " + print(*items_[i].op->source) + "   then" + values(*items_[i].op) + "\n";
@@ -604,7 +626,7 @@ SearchResult search(Model& model, std::span<const SearchOp> ops, uint64_t steps_
 
 std::string explain(Model& model, std::span<const SearchOp> ops, const SearchResult& result) {
     const std::string clash = result.clash.empty() ? "" : "Because " + result.clash;
-    return clash + Search(model, ops).explain(result.order);
+    return clash + Search(model, ops).explain(result);
 }
 
 }  // namespace asterias::sim

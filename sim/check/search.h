@@ -4,6 +4,7 @@
 //   - windows: an operation takes effect inside [lo, hi]; one that is not certain may stay out;
 //   - chains: operations of one chain take effect in the order of their places, pipelined or not;
 //     an uncertain one that is overtaken can only stay out;
+//   - an INCR without a reply on a key that may have expired is tried both ways;
 //   - cuts that lose no answer, argued at each place in search.cc. They keep the usual case linear:
 //     a read that fits is taken at once; a value that has one producer is not overwritten while
 //     somebody must still see it; a write that nobody sees is taken when it harms nobody; of equal
@@ -34,6 +35,8 @@ struct SearchResult {
     uint64_t steps = 0;
     // The longest order found (on Pass a whole one), as indices into the span given.
     std::vector<uint32_t> order;
+    // Of these, who met an expired key though no reply says so (Model::step's `late`), in order.
+    std::vector<uint32_t> late;
     // Not empty: the violation in one sentence, found without a search.
     std::string clash;
 };

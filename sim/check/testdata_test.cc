@@ -65,10 +65,10 @@ TEST(KnownHistories, ManyAreBadForEachCheckAndSomeAreGood) {
         atomic += expected.find("atomic=VIOLATION") != std::string::npos;
         good += expected == "linearizable=pass order=pass atomic=pass";
     }
-    EXPECT_GE(linearizable, 19u);
-    EXPECT_GE(order_only, 6u);
+    EXPECT_GE(linearizable, 26u);
+    EXPECT_GE(order_only, 7u);
     EXPECT_GE(atomic, 7u);
-    EXPECT_GE(good, 6u);
+    EXPECT_GE(good, 9u);
 }
 
 TEST(KnownHistories, AShrunkTraceStillShowsTheViolation) {

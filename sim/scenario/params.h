@@ -43,6 +43,8 @@ void visit_params(Workload& w, Visitor& v) {
     v.chance("request", w.request, 1);
     v.chance("reconnect", w.reconnect, 1);
     v.length("timeout", w.timeout, kShortest, kLongest);
+    v.chance("expire", w.expire, 1);
+    v.length("ttl", w.ttl, kShortest, kLongest);
 }
 
 template <typename Visitor>

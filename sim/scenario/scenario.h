@@ -52,8 +52,8 @@ struct WorldSpec {
 };
 
 struct Workload {
-    std::string kind = "kv";  // kv: get, set, del, setnx; counter: incr, get; pairs: mset, mget of
-                              // fixed pairs; order: rising numbers over several keys
+    std::string kind = "kv";  // kv: get, set, del, setnx, set px; counter: incr, get; pairs: mset,
+                              // mget of fixed pairs; order: rising numbers over several keys
     Counts clients{8, 8};     // per seed
     Counts keys{40, 40};      // per seed
     Counts pipeline{1, 1};    // commands in flight of one connection; per client
@@ -63,6 +63,9 @@ struct Workload {
     Chances request{0, 0};                  // share of writes in ASTERIAS.REQUEST; per seed
     Chances reconnect{0.01, 0.01};          // that a client takes a new connection after a command
     Times timeout{seconds(5), seconds(5)};  // until a client gives up on a reply; per command
+    Chances expire{0, 0};  // kv: share of the writes of some of the keys that set a deadline; with
+                           // it, others of these writes are incr; per seed
+    Times ttl{milliseconds(5), seconds(3)};  // to that deadline; per command
 
     bool operator==(const Workload&) const = default;
 };

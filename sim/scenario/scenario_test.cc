@@ -60,7 +60,7 @@ TEST(Scenario, PrintsEveryParameterWithItsUnit) {
     EXPECT_EQ(print(*scenario),
               "world nodes=3..5 shards=1 duration=1m liveness=30s core=all\n"
               "workload kv clients=8 keys=40 pipeline=1 rate=20..30 value_bytes=16 reads=0.5 "
-              "request=0 reconnect=0.01 timeout=5s\n"
+              "request=0 reconnect=0.01 timeout=5s expire=0 ttl=5ms..3s\n"
               "fault partition mode=bridge every=1500ms..2m for=1s..8s\n"
               "fault clock offset=-500ms..500ms drift=-7..7 every=0s jump=-1s..1s\n"
               "swarm off=0.25 extreme=0.15 always=none\n"

@@ -27,10 +27,17 @@ bool Client::idle() const {
            (seen_.stopping || !plan_.source);
 }
 
+bool Client::half_answered() const {
+    if (counted_.asked == 0) return plan_.gap * 4 > counted_.until - counted_.since;
+    return 2 * counted_.ok >= counted_.asked;
+}
+
 std::string Client::describe() const {
     return "client " + std::to_string(plan_.id) + " has " + std::to_string(flights_.size()) +
            " in flight, " + std::to_string(again_.size() + plan_.script.size()) + " to repeat, " +
-           (connection_ ? "connected" : "not connected");
+           (connection_ ? "connected" : "not connected") + "; of the last " +
+           std::to_string(counted_.asked) + " counted, " + std::to_string(counted_.ok) +
+           " were answered";
 }
 
 // One step per gap. A gap is short against every timeout, so the same loop notices those.
@@ -133,6 +140,7 @@ void Client::send(Op op) {
     const Duration now = seen_.now();
     connection_->out().append(encode_command(op));
     const auto id = seen_.recorder.invoked(now, op);
+    counted_.asked += counted_.covers(now);
     const Duration patience = draw_between(prng_, plan_.timeout.low, plan_.timeout.high);
     flights_.push_back({id, std::move(op), now, shard_.clock().now() + patience});
 }
@@ -167,6 +175,7 @@ void Client::on_reply(const resp::Value& reply) {
     if (auto* answered = std::get_if<Answered>(&meaning)) {
         seen_.recorder.ok(f.id, now, std::move(answered->results));
         last_ok_invoked_ = std::max(last_ok_invoked_, f.invoked);
+        counted_.ok += counted_.covers(f.invoked);
         if (f.op.request) named_open_ = false;
         return tell(f.id);
     }

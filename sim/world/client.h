@@ -45,6 +45,11 @@ public:
     bool idle() const;
     // When an operation that was begun at or after `since` was answered with Ok, at the earliest.
     bool answered_since(Duration since) const { return last_ok_invoked_ >= since; }
+    // From now on counts what it asks within [since, until).
+    void count_within(Duration since, Duration until) { counted_ = {since, until}; }
+    // At least half of what was counted was answered with Ok. No question is no answer, unless it
+    // asks so rarely that none was to be expected.
+    bool half_answered() const;
     std::string describe() const;
 
 private:
@@ -53,6 +58,13 @@ private:
         Op op;
         Duration invoked;
         Instant deadline;
+    };
+
+    struct Count {
+        Duration since{0}, until{0};
+        uint64_t asked = 0, ok = 0;
+
+        bool covers(Duration invoked) const { return invoked >= since && invoked < until; }
     };
 
     port::Task<> run();
@@ -83,6 +95,7 @@ private:
     uint64_t next_request_ = 1;
     std::map<std::string, uint64_t, std::less<>> orders_;  // of this connection, by keyspace
     Duration last_ok_invoked_{-1};
+    Count counted_;
     port::Scope scope_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/mutant.h"
 #include "core/kv/record.h"
 
 namespace asterias::sim {
@@ -92,6 +93,9 @@ void RaftProcess::open_door(size_t i) {
     edge_resp::Options options;
     options.address = birth_.machine.door;
     options.command_timeout = birth_.sizes.command_timeout;
+    // One node of the cluster gives up on nearly every command, and says so.
+    if (MUTANT(sim_door_impatient) && !birth_.machine.founder)
+        options.command_timeout = milliseconds(1);
     edge_resp::About about;
     about.version = "sim";
     about.node = node_->identity().node.value;

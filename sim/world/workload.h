@@ -28,6 +28,8 @@ private:
     std::string key(uint64_t index) const;
     std::string value();
     uint64_t any_key();
+    bool may_expire(uint64_t index) const;
+    Op set_px(Op op);
 
     const Workload workload_;
     const std::string name_;

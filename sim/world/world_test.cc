@@ -1,3 +1,5 @@
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "sim/world/run.h"
@@ -84,6 +86,33 @@ TEST(Workload, CommandsAreRespArraysAndNamedOnesAreWrapped) {
     EXPECT_EQ(encode_command(op),
               "*6\r\n$16\r\nASTERIAS.REQUEST\r\n$7\r\nclient4\r\n$1\r\n9\r\n"
               "$6\r\nINCRBY\r\n$3\r\na:n\r\n$1\r\n3\r\n");
+}
+
+TEST(Workload, SomeKeysGetDeadlinesAndTheOthersNeverDo) {
+    Workload workload;
+    workload.expire = {0.5, 0.5};
+    workload.ttl = {milliseconds(5), milliseconds(9)};
+    OpSource source(workload, 0, 5, {"a", "b"}, Prng(1));
+    std::map<std::string, size_t> kinds;  // by key: bit 1 a SetPx, bit 2 an Incr, bit 3 a Del
+    for (int i = 0; i < 5000; ++i) {
+        bool named = false;
+        const Op op = source.next(named);
+        size_t& seen = kinds[op.keys[0]];
+        seen |= op.kind == OpKind::SetPx ? 1 : op.kind == OpKind::Incr ? 2 : 0;
+        seen |= op.kind == OpKind::Del ? 4 : 0;
+        if (op.kind != OpKind::SetPx) continue;
+        ASSERT_EQ(op.arguments.size(), 2u);
+        EXPECT_GE(std::stoi(op.arguments[1]), 5);
+        EXPECT_LE(std::stoi(op.arguments[1]), 9);
+        EXPECT_TRUE(encode_command(op).ends_with("$2\r\nPX\r\n$1\r\n" + op.arguments[1] + "\r\n"));
+    }
+    size_t with = 0;
+    for (const auto& [key, seen] : kinds) {
+        EXPECT_TRUE(seen == 7 || seen == 4) << key;
+        with += seen == 7;
+    }
+    EXPECT_EQ(with, 16u);
+    EXPECT_EQ(kinds.size(), 40u);
 }
 
 TEST(Workload, AClientOfOrderStaysWithinOneKeyspace) {

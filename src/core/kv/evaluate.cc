@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/mutant.h"
 
 namespace asterias::kv {
 namespace {
@@ -43,7 +44,7 @@ private:
     const Record* live(size_t i) {
         const Record* r = records_[i];
         if (!r || r->expiry_ms == 0 || r->expiry_ms > context_.now_ms) return r;
-        out_.writes.push_back({keys_[i], {}});
+        if (!MUTANT(kv_expiry_not_logged)) out_.writes.push_back({keys_[i], {}});
         return nullptr;
     }
     void put(const Bytes& key, Bytes value, int64_t expiry_ms) {
@@ -163,12 +164,14 @@ private:
 
     Reply incr() {
         const Record* r = live(0);
+        const Record* dated = MUTANT(kv_incr_keeps_passed_deadline) ? records_[0] : r;
         int64_t value = 0;
         if (r && !parse_integer(r->value.view(), value)) return Reply::error(kNotInteger);
         if (__builtin_add_overflow(value, c_.number, &value)) return Reply::error(kOverflow);
         char text[24];
         const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-        put(keys_[0], Bytes::copy({text, static_cast<size_t>(end - text)}), r ? r->expiry_ms : 0);
+        put(keys_[0], Bytes::copy({text, static_cast<size_t>(end - text)}),
+            dated ? dated->expiry_ms : 0);
         return Reply::number(value);
     }
 
