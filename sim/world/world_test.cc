@@ -94,7 +94,7 @@ TEST(Workload, SomeKeysGetDeadlinesAndTheOthersNeverDo) {
     workload.ttl = {milliseconds(5), milliseconds(9)};
     OpSource source(workload, 0, 5, {"a", "b"}, Prng(1));
     std::map<std::string, size_t> kinds;  // by key: bit 1 a SetPx, bit 2 an Incr, bit 3 a Del
-    for (int i = 0; i < 5000; ++i) {
+    for (int i = 0; i < 20000; ++i) {
         bool named = false;
         const Op op = source.next(named);
         size_t& seen = kinds[op.keys[0]];
