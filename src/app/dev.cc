@@ -7,6 +7,7 @@
 #include "app/client.h"
 #include "app/commands.h"
 #include "app/local_cluster.h"
+#include "app/ports.h"
 
 namespace asterias::app {
 namespace {
@@ -44,13 +45,21 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
 }  // namespace
 
 int run_dev(const DevOptions& options) {
+    const std::string trouble = port_trouble({{"--resp-port", options.resp_port},
+                                              {"--http-port", options.http_port},
+                                              {"--peer-port", options.peer_port}},
+                                             options.nodes);
+    if (!trouble.empty()) {
+        std::fprintf(stderr, "asterias dev: %s\n", trouble.c_str());
+        return kUsage;
+    }
     LocalCluster cluster({options.data, options.nodes, options.shards, options.resp_port,
                           options.http_port, options.peer_port, options.keyspaces,
                           options.log_level});
     const auto begun = std::chrono::steady_clock::now();
     if (auto started = cluster.start(seconds(30)); !started) {
         std::fprintf(stderr, "asterias dev: %s\n", started.error().context.c_str());
-        return kFailed;
+        return started.error().code == Errc::InvalidArgument ? kUsage : kFailed;
     }
     const double taken =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
