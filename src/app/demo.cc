@@ -94,6 +94,7 @@ private:
 
 // Will asking again help? Every other error is the last word.
 bool passes(std::string_view error) {
+    if (error.starts_with("ERR max number of clients")) return true;  // of this node, just now
     for (const std::string_view code : {"UNKNOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "BUSY"})
         if (error == code || error.starts_with(std::string(code) + " ")) return true;
     return false;

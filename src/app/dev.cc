@@ -7,7 +7,6 @@
 #include "app/client.h"
 #include "app/commands.h"
 #include "app/local_cluster.h"
-#include "app/ports.h"
 
 namespace asterias::app {
 namespace {
@@ -45,14 +44,6 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
 }  // namespace
 
 int run_dev(const DevOptions& options) {
-    const std::string trouble = port_trouble({{"--resp-port", options.resp_port},
-                                              {"--http-port", options.http_port},
-                                              {"--peer-port", options.peer_port}},
-                                             options.nodes);
-    if (!trouble.empty()) {
-        std::fprintf(stderr, "asterias dev: %s\n", trouble.c_str());
-        return kUsage;
-    }
     LocalCluster cluster({options.data, options.nodes, options.shards, options.resp_port,
                           options.http_port, options.peer_port, options.keyspaces,
                           options.log_level});

@@ -18,6 +18,7 @@
 
 #include "app/client.h"
 #include "app/commands.h"
+#include "app/ports.h"
 
 namespace asterias::app {
 namespace {
@@ -127,16 +128,16 @@ std::string LocalCluster::directory(size_t node) const {
 }
 
 Result<void> LocalCluster::check_ports() const {
-    struct Kind {
-        uint16_t base;
-        const char* flag;
-    };
-    for (const Kind& kind : {Kind{resp_port_, "--resp-port"}, Kind{http_port_, "--http-port"},
-                             Kind{peer_port_, "--peer-port"}})
+    const std::vector<PortRange> doors = {
+        {"--resp-port", resp_port_}, {"--http-port", http_port_}, {"--peer-port", peer_port_}};
+    // Some may have been chosen here.
+    if (auto trouble = port_trouble(doors, options_.nodes); !trouble.empty())
+        return fail(Errc::InvalidArgument, trouble);
+    for (const auto& door : doors)
         for (size_t i = 0; i < pids_.size(); ++i)
-            if (!port_free(port_of(kind.base, i)))
-                return fail(Errc::Conflict, "port " + std::to_string(port_of(kind.base, i)) +
-                                                " is taken; move this cluster with " + kind.flag +
+            if (!port_free(port_of(door.first, i)))
+                return fail(Errc::Conflict, "port " + std::to_string(port_of(door.first, i)) +
+                                                " is taken; move this cluster with " + door.flag +
                                                 " PORT");
     return {};
 }
