@@ -286,6 +286,16 @@ def http_requests(cluster):
     expect(got.startswith(b"HTTP/1.1 404 "), got[:60])
 
 
+def http_no_request(cluster):
+    """HTTP: bytes that can be no request are answered with 400 at once, not waited for"""
+    address = cluster.nodes[0].http
+    for data in (b"\x16\x03\x01\x02", b"\n", b"GET /status HTTP/1.1\nHost: x\n\n", b"*3\r\n"):
+        with connect(address, 5) as link:  # less than the door's own deadline
+            link.sendall(data)
+            got = read_to_end(link)
+        expect(got.startswith(b"HTTP/1.1 400 "), f"{data!r}: {got[:60]!r}")
+
+
 def http_pipelined(cluster):
     """HTTP: pipelined requests are answered in order, also byte by byte, also half-closed"""
     address = cluster.nodes[0].http
@@ -459,6 +469,7 @@ CASES = [
     garbage,
     half_sent,
     http_requests,
+    http_no_request,
     http_pipelined,
     peer_frames,
     peer_strangers,

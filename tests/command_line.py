@@ -91,6 +91,8 @@ def usage(directory):
         (["serve", "--data", directory, "--join", "nowhere"], "--join"),
         (["serve", "--resp-port", "70000"], "--resp-port"),
         (["serve", "--insecure", "--host", "0.0.0.0"], "name the one that they will use"),
+        (["dev", "--shards", "0"], "--shards"),
+        (["dev", "--log-level", "loud"], "--log-level"),
         (["sim", "--scenario", "swam"], "one of basic, crash,"),
         (["sim", "--nonsense"], "--nonsense"),
         (["sim", "--trace"], "--seed"),
@@ -129,7 +131,7 @@ def simulator(directory):
 
 
 def empty_directory(directory):
-    """serve on an empty directory names both ways out: init and --join"""
+    """serve where no node lives names both ways out, init and --join, and makes nothing"""
     data = f"{directory}/empty"
     flags, _ = three_ports()
     refused(
@@ -138,6 +140,10 @@ def empty_directory(directory):
         f"asterias init --data {data}",
         f"asterias serve --data {data} --join HOST:PORT",
     )
+    expect(not os.path.exists(data), "it made a directory")
+    os.mkdir(data)
+    refused(run("serve", "--data", data, *flags), FAILED, f"no node lives in {data}")
+    equal(os.listdir(data), [], "what it left behind")
 
 
 def init_twice(directory):
@@ -157,7 +163,52 @@ def init_words(directory):
         (["--keyspace", "a b"], "a b"),
         (["--keyspace", "a", "--keyspace", "a"], "once"),
     ):
-        refused(run("init", "--data", f"{directory}/words", *arguments), FAILED, text)
+        refused(run("init", "--data", f"{directory}/words", *arguments), USAGE, text)
+        expect(not os.path.exists(f"{directory}/words"), "it made a directory")
+
+
+def ports_collide(directory):
+    """two doors on one port, overlapping ranges, and ranges beyond the last port are refused"""
+    data = f"{directory}/collide"
+    for arguments, *texts in (
+        (["serve", "--resp-port", 7400], "--resp-port", "--peer-port", "7400"),
+        (["serve", "--resp-port", 5000, "--http-port", 5000], "--resp-port", "--http-port"),
+        (["dev", "--http-port", 6379], "--resp-port", "--http-port", "6379"),
+        (["dev", "--nodes", 3, "--http-port", 7398], "--http-port", "--peer-port", "7400"),
+        (["dev", "--nodes", 3, "--peer-port", 8082], "--http-port", "--peer-port", "8082"),
+        (["dev", "--nodes", 3, "--resp-port", 65534], "--resp-port: 3 nodes need 3 ports up to"),
+    ):
+        refused(run(*arguments, "--data", data), USAGE, *texts)
+        expect(not os.path.exists(data), "it made a directory")
+
+
+def dev_fails(directory):
+    """dev that fails says why, not only which log does; what it made in vain is gone again"""
+    flags, _ = three_ports()
+    data = f"{directory}/vain"
+    wrong = run("dev", "--data", data, "--keyspace", "a:b", *flags)
+    refused(wrong, USAGE, "init failed", "keyspace 'a:b'")
+    expect(not os.path.exists(data), "it left a directory")
+    os.mkdir(data)
+    refused(run("dev", "--data", data, "--keyspace", "a:b", *flags), USAGE, "keyspace 'a:b'")
+    expect(os.path.exists(data), "the directory was not its own")
+    founded(f"{data}/node-1")
+    shards = run("dev", "--data", data, "--shards", 2, *flags)
+    refused(shards, FAILED, "node 1 ended with exit code 1", "was made with --shards 1")
+    expect(os.path.exists(f"{data}/node-1/identity"), "a node lives there")
+
+
+def demo_stops(directory):
+    """demo stops at an answer that asking again cannot change, and says so instead of WRONG"""
+    text = f"{directory}/long"
+    with open(text, "w", encoding="ascii") as file:
+        file.write("word " * 100 + "x" * 70_000 + " more" * 100)
+    arguments = ["--nodes", 1, "--kill", "none", "--data", f"{directory}/stops"]
+    done = run("demo", text, *arguments, timeout=30)
+    equal(done.returncode, FAILED, f"exit code with {done.stdout} {done.stderr}")
+    for told in ("stopped: ", "key-bytes-max (65536 bytes)", "'" + "x" * 32 + "...' (70000 bytes)"):
+        expect(told in done.stdout, f"no {told!r} in {done.stdout}")
+    expect("WRONG" not in done.stdout and "x" * 40 not in done.stdout, done.stdout)
 
 
 def beyond_loopback(directory):
@@ -385,6 +436,9 @@ def main():
             empty_directory,
             init_twice,
             init_words,
+            ports_collide,
+            dev_fails,
+            demo_stops,
             beyond_loopback,
             lived_in,
             dead_node,

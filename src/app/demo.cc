@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -76,45 +77,91 @@ struct Progress {
         }
         done.fetch_add(1);
     }
+    void stop(const std::string& why) {
+        const std::lock_guard lock(mutex_);
+        if (!give_up.exchange(true)) why_ = why;
+    }
+    // Why nobody counts any more; empty: everything was counted.
+    std::string stopped() const {
+        const std::lock_guard lock(mutex_);
+        return why_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::string why_;
 };
 
+// Will asking again help? Every other error is the last word.
+bool passes(std::string_view error) {
+    if (error.starts_with("ERR max number of clients")) return true;  // of this node, just now
+    for (const std::string_view code : {"UNKNOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "BUSY"})
+        if (error == code || error.starts_with(std::string(code) + " ")) return true;
+    return false;
+}
+
+std::string shown(const std::string& word) {
+    constexpr size_t kMost = 32;
+    if (word.size() <= kMost) return "'" + word + "'";
+    size_t end = kMost;
+    while (end > 0 && (static_cast<unsigned char>(word[end]) & 0xc0) == 0x80)
+        --end;  // not inside of a character
+    return "'" + word.substr(0, end) + "...' (" + std::to_string(word.size()) + " bytes)";
+}
+
 // One client: asks its node; in doubt asks the next one the same again, until it has an answer.
-void count_words(const LocalCluster& cluster, const std::vector<std::string>& words, size_t id,
-                 Progress& progress) {
-    size_t node = id % cluster.size();
-    std::optional<RespClient> client;
-    uint64_t sequence = 0;
-    for (size_t i; (i = progress.next.fetch_add(1)) < words.size();) {
-        const std::vector<std::string> request = {"ASTERIAS.REQUEST", "demo-" + std::to_string(id),
-                                                  std::to_string(++sequence), "INCR",
-                                                  "demo:" + words[i]};
-        for (int attempt = 0;; ++attempt) {
-            if (progress.give_up) return;
+class Client {
+public:
+    Client(const LocalCluster& cluster, size_t id, Progress& progress)
+        : cluster_(cluster), id_(id), progress_(progress), node_(id % cluster.size()) {}
+
+    void count(const std::vector<std::string>& words) {
+        for (size_t i; (i = progress_.next.fetch_add(1)) < words.size();) {
+            if (!increment(words[i])) return;
+            progress_.acknowledged();
+        }
+    }
+
+private:
+    // False: the demo has been given up.
+    bool increment(const std::string& word) {
+        const std::vector<std::string> request = {"ASTERIAS.REQUEST", "demo-" + std::to_string(id_),
+                                                  std::to_string(++sequence_), "INCR",
+                                                  "demo:" + word};
+        for (int attempt = 0; !progress_.give_up; ++attempt) {
             if (attempt > 0) {
-                progress.retries.fetch_add(1);
+                progress_.retries.fetch_add(1);
                 std::this_thread::sleep_for(milliseconds(std::min(attempt * 5, 100)));
             }
-            if (!client) {
-                auto connected = RespClient::connect(cluster.resp(node), seconds(6));
-                if (!connected) {
-                    node = (node + 1) % cluster.size();
-                    continue;
-                }
-                client.emplace(std::move(*connected));
-            }
-            auto value = client->call(request);
-            if (!value) {
-                client.reset();
-                node = (node + 1) % cluster.size();
-                continue;
-            }
-            if (value->kind == resp::ValueKind::Integer) break;
-            if (value->is_error() && value->text.view().starts_with("UNKNOWN"))
-                progress.unknown.fetch_add(1);
+            const auto value = ask(request);
+            if (!value) continue;
+            if (value->kind == resp::ValueKind::Integer) return true;
+            const std::string text = value->text.str();
+            if (!value->is_error() || !passes(text))
+                progress_.stop("the word " + shown(word) + " was answered with: " + text);
+            if (text.starts_with("UNKNOWN")) progress_.unknown.fetch_add(1);
         }
-        progress.acknowledged();
+        return false;
     }
-}
+    // Without an answer the next node is asked next.
+    std::optional<resp::Value> ask(const std::vector<std::string>& request) {
+        if (!connection_)
+            if (auto connected = RespClient::connect(cluster_.resp(node_), seconds(6)))
+                connection_.emplace(std::move(*connected));
+        if (connection_)
+            if (auto value = connection_->call(request)) return std::move(*value);
+        connection_.reset();
+        node_ = (node_ + 1) % cluster_.size();
+        return std::nullopt;
+    }
+
+    const LocalCluster& cluster_;
+    const size_t id_;
+    Progress& progress_;
+    size_t node_;
+    std::optional<RespClient> connection_;
+    uint64_t sequence_ = 0;
+};
 
 Result<Counts> read_counts(const LocalCluster& cluster, const Counts& expected) {
     Counts counts;
@@ -144,6 +191,7 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
             std::this_thread::sleep_for(milliseconds(2));
     };
     wait_for(total * 2 / 5);
+    if (progress.give_up) return;
     std::vector<size_t> victims;
     if (kind == "all") {
         for (size_t i = 0; i < cluster.size(); ++i)
@@ -169,53 +217,92 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
     std::fflush(stdout);
 }
 
-// Prints what was found; true if every count is exact.
-bool judge(Result<Counts> counts, const Counts& expected, size_t words, double taken,
-           const Progress& progress, bool json) {
+// Prints what was found; the process's exit code. Without counts: it was stopped before.
+int judge(const std::optional<Result<Counts>>& read, const Counts& expected, size_t words,
+          double taken, const Progress& progress, bool json) {
+    const std::string stopped = progress.stopped();
     size_t wrong = 0;
-    if (counts)
-        for (const auto& [word, n] : expected)
-            wrong += (*counts)[word] != n;
-    const bool exact = counts && wrong == 0 && !progress.give_up;
+    if (read) {
+        if (*read)
+            for (const auto& [word, n] : expected)
+                wrong += (*read)->at(word) != n;
+        const std::string found = !*read       ? read->error().context
+                                  : wrong == 0 ? "all equal"
+                                               : std::to_string(wrong) + " differ";
+        std::printf("  checked    %zu counts against a count by one thread: %s\n", expected.size(),
+                    found.c_str());
+    }
+    const bool exact = read && *read && wrong == 0;
     const double gap_ms = static_cast<double>(progress.gap_us) / 1e3;
-    const std::string found = exact    ? "all equal"
-                              : counts ? std::to_string(wrong) + " differ"
-                                       : counts.error().context;
-    std::printf("  checked    %zu counts against a count by one thread: %s\n", expected.size(),
-                found.c_str());
     std::printf(
         "  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them UNKNOWN "
         "%zu\n",
-        static_cast<double>(words) / taken, taken, gap_ms, progress.retries.load(),
+        static_cast<double>(progress.done) / taken, taken, gap_ms, progress.retries.load(),
         progress.unknown.load());
-    std::printf("  verdict    %s\n", exact ? "exact: nothing lost, nothing twice" : "WRONG");
+    const std::string verdict = exact  ? "exact: nothing lost, nothing twice"
+                                : read ? "WRONG"
+                                       : "stopped: " + stopped;
+    std::printf("  verdict    %s\n", verdict.c_str());
     if (json)
         std::printf(
-            "{\"exact\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,\"gap_ms\":%.1f,"
-            "\"retries\":%zu,\"unknown\":%zu}\n",
-            exact ? "true" : "false", words, wrong, taken, gap_ms, progress.retries.load(),
-            progress.unknown.load());
-    return exact;
+            "{\"exact\":%s,\"stopped\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,"
+            "\"gap_ms\":%.1f,\"retries\":%zu,\"unknown\":%zu}\n",
+            exact ? "true" : "false", read ? "false" : "true", words, wrong, taken, gap_ms,
+            progress.retries.load(), progress.unknown.load());
+    return exact ? kDone : read ? kCheckFailed : kFailed;
+}
+
+// The text's words; empty: none, which has been said.
+std::vector<std::string> load_words(const std::string& file) {
+    if (file.empty()) return made_up_words();
+    std::ifstream in(file, std::ios::binary);
+    std::vector<std::string> words = words_of(in);
+    if (words.empty()) std::fprintf(stderr, "asterias demo: %s holds no words\n", file.c_str());
+    return words;
+}
+
+int count_and_judge(LocalCluster& cluster, const DemoOptions& options,
+                    const std::vector<std::string>& words) {
+    Counts expected;
+    for (const auto& w : words)
+        ++expected[w];
+    std::printf("  promised   every acknowledged increment is kept, and none is done twice\n");
+    std::printf("  counting   %zu words (%zu different) with %u clients through %zu nodes\n",
+                words.size(), expected.size(), options.clients, cluster.size());
+    std::fflush(stdout);
+
+    Progress progress;
+    std::string told = "nobody";
+    std::vector<std::thread> threads;
+    for (uint32_t i = 0; i < options.clients; ++i)
+        threads.emplace_back([&, i] { Client(cluster, i, progress).count(words); });
+    // Nobody waits for ever: without an acknowledgement for a minute the demo has failed.
+    std::thread watch([&] {
+        while (progress.done < words.size() && !progress.give_up) {
+            if (progress.now_us() - progress.last_ack_us > 60'000'000)
+                progress.stop("no word was acknowledged for a minute");
+            std::this_thread::sleep_for(milliseconds(20));
+        }
+    });
+    // On this thread: a child ends with the thread that started it (see run_program).
+    make_trouble(cluster, options.kill, words.size(), progress, told);
+    for (auto& t : threads)
+        t.join();
+    const double taken = static_cast<double>(progress.now_us()) / 1e6;
+    watch.join();
+    std::optional<Result<Counts>> read;
+    if (progress.done == words.size()) {
+        cluster.wait_ready(seconds(20));
+        read = read_counts(cluster, expected);
+    }
+    return judge(read, expected, words.size(), taken, progress, options.json);
 }
 
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
-    std::vector<std::string> words;
-    if (options.file.empty()) {
-        words = made_up_words();
-    } else {
-        std::ifstream in(options.file, std::ios::binary);
-        words = words_of(in);
-    }
-    if (words.empty()) {
-        std::fprintf(stderr, "asterias demo: %s holds no words\n", options.file.c_str());
-        return kUsage;
-    }
-    Counts expected;
-    for (const auto& w : words)
-        ++expected[w];
-
+    const std::vector<std::string> words = load_words(options.file);
+    if (words.empty()) return kUsage;
     std::string data = options.data;
     // An earlier count in it would be added to, and its nodes have ports of their own.
     if (std::filesystem::exists(data + "/node-1")) {
@@ -241,35 +328,7 @@ int run_demo(const DemoOptions& options) {
             std::fprintf(stderr, "asterias demo: %s\n", started.error().context.c_str());
             return kFailed;
         }
-        std::printf("  promised   every acknowledged increment is kept, and none is done twice\n");
-        std::printf("  counting   %zu words (%zu different) with %u clients through %zu nodes\n",
-                    words.size(), expected.size(), options.clients, cluster.size());
-        std::fflush(stdout);
-
-        Progress progress;
-        std::string told = "nobody";
-        std::vector<std::thread> threads;
-        for (uint32_t i = 0; i < options.clients; ++i)
-            threads.emplace_back([&, i] { count_words(cluster, words, i, progress); });
-        // Nobody waits for ever: without an acknowledgement for a minute the demo has failed.
-        std::thread watch([&] {
-            while (progress.done < words.size() && !progress.give_up) {
-                if (progress.now_us() - progress.last_ack_us > 60'000'000) progress.give_up = true;
-                std::this_thread::sleep_for(milliseconds(20));
-            }
-        });
-        // On this thread: a child ends with the thread that started it (see run_program).
-        make_trouble(cluster, options.kill, words.size(), progress, told);
-        for (auto& t : threads)
-            t.join();
-        const double taken = static_cast<double>(progress.now_us()) / 1e6;
-        watch.join();
-        cluster.wait_ready(seconds(20));
-
-        result = judge(read_counts(cluster, expected), expected, words.size(), taken, progress,
-                       options.json)
-                     ? kDone
-                     : kCheckFailed;
+        result = count_and_judge(cluster, options, words);
     }
     if (options.data.empty() && result == kDone) {
         std::error_code ec;

@@ -50,7 +50,7 @@ int run_dev(const DevOptions& options) {
     const auto begun = std::chrono::steady_clock::now();
     if (auto started = cluster.start(seconds(30)); !started) {
         std::fprintf(stderr, "asterias dev: %s\n", started.error().context.c_str());
-        return kFailed;
+        return started.error().code == Errc::InvalidArgument ? kUsage : kFailed;
     }
     const double taken =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include "app/client.h"
+#include "app/commands.h"
+#include "app/ports.h"
 
 namespace asterias::app {
 namespace {
@@ -69,6 +72,29 @@ pid_t run_program(const std::vector<std::string>& arguments, const std::string& 
     ::_exit(127);
 }
 
+uintmax_t size_of(const std::string& file) {
+    std::error_code ec;
+    const uintmax_t size = std::filesystem::file_size(file, ec);
+    return ec ? 0 : size;
+}
+
+// The last lines of `file` behind byte `from`, empty ones left out, each on a line of its own.
+std::string last_words(const std::string& file, uintmax_t from) {
+    constexpr size_t kLines = 3;
+    std::ifstream in(file, std::ios::binary);
+    in.seekg(static_cast<std::streamoff>(from));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) {
+        if (line.empty()) continue;
+        lines.push_back(line);
+        if (lines.size() > kLines) lines.erase(lines.begin());
+    }
+    std::string text;
+    for (const auto& line : lines)
+        text += "\n  | " + line;
+    return text;
+}
+
 }  // namespace
 
 std::string own_executable() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
@@ -87,7 +113,8 @@ LocalCluster::LocalCluster(LocalClusterOptions options)
       resp_port_(options_.resp_port),
       http_port_(options_.http_port),
       peer_port_(options_.peer_port),
-      pids_(options_.nodes, 0) {
+      pids_(options_.nodes, 0),
+      log_begins_(options_.nodes, 0) {
     const auto start = static_cast<uint16_t>(20000 + ::getpid() % 20000);
     if (!resp_port_) resp_port_ = free_run(options_.nodes, start);
     if (!http_port_) http_port_ = free_run(options_.nodes, static_cast<uint16_t>(resp_port_ + 16));
@@ -101,16 +128,16 @@ std::string LocalCluster::directory(size_t node) const {
 }
 
 Result<void> LocalCluster::check_ports() const {
-    struct Kind {
-        uint16_t base;
-        const char* flag;
-    };
-    for (const Kind& kind : {Kind{resp_port_, "--resp-port"}, Kind{http_port_, "--http-port"},
-                             Kind{peer_port_, "--peer-port"}})
+    const std::vector<PortRange> doors = {
+        {"--resp-port", resp_port_}, {"--http-port", http_port_}, {"--peer-port", peer_port_}};
+    // Some may have been chosen here.
+    if (auto trouble = port_trouble(doors, options_.nodes); !trouble.empty())
+        return fail(Errc::InvalidArgument, trouble);
+    for (const auto& door : doors)
         for (size_t i = 0; i < pids_.size(); ++i)
-            if (!port_free(port_of(kind.base, i)))
-                return fail(Errc::Conflict, "port " + std::to_string(port_of(kind.base, i)) +
-                                                " is taken; move this cluster with " + kind.flag +
+            if (!port_free(port_of(door.first, i)))
+                return fail(Errc::Conflict, "port " + std::to_string(port_of(door.first, i)) +
+                                                " is taken; move this cluster with " + door.flag +
                                                 " PORT");
     return {};
 }
@@ -124,34 +151,50 @@ Result<void> LocalCluster::start(Duration timeout) {
                                         "holds a directory for each; start the node with: asterias "
                                         "serve --data " +
                                         options_.data);
-    std::filesystem::create_directories(options_.data, ec);
+    const bool made = std::filesystem::create_directories(options_.data, ec);
     if (ec) return fail(Errc::Io, options_.data + ": " + ec.message());
+    auto started = start_nodes(timeout);
+    if (!started && made && !std::filesystem::exists(directory(0) + "/identity", ec))
+        std::filesystem::remove_all(options_.data, ec);
+    return started;
+}
+
+Result<void> LocalCluster::start_nodes(Duration timeout) {
+    std::error_code ec;
     for (size_t i = 0; i < pids_.size(); ++i) {
         std::filesystem::create_directories(directory(i), ec);
-        if (i == 0 && !std::filesystem::exists(directory(0) + "/identity")) {
-            std::vector<std::string> init = {own_executable(), "init",
-                                             "--data",         directory(0),
-                                             "--nodes",        std::to_string(options_.nodes),
-                                             "--shards",       std::to_string(options_.shards)};
-            for (const auto& k : options_.keyspaces) {
-                init.push_back("--keyspace");
-                init.push_back(k);
-            }
-            const pid_t pid = run_program(init, options_.data + "/init.log");
-            int status = 0;
-            ::waitpid(pid, &status, 0);
-            if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-                return fail(Errc::Io, "init failed; see " + options_.data + "/init.log");
-        }
+        if (i == 0 && !std::filesystem::exists(directory(0) + "/identity"))
+            if (auto founded = found(); !founded) return founded;
         if (auto spawned = spawn(i); !spawned) return spawned;
     }
-    if (!wait_ready(timeout)) {
-        const std::string ended = ended_child();
-        return fail(Errc::Timeout, ended.empty() ? "the nodes found no leader in time; see " +
-                                                       options_.data + "/node-*/log"
-                                                 : ended);
+    if (wait_ready(timeout)) return {};
+    const std::vector<pid_t> before = pids_;
+    const std::string ended = ended_child();
+    for (size_t i = 0; i < pids_.size(); ++i)
+        if (before[i] > 0 && pids_[i] == 0)
+            return fail(Errc::Closed, ended + last_words(log_path(i), log_begins_[i]));
+    return fail(Errc::Timeout,
+                "the nodes found no leader in time; see " + options_.data + "/node-*/log");
+}
+
+Result<void> LocalCluster::found() {
+    std::vector<std::string> init = {own_executable(), "init",
+                                     "--data",         directory(0),
+                                     "--nodes",        std::to_string(options_.nodes),
+                                     "--shards",       std::to_string(options_.shards)};
+    for (const auto& k : options_.keyspaces) {
+        init.push_back("--keyspace");
+        init.push_back(k);
     }
-    return {};
+    const std::string log = options_.data + "/init.log";
+    const uintmax_t from = size_of(log);
+    int status = 0;
+    ::waitpid(run_program(init, log), &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kDone) return {};
+    const bool wrong_use = WIFEXITED(status) && WEXITSTATUS(status) == kUsage;
+    const std::string words = last_words(log, from);
+    return fail(wrong_use ? Errc::InvalidArgument : Errc::Io,
+                "init failed" + (words.empty() ? " without a word" : ":" + words));
 }
 
 std::vector<std::string> LocalCluster::arguments(size_t node) const {
@@ -185,7 +228,8 @@ size_t LocalCluster::running_count() const {
 }
 
 Result<void> LocalCluster::spawn(size_t node) {
-    pids_[node] = run_program(arguments(node), directory(node) + "/log");
+    log_begins_[node] = size_of(log_path(node));
+    pids_[node] = run_program(arguments(node), log_path(node));
     if (pids_[node] < 0) return fail(Errc::Limit, "cannot start a process");
     return {};
 }
@@ -218,7 +262,7 @@ std::string LocalCluster::ended_child() {
         return "node " + std::to_string(i + 1) + " ended " +
                (WIFEXITED(status) ? "with exit code " + std::to_string(WEXITSTATUS(status))
                                   : "by signal " + std::to_string(WTERMSIG(status))) +
-               "; its log is " + directory(i) + "/log\n  start it again:  " + command_line(i);
+               "; its log is " + log_path(i) + "\n  start it again:  " + command_line(i);
     }
     return "";
 }

@@ -2,6 +2,7 @@
 // `demo`: started, killed and started again, each as a child of this process.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -29,7 +30,9 @@ public:
     ~LocalCluster();  // ends every child (SIGTERM, then SIGKILL)
 
     // Founds the cluster if the directory is empty, starts all nodes and waits until every group
-    // has a leader. Errors name a port that is taken and the flag that moves it.
+    // has a leader. Errors name a port that is taken and the flag that moves it, and carry the last
+    // words of a process that ended; InvalidArgument: `init` took the options for wrong use. A data
+    // directory that this made, and in which nothing was founded, is gone again then.
     Result<void> start(Duration timeout);
     Result<void> spawn(size_t node);
     void kill_hard(size_t node);  // kill -9, and waits for its end
@@ -56,11 +59,15 @@ private:
         return static_cast<uint16_t>(base + node);
     }
     Result<void> check_ports() const;
+    Result<void> start_nodes(Duration timeout);
+    Result<void> found();
+    std::string log_path(size_t node) const { return directory(node) + "/log"; }
     std::vector<std::string> arguments(size_t node) const;
 
     LocalClusterOptions options_;
     uint16_t resp_port_, http_port_, peer_port_;
     std::vector<pid_t> pids_;
+    std::vector<uintmax_t> log_begins_;  // of each node's latest start, in its log
 };
 
 // Where this program lies, to start it again.

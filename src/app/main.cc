@@ -59,12 +59,16 @@ CLI::App* add_dev(CLI::App& app, DevOptions& dev) {
         ->capture_default_str()
         ->check(CLI::Range(1, 7));
     command->add_option("--data", dev.data, "Directory")->capture_default_str();
-    command->add_option("--shards", dev.shards, "Event loops per node")->capture_default_str();
+    command->add_option("--shards", dev.shards, "Event loops per node")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 64));
     command->add_option("--resp-port", dev.resp_port, "Of the first node")->capture_default_str();
     command->add_option("--http-port", dev.http_port, "Of the first node")->capture_default_str();
     command->add_option("--peer-port", dev.peer_port, "Of the first node")->capture_default_str();
     command->add_option("--keyspace", dev.keyspaces, "A keyspace beside `default` (repeatable)");
-    command->add_option("--log-level", dev.log_level, "Of the nodes' logs")->capture_default_str();
+    command->add_option("--log-level", dev.log_level, "Of the nodes' logs")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     command->add_flag("--json", dev.json, "The card as JSON");
     command->footer("Example: asterias dev --nodes 3");
     return command;

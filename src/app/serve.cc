@@ -1,6 +1,7 @@
 // asterias init, asterias serve: one node on the real runtime.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 
 #include "app/commands.h"
 #include "app/log_sink.h"
+#include "app/ports.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
@@ -34,6 +36,31 @@ bool is_everywhere(const std::string& host) {
 
 bool is_loopback(const std::string& host) {
     return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Why options that are fine each by itself cannot be served together; empty: they can.
+std::string wrong_use(const ServeOptions& options) {
+    if (!is_loopback(options.host) && !options.insecure)
+        return "--host " + options.host +
+               " is beyond loopback, and this version has neither TLS nor passwords. To serve "
+               "without them say --insecure.";
+    if (is_everywhere(options.host))
+        return "--host " + (options.host.empty() ? "''" : options.host) +
+               " is no address under which other nodes could reach this one; name the one that "
+               "they will use.";
+    if (!options.join.empty())
+        if (auto address = port::Address::parse(options.join); !address)
+            return "--join: " + address.error().context;
+    return port_trouble({{"--resp-port", options.resp_port},
+                         {"--http-port", options.http_port},
+                         {"--peer-port", options.peer_port}},
+                        1);
+}
+
+// Asked before anything is made there. Where it cannot be seen the node finds out, and says why.
+bool nobody_lives_in(const std::string& directory) {
+    std::error_code ec;
+    return !std::filesystem::exists(directory + "/identity", ec) && !ec;
 }
 
 // Connections that the process has descriptors for. Files come first: a journal that cannot open
@@ -103,7 +130,11 @@ public:
 private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
-        if (!started) co_return fail(started.error(), "--peer-port");
+        if (!started) {
+            if (started.error().code == Errc::Corrupt)
+                started.error().context += "\nThe directory of this node is " + options_.data;
+            co_return fail(started.error(), "--peer-port");
+        }
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
@@ -225,7 +256,7 @@ int run_init(const InitOptions& options) {
     scope.reset();
     if (!result) {
         std::fprintf(stderr, "asterias init: %s\n", result.error().describe().c_str());
-        return kFailed;
+        return result.error().code == Errc::InvalidArgument ? kUsage : kFailed;
     }
     std::printf("A cluster of %u node%s begins in %s.\nStart it:       asterias serve --data %s\n",
                 options.nodes, options.nodes == 1 ? "" : "s", options.data.c_str(),
@@ -246,26 +277,17 @@ int run_serve(const ServeOptions& options) {
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     // Whoever read the log is gone: that must not end a node.
     ::signal(SIGPIPE, SIG_IGN);
-    if (!is_loopback(options.host) && !options.insecure) {
-        std::fprintf(
-            stderr,
-            "asterias serve: --host %s is beyond loopback, and this version has neither TLS nor "
-            "passwords. To serve without them say --insecure.\n",
-            options.host.c_str());
+    if (const std::string wrong = wrong_use(options); !wrong.empty()) {
+        std::fprintf(stderr, "asterias serve: %s\n", wrong.c_str());
         return kUsage;
     }
-    if (is_everywhere(options.host)) {
+    if (options.join.empty() && nobody_lives_in(options.data)) {
         std::fprintf(stderr,
-                     "asterias serve: --host %s is no address under which other nodes could reach "
-                     "this one; name the one that they will use.\n",
-                     options.host.empty() ? "''" : options.host.c_str());
-        return kUsage;
+                     "asterias serve: no node lives in %s. Begin a new cluster:  asterias init "
+                     "--data %s   or join one:  asterias serve --data %s --join HOST:PORT\n",
+                     options.data.c_str(), options.data.c_str(), options.data.c_str());
+        return kFailed;
     }
-    if (!options.join.empty())
-        if (auto address = port::Address::parse(options.join); !address) {
-            std::fprintf(stderr, "asterias serve: --join: %s\n", address.error().context.c_str());
-            return kUsage;
-        }
     Registry registry;
     auto sink = make_log_sink(parse_level(options.log_level),
                               options.log_json ? LogForm::Json : LogForm::Human, options.name);

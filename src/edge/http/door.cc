@@ -1,6 +1,8 @@
 #include "edge/http/door.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 
 namespace asterias::edge_http {
 namespace {
@@ -16,6 +18,28 @@ std::string lower(std::string_view text) {
     std::transform(out.begin(), out.end(), out.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return out;
+}
+
+bool is_token(unsigned char c) {
+    return std::isalnum(c) || (c != 0 && std::strchr("!#$%&'*+-.^_`|~", c) != nullptr);
+}
+
+// Can these bytes be the begin of a request? METHOD SP TARGET SP VERSION CRLF, then lines that end
+// in CRLF, too. What cannot is refused at once: nobody waits for its end.
+bool may_be_request(std::string_view text) {
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r')) return false;
+        if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] != '\n') return false;
+    }
+    const size_t end = text.find('\r');
+    const std::string_view line = text.substr(0, end);
+    const size_t method = std::min(line.find(' '), line.size());
+    if (!std::all_of(line.begin(), line.begin() + static_cast<ptrdiff_t>(method), is_token))
+        return false;
+    if (!std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c <= '~'; }))
+        return false;
+    if (line.starts_with(' ')) return false;
+    return end == std::string_view::npos || line.find(' ', method + 1) != std::string_view::npos;
 }
 
 // `head` ends before the blank line. RFC 9112, as far as a server without request bodies needs it.
@@ -67,6 +91,8 @@ std::string_view reason(int code) {
             return "Not Found";
         case 405:
             return "Method Not Allowed";
+        case 408:
+            return "Request Timeout";
         case 413:
             return "Content Too Large";
         case 431:
@@ -84,7 +110,11 @@ class Door::Session : public port::ConnectionHandler {
 public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
         : door_(door), id_(id), connection_(std::move(connection)) {}
-    void start() { connection_->start(*this); }
+    ~Session() override { await(Awaits::Nothing); }
+    void start() {
+        await(Awaits::Request);
+        connection_->start(*this);
+    }
     bool busy() const { return busy_; }
 
     port::Consumed on_data(const Bytes& available) override {
@@ -93,16 +123,26 @@ public:
             if (connection_->unsent() > port::kHighOutputMark) {
                 // Who does not read its pages is not read from.
                 connection_->pause_reading(true);
+                await(Awaits::Nothing);
                 return {at, 0};
             }
             const std::string_view rest = available.view().substr(at);
+            const size_t most = door_.options_.head_bytes_max;
             const size_t end = rest.find("\r\n\r\n");
-            if (end == std::string_view::npos) {
-                if (rest.size() > door_.options_.head_bytes_max) answer(431, "", "", false, false);
+            const bool whole = end != std::string_view::npos;
+            if (!may_be_request(rest.substr(0, std::min(whole ? end + 2 : rest.size(), most)))) {
+                answer(400, "", "", false, false);
+                return {at, 0};
+            }
+            if (!whole) {
+                if (rest.size() > most) answer(431, "", "", false, false);
+                // More bytes of the same request do not move its deadline.
+                const auto next = rest.empty() ? Awaits::Request : Awaits::Rest;
+                if (at > 0 || next != awaits_) await(next);
                 return {at, 0};
             }
             at += end + 4;
-            if (end > door_.options_.head_bytes_max)
+            if (end > most)
                 answer(431, "", "", false, false);
             else
                 handle(parse_head(rest.substr(0, end)));
@@ -120,7 +160,9 @@ public:
     }
     void on_closed(const Error&) override { end(); }
     void on_drained() override {
-        if (!ended_ && !busy_) connection_->pause_reading(false);
+        if (ended_ || busy_) return;
+        if (awaits_ == Awaits::Nothing) await(Awaits::Request);
+        connection_->pause_reading(false);
     }
 
     void answer(int code, std::string_view type, std::string_view body, bool head,
@@ -144,10 +186,33 @@ public:
                 bool keep_alive) {
         busy_ = false;
         answer(code, type, body, head, keep_alive);
-        if (!ended_) connection_->pause_reading(false);
+        if (ended_) return;
+        await(Awaits::Request);
+        connection_->pause_reading(false);
     }
 
 private:
+    // What the peer is to send next: a request, or the rest of one. Nothing while it is our turn.
+    enum class Awaits : unsigned char { Nothing, Request, Rest };
+    void await(Awaits what) {
+        if (timer_) door_.shard_.timers().cancel(timer_);
+        timer_ = {};
+        awaits_ = ended_ ? Awaits::Nothing : what;
+        if (awaits_ == Awaits::Nothing) return;
+        timer_ = door_.shard_.timers().after(
+            what == Awaits::Rest ? door_.options_.request_timeout : door_.options_.idle_timeout,
+            [this] {
+                timer_ = {};
+                too_late();
+            });
+    }
+    void too_late() {
+        if (awaits_ == Awaits::Rest) return answer(408, "", "", false, false);
+        // A long page may still be on its way to a slow reader.
+        if (connection_->unsent() > 0) return await(Awaits::Request);
+        connection_->close_after_flush();
+        end();
+    }
     void handle(const RequestHead& r) {
         if (r.refuse) return answer(r.refuse, "", "", false, false);
         if (r.method != "GET" && r.method != "HEAD") return answer(405, "", "", false, false);
@@ -158,6 +223,7 @@ private:
         if (r.path == "/health" || r.path == "/status") {
             // Later requests of this connection wait: answers keep their order.
             busy_ = true;
+            await(Awaits::Nothing);
             connection_->pause_reading(true);
             if (r.path == "/health")
                 return door_.scope_.spawn("http.health",
@@ -168,6 +234,7 @@ private:
     }
     void end() {
         if (std::exchange(ended_, true)) return;
+        await(Awaits::Nothing);
         door_.shard_.post([door = &door_, alive = std::weak_ptr(door_.alive_), id = id_] {
             if (!alive.expired()) door->sessions_.erase(id);
         });
@@ -176,6 +243,8 @@ private:
     Door& door_;
     const uint64_t id_;
     std::unique_ptr<port::Connection> connection_;
+    port::TimerId timer_;
+    Awaits awaits_ = Awaits::Nothing;
     bool busy_ = false;
     bool close_after_ = false;
     bool ended_ = false;

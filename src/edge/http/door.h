@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/time.h"
 #include "port/net.h"
 #include "port/scope.h"
 #include "port/shard.h"
@@ -20,7 +21,9 @@ namespace asterias::edge_http {
 struct Options {
     port::Address address;
     size_t connections_max = 256;
-    size_t head_bytes_max = 16 * 1024;  // beyond it: 431
+    size_t head_bytes_max = 16 * 1024;       // beyond it: 431
+    Duration request_timeout = seconds(10);  // from the first byte of a request to its end: 408
+    Duration idle_timeout = seconds(60);     // between requests; then the connection is closed
 };
 
 // Pages. Called on the door's shard.

@@ -105,6 +105,46 @@ TEST(HttpDoor, AHeadWithoutAnEndIsRefusedAtItsBound) {
     EXPECT_TRUE(c.ended || c.closed);
 }
 
+TEST(HttpDoor, BytesThatCanBeNoRequestAreRefusedAtOnce) {
+    for (const std::string bytes :
+         {"\x16\x03\x01", "\r", "\n", " GET", "GET / HTTP/1.1\n", "GET /\x01", "GE\xc3\xa4",
+          "GET / HTTP/1.1\r\nHost: s\n", "GET / HTTP/1.1\rX", "*3\r\n", "GET /\r\n"}) {
+        Bench b;
+        auto& c = b.ask(bytes);
+        EXPECT_TRUE(c.received.starts_with("HTTP/1.1 400")) << bytes << ": " << c.received;
+        EXPECT_TRUE(c.ended || c.closed) << bytes;
+    }
+}
+
+TEST(HttpDoor, ARequestThatDoesNotEndInTimeIsRefusedHoweverItTrickles) {
+    Bench b;
+    auto& c = b.ask("GET /metrics HTTP/1.1\r\nHost: s\r\n\r\nGET /me");
+    ASSERT_TRUE(c.received.starts_with("HTTP/1.1 200"));
+    for (int i = 0; i < 9; ++i) {
+        b.world.run_for(seconds(1));
+        b.guest->shard().post([&c] { c.connection->out().append(std::string_view("t")); });
+    }
+    b.world.run_for(milliseconds(100));
+    EXPECT_FALSE(c.ended || c.closed) << "its time is not over";
+    c.received.clear();
+    b.world.run_for(seconds(1));
+    EXPECT_TRUE(c.received.starts_with("HTTP/1.1 408 Request Timeout\r\n")) << c.received;
+    EXPECT_TRUE(c.ended || c.closed);
+}
+
+TEST(HttpDoor, AConnectionBetweenRequestsIsKeptForItsTimeAndThenClosed) {
+    Bench b;
+    for (const char* before : {"", "GET /status HTTP/1.1\r\nHost: s\r\n\r\n"}) {
+        auto& c = b.ask(before);
+        c.received.clear();
+        b.world.run_for(seconds(59));
+        EXPECT_FALSE(c.ended || c.closed) << before;
+        b.world.run_for(seconds(2));
+        EXPECT_TRUE(c.ended || c.closed) << before;
+        EXPECT_EQ(c.received, "") << "nothing was asked";
+    }
+}
+
 TEST(HttpDoor, KeepAliveIsWhatTheVersionAndTheClientSay) {
     for (const auto& [head, kept] :
          {std::pair{"GET /health HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n", false},

@@ -86,7 +86,7 @@ private:
     void remove(uint64_t session);
     Session* find(uint64_t session);
     void drained();
-    std::string info() const;
+    std::string info(const resp::Request& request) const;
 
     port::Shard& shard_;
     execute::Strategy& strategy_;

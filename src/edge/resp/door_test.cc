@@ -72,6 +72,33 @@ TEST(RespDoor, RepliesKeepTheOrderOfTheRequestsWhoeverAnswersThem) {
     EXPECT_EQ(c.received, "+OK\r\n+PONG\r\n$1\r\n1\r\n$1\r\nx\r\n");
 }
 
+TEST(RespDoor, PingTakesOneArgumentAtMost) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "PING\r\nPING a\r\nPING a b\r\n");
+    EXPECT_EQ(c.received,
+              "+PONG\r\n$1\r\na\r\n-ERR wrong number of arguments for 'ping' command\r\n");
+}
+
+TEST(RespDoor, InfoTellsTheSectionsThatAreNamed) {
+    const std::vector<std::string> sections = {"# Server", "# Clients", "# Stats", "# Replication"};
+    const auto told = [&](const std::string& request) {
+        Bench b;
+        auto& c = b.connect();
+        b.say(c, request + "\r\n");
+        std::string out;
+        for (const auto& s : sections)
+            out += c.received.find(s + "\r\n") != std::string::npos ? s : "";
+        return out == "" ? c.received : out;
+    };
+    EXPECT_EQ(told("INFO"), "# Server# Clients# Stats# Replication");
+    EXPECT_EQ(told("INFO clients SERVER bogus"), "# Server# Clients");
+    EXPECT_EQ(told("INFO replication"), "# Replication");
+    EXPECT_EQ(told("INFO bogus"), "$0\r\n\r\n");
+    for (const char* all : {"all", "Default", "everything", "stats ALL"})
+        EXPECT_EQ(told(std::string("INFO ") + all), told("INFO")) << all;
+}
+
 TEST(RespDoor, HelloInTheMiddleOfAPipelineChangesOnlyWhatFollows) {
     Bench b;
     auto& c = b.connect();

@@ -14,6 +14,8 @@ using resp::CommandId;
 namespace {
 // In flight on a connection of which no reply is known yet.
 constexpr size_t kFirstInFlight = 64;
+// Sections of INFO that are all of them.
+constexpr std::string_view kInfoAll[] = {"all", "default", "everything"};
 }  // namespace
 
 Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
@@ -202,6 +204,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
                         resp::ReplyWriter& out) {
     switch (spec.id) {
         case CommandId::Ping:
+            if (request.size() > 2) return out.error(resp::wrong_arity(spec));
             return request.size() > 1 ? out.bulk(request[1]) : out.simple("PONG");
         case CommandId::Echo:
             return out.bulk(request[1]);
@@ -229,7 +232,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             return out.bulk(std::to_string(micros % 1000000));
         }
         case CommandId::Info:
-            return out.verbatim("txt", door_.info());
+            return out.verbatim("txt", door_.info(request));
         default:
             break;
     }
@@ -402,7 +405,8 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
     reply_bytes_ = std::max(reply_bytes, reply_bytes_ - reply_bytes_ / 64);
     if (waiting_.empty() || replies_full()) return;
     // As many as may ask for one command each; who still finds no room comes back to the end.
-    size_t room = options_.replies_bytes_max / std::max<size_t>(reply_bytes_, 1) - replies_owed_;
+    const size_t most = options_.replies_bytes_max / std::max<size_t>(reply_bytes_, 1);
+    size_t room = most > replies_owed_ ? most - replies_owed_ : 1;
     for (size_t n = waiting_.size(); n > 0 && room > 0; --n) {
         Session* session = find(waiting_.front());
         waiting_.pop_front();
@@ -412,23 +416,34 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
     }
 }
 
-std::string Door::info() const {
+// The sections that are named, in this order; without names all of them. A name that is none adds
+// nothing, as in Redis 7.0.
+std::string Door::info(const resp::Request& request) const {
     const auto uptime =
         std::chrono::duration_cast<std::chrono::seconds>(shard_.clock().now() - started_).count();
     std::string out;
-    out += "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n";
-    out += "asterias_version:" + about_.version + "\r\n";
-    out += "tcp_port:" + std::to_string(listener_ ? address().port : 0) + "\r\n";
-    out += "uptime_in_seconds:" + std::to_string(uptime) + "\r\n";
-    out += "\r\n# Clients\r\nconnected_clients:" + std::to_string(connected_.value()) + "\r\n";
-    out += "maxclients:" + std::to_string(options_.connections_max) + "\r\n";
-    out +=
-        "\r\n# Stats\r\ntotal_connections_received:" + std::to_string(accepted_.value()) + "\r\n";
-    out += "total_commands_processed:" + std::to_string(commands_.value()) + "\r\n";
-    out += "\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n";
-    out += "asterias_cluster:" + about_.cluster + "\r\n";
-    out += "asterias_node:" + std::to_string(about_.node) + "\r\n";
-    if (about_.replication) out += about_.replication();
+    const auto section = [&](std::string_view name, const std::string& lines) {
+        bool wanted = request.size() == 1;
+        for (size_t i = 1; i < request.size(); ++i)
+            for (const std::string_view asked : {name, kInfoAll[0], kInfoAll[1], kInfoAll[2]})
+                wanted |= resp::equals_ignoring_case(asked, request[i].view());
+        if (!wanted) return;
+        if (!out.empty()) out += "\r\n";
+        out.append("# ").append(name).append("\r\n").append(lines);
+    };
+    section("Server",
+            "redis_version:7.0.15\r\nredis_mode:standalone\r\nasterias_version:" + about_.version +
+                "\r\ntcp_port:" + std::to_string(listener_ ? address().port : 0) +
+                "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
+    section("Clients", "connected_clients:" + std::to_string(connected_.value()) +
+                           "\r\nmaxclients:" + std::to_string(options_.connections_max) + "\r\n");
+    section("Stats", "total_connections_received:" + std::to_string(accepted_.value()) +
+                         "\r\ntotal_commands_processed:" + std::to_string(commands_.value()) +
+                         "\r\n");
+    section("Replication",
+            "role:master\r\nconnected_slaves:0\r\nasterias_cluster:" + about_.cluster +
+                "\r\nasterias_node:" + std::to_string(about_.node) + "\r\n" +
+                (about_.replication ? about_.replication() : std::string()));
     return out;
 }
 

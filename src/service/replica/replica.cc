@@ -73,6 +73,14 @@ port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, Keyspace
         co_return fail(Errc::Corrupt, "group " + to_string(config.group) + " applied entry " +
                                           to_string(applied.index) + ", but its journal ends at " +
                                           to_string(last));
+    if (applied.index < core.log_start)
+        co_return fail(Errc::Corrupt,
+                       "the engine of this node is missing what its journal no longer has: the "
+                       "state of group " +
+                           to_string(config.group) + " ends at " + to_string(applied.index) +
+                           ", the journal begins behind " + to_string(core.log_start) +
+                           "; the directory `engine` was emptied or belongs elsewhere. The node "
+                           "cannot start without it: put back the one that it ran with");
     core.entries.assign(entries.begin() + static_cast<ptrdiff_t>(first), entries.end());
 
     std::unique_ptr<Replica> replica(new Replica(parts, keyspace, config, applied));

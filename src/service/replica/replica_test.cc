@@ -809,6 +809,29 @@ TEST(Replica, ADamagedKeyStopsTheGroupAndLeavesNobodyWaiting) {  // rule 39
         EXPECT_EQ(b.answered(ticket), 1u) << ticket;
 }
 
+TEST(Replica, AnEngineWithoutWhatTheJournalNoLongerHasIsRefusedInWords) {
+    Bench b(1);
+    raft::Config config;
+    config.group = GroupId(3);  // of which this engine holds nothing
+    config.self = ReplicaId(1);
+    config.membership.voters = {{ReplicaId(1), NodeId(1)}};
+    journal::RecoveredGroup recovered;
+    recovered.purged_through = LogIndex(6);
+    for (uint64_t index : {7, 8})
+        recovered.entries.push_back(
+            wire::make_entry(config.group, Term(1), LogIndex(index), wire::EntryKind::Noop, {}));
+    Registry registry;
+    QuietSink sink;
+    const auto opened = sim::run(
+        *b.shard, Replica::open({*b.shard, *b.engine, *b.journal, b, registry, Log(sink, "test")},
+                                kKeyspace, config, std::move(recovered)));
+    ASSERT_TRUE(opened && !*opened);
+    EXPECT_EQ(opened->error().code, Errc::Corrupt);
+    for (const char* words : {"group 3 ends at 0", "begins behind 7", "`engine`", "put back"})
+        EXPECT_NE(opened->error().context.find(words), std::string::npos)
+            << opened->error().context;
+}
+
 TEST(Replica, AnEntryWithAWrongChecksumIsDroppedAndCounted) {
     Bench b(3);
     auto entry = wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Noop, {});
