@@ -305,7 +305,7 @@ int run_demo(const DemoOptions& options) {
     if (words.empty()) return kUsage;
     std::string data = options.data;
     // An earlier count in it would be added to, and its nodes have ports of their own.
-    if (std::filesystem::exists(data + "/node-1")) {
+    if (!data.empty() && std::filesystem::exists(data + "/node-1")) {
         std::fprintf(
             stderr,
             "asterias demo: %s holds a cluster already, and the demo makes its own; name a "

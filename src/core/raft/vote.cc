@@ -72,6 +72,7 @@ void Core::Impl::become_leader() {
     CHECK(vote == config.self, "a leader voted for itself");
     Leader l;
     l.noop = log.last().next();
+    passed_over = 0;
     l.since = clock;
     l.next_heartbeat = clock + config.heartbeat_interval;
     for (const Member& m : config.membership.voters)

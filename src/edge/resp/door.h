@@ -53,7 +53,8 @@ public:
 
     Result<void> listen();
     port::Address address() const;
-    // Listens and reads no more; each connection ends when what it owes is out. Calls `ended`,
+    // Listens and reads no more; each connection ends when what it owes is handed to its
+    // socket. Calls `ended`,
     // never inside drain(), when the last has ended or `most` has passed; the door may be destroyed
     // there.
     void drain(Duration most, std::function<void()> ended);

@@ -192,6 +192,26 @@ TEST(RespDoor, RepliesUnderWayOfAllConnectionsAreBoundedAndNobodyIsForgotten) {
         EXPECT_EQ(c->received.size(), kEach * (6 + 100 + 2));
 }
 
+// What they wait to say owes nothing, so that nothing of theirs will complete.
+TEST(RespDoor, WhoRestsForWantOfRoomIsCalledAlsoWhenNothingIsUnderWayAnyMore) {
+    Options options;
+    options.replies_bytes_max = 8 * 1024 * 1024;  // two of what a door expects at first
+    Bench b(options);
+    auto& busy = b.connect();
+    b.say(busy, "GET a\r\nGET b\r\n");
+    ASSERT_EQ(b.strategy->asked.size(), 2u);
+    std::vector<sim::Collector*> pool;
+    for (int i = 0; i < 10; ++i) {
+        pool.push_back(&b.connect());
+        b.say(*pool.back(), "PING\r\n");
+        EXPECT_EQ(pool.back()->received, "");
+    }
+    for (size_t i : {0, 1})
+        b.answer(i, kv::Reply::bulk(Bytes::copy(std::string(4 * 1024 * 1024, 'x'))));
+    for (auto* c : pool)
+        EXPECT_EQ(c->received, "+PONG\r\n");
+}
+
 TEST(RespDoor, ReadingRestsAtPipelineMaxAndGoesOnWithNothingLost) {
     Options options;
     options.pipeline_max = 4;

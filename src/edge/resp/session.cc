@@ -407,6 +407,8 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
     // As many as may ask for one command each; who still finds no room comes back to the end.
     const size_t most = options_.replies_bytes_max / std::max<size_t>(reply_bytes_, 1);
     size_t room = most > replies_owed_ ? most - replies_owed_ : 1;
+    // While nothing is owed nobody would call the rest: what they ask may need no answer from here.
+    if (replies_owed_ == 0) room = waiting_.size();
     for (size_t n = waiting_.size(); n > 0 && room > 0; --n) {
         Session* session = find(waiting_.front());
         waiting_.pop_front();

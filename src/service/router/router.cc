@@ -208,6 +208,8 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
             if (answered.epoch == f.epoch) f.refused = true;
             break;
         case Answer::Kind::Lost:
+            // It was evaluated, and may yet be committed.
+            if (answered.epoch == f.epoch) f.doubtful = true;
             break;
     }
     if (answered.epoch != g.epoch) return;  // was sent again already

@@ -421,6 +421,19 @@ TEST(Router, R4ARefusalOfACopySaysNothingAboutTheOtherCopies) {
     }
 }
 
+// Should a frame ever come twice, one copy may be in the log when the other is refused.
+TEST(Router, R4WhatWasLostStaysInDoubtThoughItsTwinIsRefused) {
+    Bench b;
+    b.write(1);
+    b.turn();
+    const auto first = b.sent[0];
+    b.reachable = false;
+    b.answer(first, 0, Kind::Lost);
+    b.answer(first, 0, Kind::NotLeader);
+    b.run_for(seconds(6));
+    EXPECT_EQ(b.text(1), execute::kUnknown);
+}
+
 TEST(Router, TheLowWaterMarkPassesWhatHasItsAnswer) {
     Bench b;
     b.write(1);
