@@ -7,19 +7,20 @@
 # environment, ends with `figure: ...` on a line of its own, and exits 0 when the claim held.
 #
 # Resumable: build/proof/<tree>/<line>.done is written when a line has held, and that line is not
-# run again for the same tree; a line that failed or was interrupted is. <tree> is the last commit
-# that touched anything but docs/ and Markdown, with a digest of what is not committed.
+# run again for the same tree and script; a line that failed or was interrupted is. <tree> is the last
+# commit that touched anything but docs/, Markdown and proofs, with a digest of what is not committed.
 set -euo pipefail
 cd "${ROOT:?run ./dev proof}"
 
 say() { printf 'proof: %s\n' "$*"; }
 
+beside=(. ':!docs' ':!*.md' ':!tools/proof.sh' ':!tools/proof.d')
 tree_key() {
     local commit changes
-    commit="$(git log -1 --format=%h --abbrev=12 -- . ':!docs' ':!*.md')"
+    commit="$(git log -1 --format=%h --abbrev=12 -- "${beside[@]}")"
     changes="$({
-        git diff HEAD -- . ':!docs' ':!*.md'
-        git ls-files -o --exclude-standard -- . ':!docs' ':!*.md' | while read -r file; do
+        git diff HEAD -- "${beside[@]}"
+        git ls-files -o --exclude-standard -- "${beside[@]}" | while read -r file; do
             echo "$file"
             cat "$file"
         done
@@ -31,6 +32,7 @@ tree_key() {
     fi
 }
 
+script_key() { sha256sum <"tools/proof.d/$1.sh" | cut -c1-16; }
 field() { sed -n "s/^# $2: //p" "tools/proof.d/$1.sh" | head -n 1; }
 
 machine() {
@@ -73,7 +75,7 @@ run_line() {
     fi
     printf '%s\t%s\t%s\t%s\n' "$verdict" "$(date -u +%F)" "$((SECONDS - start))" \
         "${figure:-no figure: $(tail -n 1 "$log")}" >"$state/$line.result"
-    [[ "$verdict" == held ]] && touch "$state/$line.done"
+    [[ "$verdict" == held ]] && script_key "$line" >"$state/$line.done"
     say "$line: $verdict. ${figure:-}"
     [[ "$verdict" == held ]]
 }
@@ -106,7 +108,7 @@ write_evidence() {
 
 failed=0
 for line in "${wanted[@]}"; do
-    if [[ -f "$state/$line.done" ]]; then
+    if [[ "$(cat "$state/$line.done" 2>/dev/null)" == "$(script_key "$line")" ]]; then
         say "$line: held before, for this tree"
     else
         run_line "$line" || failed=$((failed + 1))

@@ -33,8 +33,7 @@ done
 cat /card
 echo "bare: clone to card in $((SECONDS - start)) s (installing, building, starting)"
 source tools/packages.sh
-ROOT=$PWD say() { echo "$*"; }
-ROOT=$PWD install_without_starting redis-tools python3-redis >/packages.log 2>&1
+install_without_starting redis-tools python3-redis >/packages.log 2>&1
 mapfile -t ports < <(sed -n 's/.*redis 127.0.0.1:\([0-9]*\).*/\1/p' /card)
 ((${#ports[@]} == 3))
 for port in "${ports[@]}"; do

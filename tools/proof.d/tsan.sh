@@ -8,12 +8,13 @@ suites='^(base|runtime/epoll|engine/rocks|app)$'
 for name in runtime_epoll engine_rocks; do
     [[ -x "build/tsan/test_$name" ]] || { echo "build/tsan/test_$name is not there"; exit 1; }
 done
-ctest --test-dir build/tsan -R "$suites" --output-on-failure --timeout 1800
+suppressions="suppressions=$ROOT/tools/proof.d/tsan.supp"
+TSAN_OPTIONS="$suppressions" ctest --test-dir build/tsan -R "$suites" --output-on-failure --timeout 1800
 count="$(ctest --test-dir build/tsan -R "$suites" -N | sed -n 's/^Total Tests: //p')"
 
 # The program itself. Whatever a node reports is a file.
 rm -rf "$STATE"/report* "$STATE/data"
-export TSAN_OPTIONS="log_path=$STATE/report"
+export TSAN_OPTIONS="$suppressions log_path=$STATE/report"
 build/tsan/asterias dev --nodes 3 --shards 2 --data "$STATE/data" --json >"$STATE/card" &
 nodes=$!
 trap 'kill "$nodes" 2>/dev/null || true; wait "$nodes" || true; rm -rf "$STATE/data"' EXIT
