@@ -51,7 +51,7 @@ with r.pipeline(transaction=False) as p:
 PYTHON
     redis-benchmark -p "$port" -t set,get,incr,mset -n 20000 -q
 done
-kill -INT "$up"
+kill -TERM "$up"
 wait "$up" || true
 echo "bare: clients work through ${#ports[@]} nodes"
 ./dev test

@@ -33,7 +33,7 @@ for mode in set fill get incr-hot; do
 done
 build/tsan/asterias status --node "$(grep -o '"http":"[^"]*"' "$STATE/card" | head -n 1 |
     cut -d'"' -f4)" >/dev/null
-kill -INT "$nodes"
+kill -TERM "$nodes"
 wait "$nodes" || true
 if compgen -G "$STATE/report*" >/dev/null; then
     cat "$STATE"/report*
