@@ -17,6 +17,7 @@ debootstrap --variant=minbase --include=git,ca-certificates bookworm "$bare" >"$
 # Only what is committed counts.
 git clone -q --no-hardlinks "$ROOT" "$bare/asterias"
 cp /etc/resolv.conf "$bare/etc/resolv.conf"
+echo "127.0.0.1 localhost" >"$bare/etc/hosts" # every installed Debian has it
 mount --bind /dev "$bare/dev"
 
 cat >"$bare/inside.sh" <<'INSIDE'
@@ -43,7 +44,7 @@ for port in "${ports[@]}"; do
     done
     /usr/bin/python3 - "$port" <<'PYTHON'
 import redis, sys
-r = redis.Redis(port=int(sys.argv[1]))
+r = redis.Redis("127.0.0.1", int(sys.argv[1]))
 assert r.set("python:" + sys.argv[1], b"\0\xff", ex=100) and r.ttl("python:" + sys.argv[1]) > 90
 assert r.get("python:" + sys.argv[1]) == b"\0\xff"
 with r.pipeline(transaction=False) as p:
