@@ -7,8 +7,9 @@
 # environment, ends with `figure: ...` on a line of its own, and exits 0 when the claim held.
 #
 # Resumable: build/proof/<tree>/<line>.done is written when a line has held, and that line is not
-# run again for the same tree and script; a line that failed or was interrupted is. <tree> is the last
-# commit that touched anything but docs/, Markdown and proofs, with a digest of what is not committed.
+# run again for the same tree and script; a line that failed or was interrupted is. <tree> is the
+# last commit that touched anything but docs/, Markdown and proofs, with a digest of what is not
+# committed.
 set -euo pipefail
 cd "${ROOT:?run ./dev proof}"
 

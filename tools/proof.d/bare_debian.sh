@@ -19,6 +19,7 @@ git clone -q --no-hardlinks "$ROOT" "$bare/asterias"
 cp /etc/resolv.conf "$bare/etc/resolv.conf"
 echo "127.0.0.1 localhost" >"$bare/etc/hosts" # every installed Debian has it
 mount --bind /dev "$bare/dev"
+mount --bind /dev/pts "$bare/dev/pts"
 
 cat >"$bare/inside.sh" <<'INSIDE'
 set -euo pipefail

@@ -9,7 +9,8 @@ for name in runtime_epoll engine_rocks; do
     [[ -x "build/tsan/test_$name" ]] || { echo "build/tsan/test_$name is not there"; exit 1; }
 done
 suppressions="suppressions=$ROOT/tools/proof.d/tsan.supp"
-TSAN_OPTIONS="$suppressions" ctest --test-dir build/tsan -R "$suites" --output-on-failure --timeout 1800
+TSAN_OPTIONS="$suppressions" \
+    ctest --test-dir build/tsan -R "$suites" --output-on-failure --timeout 1800
 count="$(ctest --test-dir build/tsan -R "$suites" -N | sed -n 's/^Total Tests: //p')"
 
 # The program itself. Whatever a node reports is a file.
