@@ -61,8 +61,8 @@ struct LogPlace {
 
 struct RecoveredGroup {
     Vote vote;
-    LogIndex purged_through;           // entries at or below were purged
-    Term purged_term{};  // of the entry at purged_through, if reset() said it; else 0
+    LogIndex purged_through;  // entries at or below were purged
+    Term purged_term{};       // of the entry at purged_through, if reset() said it; else 0
     // An install that began and was not said to have ended: whether the engine has it decides.
     std::optional<LogPlace> installing;
     std::vector<wire::Entry> entries;  // contiguous, ascending; above purged_through
@@ -97,12 +97,13 @@ public:
     // goes on at through + 1.
     virtual void purge(GroupId group, LogIndex through) = 0;
     // A snapshot of `at` is about to be installed into the engine (RecoveredGroup::installing says
-    // so until reset() or installed() does not). Wait until it is durable before touching the engine.
+    // so until reset() or installed() does not). Wait until it is durable before touching the
+    // engine.
     virtual void begin_install(GroupId group, LogPlace at) = 0;
     // It is installed, and the log, which agrees at its place, stays as it is.
     virtual void installed(GroupId group) = 0;
-    // The group's log is void; it goes on at at.index + 1, behind a place of this term. Also ends an
-    // install, and begins the log of another replica of the same group ({0, 0}). The vote stays.
+    // The group's log is void; it goes on at at.index + 1, behind a place of this term. Also ends
+    // an install, and begins the log of another replica of the same group ({0, 0}). The vote stays.
     virtual void reset(GroupId group, LogPlace at) = 0;
     // The group has no replica here any more: its log is void and holds no segment back. What
     // remains is the vote, as the next open() returns it: {term, vote, self}, entries none.

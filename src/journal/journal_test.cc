@@ -201,18 +201,20 @@ TEST(JournalRecovery, AnotherNodesJournalAndASecondWriterAreRefused) {
     EXPECT_EQ(node.refusal.code, Errc::Conflict);
 }
 
-TEST(JournalRecovery, AnUnknownFormatIsRefusedAsUnsupported) {
+TEST(JournalRecovery, AnotherFormatIsRefusedByNameAsUnsupported) {
     TestNode node(1, small_options());
     write_three(node);
     node.crash();
     const std::string file = node.segments()[0];
     std::string header = node.image.content(file)->slice(0, kSegmentHeaderBytes).str();
-    header[8] = 2;
+    header[8] = 1;  // that of version 0.1
     const uint32_t crc = crc32c(std::string_view(header).substr(8));
     std::memcpy(header.data() + 4, &crc, 4);
     ASSERT_TRUE(node.image.overwrite(file, 0, header));
     EXPECT_FALSE(node.open());
     EXPECT_EQ(node.refusal.code, Errc::Unsupported);
+    EXPECT_NE(node.refusal.context.find(file), std::string::npos);
+    EXPECT_NE(node.refusal.context.find("format 1"), std::string::npos);
 }
 
 TEST(Journal, OneTurnsWorkOfAllGroupsIsOneWriteAndOneSync) {

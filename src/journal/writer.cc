@@ -87,11 +87,12 @@ void Writer::append(GroupId group, const std::vector<wire::Entry>& entries) {
 }
 
 void Writer::set_vote(GroupId group, Vote vote) {
+    const uint64_t self = vote.self.value;
     stage({.type = RecordType::Vote,
            .group = group,
            .term = vote.term,
            .index = LogIndex(vote.vote.value)},
-          {});
+          Bytes::copy({reinterpret_cast<const char*>(&self), sizeof self}));
     chains_[group].vote = vote;
 }
 
@@ -99,6 +100,24 @@ void Writer::purge(GroupId group, LogIndex through) {
     if (through <= chains_[group].purged_through()) return;
     stage({.type = RecordType::Purge, .group = group, .index = through}, {});
     chains_[group].purge(through);
+}
+
+void Writer::begin_install(GroupId group, LogPlace at) {
+    CHECK(at.index.value > 0, "a snapshot holds at least one entry");
+    stage({.type = RecordType::Begin, .group = group, .term = at.term, .index = at.index}, {});
+    chains_[group].installing = at;
+}
+
+void Writer::installed(GroupId group) {
+    auto chain = chains_.find(group);
+    if (chain == chains_.end() || !chain->second.installing) return;
+    stage({.type = RecordType::End, .group = group}, {});
+    chain->second.installing.reset();
+}
+
+void Writer::reset(GroupId group, LogPlace at) {
+    stage({.type = RecordType::Reset, .group = group, .term = at.term, .index = at.index}, {});
+    chains_[group].reset(at);
 }
 
 void Writer::stage_entry(RecordType type, GroupId group, const wire::Entry& entry,
@@ -162,6 +181,9 @@ void Writer::begin_segment() {
     for (const auto& [group, chain] : chains_) {
         GroupMark mark = chain.mark(group);
         if (MUTANT(journal_vote_lost_at_segment_switch)) mark.vote = {};
+        if (MUTANT(journal_marks_without_self)) mark.vote.self = {};
+        if (MUTANT(journal_install_bracket_lost)) mark.installing = {};
+        if (MUTANT(journal_reset_forgotten_at_segment_switch)) mark.purged.term = {};
         encode(mark, marks.extend(kGroupMarkBytes));
         if (--left > 0 && marks.size() < marks_max * kGroupMarkBytes) continue;
         put({.type = RecordType::Groups}, marks.view());
@@ -233,6 +255,9 @@ void Writer::settle() {
             case RecordType::Purge:
                 retention_.purge(item.group, item.index);
                 break;
+            case RecordType::Reset:
+                retention_.forget(item.group);
+                break;
             case RecordType::Entry:
             case RecordType::Moved: {
                 if (item.fragment <= Fragment::First) {
@@ -251,6 +276,8 @@ void Writer::settle() {
             case RecordType::Groups:
             case RecordType::Vote:
             case RecordType::Release:
+            case RecordType::Begin:
+            case RecordType::End:
                 break;
         }
     }

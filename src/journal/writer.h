@@ -31,6 +31,10 @@ public:
     void append(GroupId group, const std::vector<wire::Entry>& entries) override;
     void set_vote(GroupId group, Vote vote) override;
     void purge(GroupId group, LogIndex through) override;
+    void begin_install(GroupId group, LogPlace at) override;
+    void installed(GroupId group) override;
+    void reset(GroupId group, LogPlace at) override;
+    void remove(GroupId group) override { reset(group, {}); }
     void set_observer(Observer& observer) override { observer_ = &observer; }
     port::Task<> close() override;
     Usage usage() const override;
