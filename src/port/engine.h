@@ -134,6 +134,12 @@ public:
                                                      ScanLimit limit) = 0;
 
     virtual std::unique_ptr<EngineSnapshot> snapshot() = 0;
+    // EngineSnapshot::scan of a frozen view, off the shard; the call keeps the view alive. One at a
+    // time for a view.
+    virtual Task<Result<std::vector<KeyValue>>> scan_view(Shard& shard,
+                                                          std::shared_ptr<EngineSnapshot> view,
+                                                          Bytes from, Bytes to,
+                                                          ScanLimit limit) = 0;
 
     // Replaces everything in [from, to) by `content` (ascending keys inside the span) and applies
     // `meta` in the same atomic, durable step.

@@ -133,6 +133,15 @@ public:
         check_open();
         return std::make_unique<MemSnapshot>(store_, prng_.split());
     }
+    port::Task<Result<std::vector<KeyValue>>> scan_view(port::Shard& shard,
+                                                        std::shared_ptr<port::EngineSnapshot> view,
+                                                        Bytes from, Bytes to,
+                                                        ScanLimit limit) override {
+        check_open();
+        const Duration delay = draw_read_delay();
+        return scan_view_later(std::move(view), shard, std::move(from), std::move(to), limit,
+                               delay);
+    }
     Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
                          EngineBatch meta) override;
 
@@ -155,6 +164,13 @@ private:
                                                                 ScanLimit limit, Duration delay) {
         co_await port::sleep(shard, delay);
         co_return MemSnapshot(std::move(store), prng).scan(from.view(), to.view(), limit);
+    }
+
+    static port::Task<Result<std::vector<KeyValue>>> scan_view_later(
+        std::shared_ptr<port::EngineSnapshot> view, port::Shard& shard, Bytes from, Bytes to,
+        ScanLimit limit, Duration delay) {
+        co_await port::sleep(shard, delay);
+        co_return view->scan(from.view(), to.view(), limit);
     }
 
     EngineSeq seq(Position position) const { return EngineSeq(position - base_); }

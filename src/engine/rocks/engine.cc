@@ -114,6 +114,10 @@ public:
     port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
                                                    port::ScanLimit limit) override;
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return make_snapshot(*db_); }
+    port::Task<Result<std::vector<KeyValue>>> scan_view(port::Shard& shard,
+                                                        std::shared_ptr<port::EngineSnapshot> view,
+                                                        Bytes from, Bytes to,
+                                                        port::ScanLimit limit) override;
     Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
                          EngineBatch meta) override;
 
@@ -258,6 +262,15 @@ port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan(port::Shard& shard, 
     co_return co_await off_shard<Result<std::vector<KeyValue>>>(
         shard, [this, from = std::move(from), to = std::move(to), limit] {
             return make_snapshot(*db_)->scan(from.view(), to.view(), limit);
+        });
+}
+
+port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan_view(
+    port::Shard& shard, std::shared_ptr<port::EngineSnapshot> view, Bytes from, Bytes to,
+    port::ScanLimit limit) {
+    co_return co_await off_shard<Result<std::vector<KeyValue>>>(
+        shard, [view = std::move(view), from = std::move(from), to = std::move(to), limit] {
+            return view->scan(from.view(), to.view(), limit);
         });
 }
 

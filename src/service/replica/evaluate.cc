@@ -409,31 +409,38 @@ bool Replica::has_room(size_t bytes, const Round& round) const {
     return others == 0 || others + bytes + kEntryHeadBytes <= config_.uncommitted_bytes_max;
 }
 
+// What the head's keys hold, in their order. False: one is damaged, and the group stopped.
+bool Replica::records_found(std::vector<kv::Record>& records) {
+    records.resize(head_.keys.size());
+    for (size_t i = 0; i < records.size(); ++i) {
+        if (!head_.found[i].value) continue;
+        auto record = kv::decode_record(*head_.found[i].value);
+        if (!record) {
+            stop("a stored record is damaged: " + record.error().describe());
+            return false;
+        }
+        records[i] = std::move(*record);
+    }
+    return true;
+}
+
 // False: the keys are being fetched, the command has to wait for room, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
     if (!look_up(command)) return false;
     const auto& found = head_.found;
-    const size_t state_keys = head_.keys.size();
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
     Gateway& gateway = gateways_[request.session];
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
-    std::vector<kv::Record> records(state_keys);
-    std::vector<const kv::Record*> pointers(state_keys);
-    for (size_t i = 0; i < state_keys; ++i) {
-        if (!found[i].value) continue;
-        auto record = kv::decode_record(*found[i].value);
-        if (!record) {
-            stop("a stored record is damaged: " + record.error().describe());
-            return false;
-        }
-        records[i] = std::move(*record);
-        pointers[i] = &records[i];
-    }
+    std::vector<kv::Record> records;
+    if (!records_found(records)) return false;
+    std::vector<const kv::Record*> pointers(records.size());
+    for (size_t i = 0; i < records.size(); ++i)
+        if (found[i].value) pointers[i] = &records[i];
     std::optional<kv::Reply> answered_before;
     if (named && found.back().value &&
         !answer_of_client(command, *found.back().value, answered_before))

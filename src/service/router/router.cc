@@ -1,5 +1,6 @@
 #include "service/router/router.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/check.h"
@@ -254,6 +255,12 @@ void Router::on_peer_down(NodeId peer) {
             g.silent = peer;
             send_again(g, {});
         }
+}
+
+void Router::add_node(NodeId node) {
+    for (auto& [id, g] : groups_)
+        if (std::find(g.members.begin(), g.members.end(), node) == g.members.end())
+            g.members.push_back(node);
 }
 
 void Router::tick() {
