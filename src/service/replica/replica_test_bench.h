@@ -85,10 +85,8 @@ public:
         co_return found;
     }
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return engine_->snapshot(); }
-    Result<void> install(Bytes from, Bytes to, std::vector<port::KeyValue> content,
-                         port::EngineBatch meta) override {
-        return engine_->install(std::move(from), std::move(to), std::move(content),
-                                std::move(meta));
+    Result<std::unique_ptr<port::Staging>> stage(std::vector<port::Span> spans) override {
+        return engine_->stage(std::move(spans));
     }
 
 private:
