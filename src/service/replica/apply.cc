@@ -93,8 +93,10 @@ bool Replica::write_to_engine() {
     unwritten_.batch.put(applied_key(config_.group), encode(applied_));
     unwritten_.batch.keep_last_writes();
     const auto written = parts_.engine.write(unwritten_.batch);
-    engine_stalled_ = !written && written.error().code == Errc::NoSpace;
-    if (engine_stalled_) return false;
+    const bool stalled = !written && written.error().code == Errc::NoSpace;
+    if (stalled && !engine_stalled_) stalled_since_ = parts_.shard.clock().now();
+    engine_stalled_ = stalled;
+    if (stalled) return false;
     if (!written) {
         log_.error("engine: " + written.error().describe());
         parts_.shard.fatal("the engine failed to write committed entries");

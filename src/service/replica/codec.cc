@@ -153,7 +153,7 @@ void write_answered(wire::Writer& out, const Answered& a) {
 Answered read_answered(wire::Reader& in) {
     Answered a{in.varint(), in.varint(), {}};
     const uint8_t kind = in.u8();
-    if (kind == 0 || kind > 5) in.set_failed();
+    if (kind == 0 || kind > static_cast<uint8_t>(Answer::Kind::Full)) in.set_failed();
     a.answer.kind = static_cast<Answer::Kind>(kind);
     a.answer.leader = NodeId(in.varint());
     a.answer.term = Term(in.varint());

@@ -24,6 +24,19 @@ Bytes kept(const kv::Command& command, const Bytes& key, Bytes value) {
                                                          : std::move(value);
 }
 
+// Does it take more space than it gives back?
+bool grows(const kv::Command& command) {
+    switch (command.op) {
+        case kv::Op::Del:
+        case kv::Op::GetDel:
+        case kv::Op::ExpireAt:
+        case kv::Op::Persist:
+            return false;
+        default:
+            return command.is_write();
+    }
+}
+
 size_t bytes_of(const Incoming& request) {
     size_t bytes = sizeof(Incoming) + request.command.request.client.size();
     for (const auto* list : {&request.command.keys, &request.command.values})
@@ -163,6 +176,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     if (request.turned_away) return refuse_for_good(Answer::Kind::Busy);
     // A gateway with another catalogue than ours must not write past a keyspace's fence.
     if (request.command.keyspace != keyspace_) return refuse_for_good();
+    if (full() && grows(request.command)) return refuse_for_good(Answer::Kind::Full);
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
@@ -297,7 +311,10 @@ void Replica::evaluate_queue() {
     if (full_at_ && proposed_bytes_ >= full_at_) return;
     const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
     const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
-    if ((stalls || hidden) && !write_to_engine()) return;
+    if ((stalls || hidden) && !write_to_engine()) {
+        if (!full()) return;
+        cover_unwritten();
+    }
     const auto wall = parts_.shard.clock().wall();
     Round round;
     round.effects.commit_time =

@@ -65,6 +65,10 @@ void Replica::receive(NodeId from, const raft::Message& message) {
                           to_string(entry.index) + " arrived with a wrong checksum; dropped");
                 return;
             }
+    // What is not taken is not acknowledged, and comes again.
+    if (const auto* append = std::get_if<raft::AppendRequest>(&message.body);
+        append && !append->entries.empty() && journal_full_ && !MUTANT(replica_full_follower_takes))
+        return;
     const uint64_t before = core_->malformed_messages();
     core_->step({parts_.shard.clock().now(), raft::Received{message}});
     if (core_->malformed_messages() != before) {
@@ -81,11 +85,7 @@ void Replica::tick() {
     compact();
     tick_snapshots();
     if (write_to_engine()) sweep();
-    if (std::exchange(told_stalled_, engine_stalled_) != engine_stalled_) {
-        log_.warn("group " + to_string(config_.group) +
-                  (engine_stalled_ ? ": the engine takes no writes" : ": the engine takes writes"));
-        core_->step({parts_.shard.clock().now(), raft::Stalled{engine_stalled_}});
-    }
+    look_at_space();
     prune();
     if (core_->has_output() || !queue_.empty() || !to_apply_.empty()) wake();
 }

@@ -130,6 +130,8 @@ struct Parts {
     // no limit.
     SnapshotSlots* sending = nullptr;
     SnapshotSlots* receiving = nullptr;
+    // The engine that takes no writes for so long is full, not busy.
+    Duration stall_patience = milliseconds(1000);
     std::string directory{};  // for Poison; empty: nothing is remembered over restarts
 };
 
@@ -301,6 +303,11 @@ private:
     port::Task<> forget_poison();
     bool quarantined();
 
+    // full.cc
+    void look_at_space();
+    bool full() const;
+    void cover_unwritten();
+
     // answer.cc
     void answer_committed();
     void confirm_read(uint64_t context);
@@ -375,6 +382,8 @@ private:
         bool foreign = false;    // some of it is in no overlay
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
+    Instant stalled_since_;
+    bool journal_full_ = false;
     bool told_stalled_ = false;    // the core heard of that
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
