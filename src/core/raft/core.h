@@ -111,15 +111,14 @@ struct SnapshotSent {
     bool delivered;
 };
 // The install that begin_install() allowed is durable: state and applied index are the snapshot's
-// (rules 26, 29). The driver has told the journal, too (Journal::reset or purge).
+// (rules 26, 29). The driver has told the journal, too: see Core::holds().
 struct Installed {
     SnapshotMeta meta;
 };
 // Somebody needs this group: a quiet one wakes up (rule 40).
 struct Wake {};
-using Event =
-    std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested, Stalled,
-                 Compact, SnapshotSent, Installed, Wake>;
+using Event = std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested,
+                           Stalled, Compact, SnapshotSent, Installed, Wake>;
 
 struct Input {
     Instant now;
@@ -221,8 +220,8 @@ struct Status {
         Member member;
         LogIndex match;
         LogIndex next;
-        bool recently_heard;  // within the shortest election timeout
-        bool needs_snapshot;  // its log ends below ours
+        bool recently_heard;                       // within the shortest election timeout
+        bool needs_snapshot;                       // its log ends below ours
         size_t inflight_messages, inflight_bytes;  // sent and not answered
     };
     std::vector<Peer> peers;  // leaders only
@@ -233,9 +232,9 @@ struct Status {
     Membership membership;  // in force
     LogIndex membership_index;
     bool membership_committed = true;
-    bool quiet = false;               // rule 40
-    bool lease = false;               // a leader's, now
-    NodeId transferring_to;           // 0: nobody
+    bool quiet = false;      // rule 40
+    bool lease = false;      // a leader's, now
+    NodeId transferring_to;  // 0: nobody
     uint64_t snapshots_installed = 0;
 };
 
@@ -244,6 +243,8 @@ public:
     Core(Config config, Recovered recovered, Prng prng, Instant now);
     ~Core();
     Core(Core&&) noexcept;
+    // Another core in the same state, for whoever explores what could happen.
+    Core clone() const;
 
     void step(Input input);
     // Leader only, and only once its own no-op is applied (rule 4); otherwise NotLeader.
@@ -259,10 +260,16 @@ public:
     // NotLeader from now on until it has happened or an election timeout has passed (rule 21).
     // Refused: no such voter, a witness, this one itself, or one that was not heard lately.
     ChangeOutcome transfer(Instant now, NodeId to);
-    // A whole, verified snapshot lies aside. True: install it, and then feed Installed with the same
-    // meta; until then nothing is given as committed. False: it is not ahead of what is applied or
-    // committed here (rule 27), or an install is under way.
+    // A whole, verified snapshot lies aside. True: install it, and then feed Installed with the
+    // same meta; until then nothing is given as committed. False: it is not ahead of what is
+    // applied or committed here (rule 27), or an install is under way.
     bool begin_install(Instant now, const SnapshotMeta& meta);
+
+    // Whether the log has this entry, durably. Of a snapshot's place it decides, at the moment
+    // before Installed is fed, what becomes of the journal's log: true, it stays as it is
+    // (Journal::installed); false, it is void and goes on behind the place (Journal::reset): what
+    // this core keeps of it comes once more in Output::append.
+    bool holds(LogIndex index, Term term) const;
 
     Role role() const;
     Term term() const;
@@ -273,7 +280,7 @@ public:
     bool ready_to_lead() const;
     // The membership in force.
     const Membership& membership() const;
-    // The one as of `index`, for a snapshot there: applied <= index; first() <= index or the base.
+    // For a snapshot of the state after `index`: given as committed, and not below the log's start.
     SnapshotMeta meta_at(LogIndex index) const;
     // The lowest match of all members but this one, learners too, as this leader knows it; 0 when
     // not leading.
@@ -284,6 +291,7 @@ public:
 
 private:
     struct Impl;
+    explicit Core(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 

@@ -39,7 +39,8 @@ struct Membership {
     std::vector<Member> learners;  // hold the log and do not vote; in none of the above
     ReplicaId last_replica;        // the highest number ever given in this group
     // The change that is under way beyond `learners`: the leader, whoever it is, turns the learner
-    // `promote` into a voter when it has caught up (rule 17), together with the removal of `retire`.
+    // `promote` into a voter when it has caught up (rule 17), together with the removal of
+    // `retire`.
     ReplicaId promote;  // 0: none
     ReplicaId retire;   // 0: none; a voter
     bool operator==(const Membership&) const = default;
@@ -78,7 +79,8 @@ struct VoteRequest {
     bool pre = false;  // pre-vote: the term asked about is term + 1, and nobody's term moves (9.6)
     LogIndex last_index;
     Term last_term;
-    bool transfer = false;  // the leader itself asked for it: no living leader is a reason to refuse
+    bool transfer =
+        false;  // the leader itself asked for it: no living leader is a reason to refuse
     bool operator==(const VoteRequest&) const = default;
 };
 struct VoteReply {
