@@ -247,41 +247,6 @@ TEST(Journal, AFailedSyncEndsTheNodeAndNothingMoreIsWritten) {
     EXPECT_EQ(node.last_persisted, BatchId(3));
 }
 
-TEST(Journal, AFullDiskIsToldBeforeItHurtsAndEndsTheNodeOnlyWhenNothingFits) {
-    TestNode node(1, small_options(4096, 512));
-    ASSERT_TRUE(node.open());
-    node.settle_all();
-    node.faults.capacity_bytes = node.image.used_bytes() + 4096 + 100;
-    uint64_t i = 1;
-    while (!node.journal->usage().no_space) {
-        node.append(1, 1, i++, std::string(300, 'x'));
-        ASSERT_TRUE(node.settle());
-        for (int turn = 0; turn < 5 && node.shard->step(); ++turn) {
-        }
-        ASSERT_LT(i, 100u);
-    }
-    node.append(1, 1, i++, std::string(300, 'x'));
-    ASSERT_TRUE(node.settle()) << "the current segment still has room";
-    EXPECT_TRUE(node.shard->fatal_text().empty());
-
-    const uint64_t full = node.faults.capacity_bytes;
-    node.faults.capacity_bytes = UINT64_MAX;
-    for (int turn = 0; turn < 20; ++turn)
-        node.shard->step();
-    EXPECT_FALSE(node.journal->usage().no_space) << "it recovers alone when space returns";
-
-    node.faults.capacity_bytes = full;
-    for (int n = 0; n < 100 && node.shard->fatal_text().empty(); ++n) {
-        node.append(1, 1, i++, std::string(300, 'x'));
-        node.settle();
-    }
-    EXPECT_NE(node.shard->fatal_text().find("disk is full"), std::string::npos);
-    node.faults.capacity_bytes = UINT64_MAX;
-    node.crash();
-    ASSERT_TRUE(node.open());
-    EXPECT_TRUE(node.explained());
-}
-
 TEST(Journal, AColdGroupDoesNotKeepTheJournalFromShrinking) {
     TestNode node(1, small_options(8192, 1024));
     ASSERT_TRUE(node.open());

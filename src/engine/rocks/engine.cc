@@ -3,6 +3,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstring>
+#include <filesystem>
 #include <shared_mutex>
 
 #include <rocksdb/listener.h>
@@ -13,6 +14,7 @@
 #include "engine/rocks/disk_internal.h"
 #include "engine/rocks/rocks_internal.h"
 #include "engine/rocks/worker.h"
+#include "port/disk.h"
 
 namespace asterias::engine {
 namespace {
@@ -80,6 +82,12 @@ void fill(rocksdb::WriteBatch& rows, const EngineBatch& batch) {
     }
 }
 
+uint64_t reserve_of(const RocksOptions& options) {
+    std::error_code error;
+    const auto space = std::filesystem::space(options.directory, error);
+    return options.reserve_bytes.value_or(error ? 0 : port::default_reserve(space.capacity));
+}
+
 class RocksEngine final : public port::Engine {
 public:
     class Staging;
@@ -94,7 +102,7 @@ public:
           disk_(*health_->disk),
           db_(std::move(db)),
           base_(db_->GetLatestSequenceNumber()),
-          staged_file_bytes_(our_options.staged_file_bytes),
+          staging_limits_{our_options.staged_file_bytes, reserve_of(our_options)},
           readers_(our_options.read_threads),
           flusher_(1),
           install_flusher_(1),
@@ -153,7 +161,7 @@ private:
     const SequenceNumber base_;  // EngineSeq counts from the opening
     rocksdb::WriteOptions volatile_write_;
     rocksdb::ReadOptions from_memory_;
-    const uint64_t staged_file_bytes_;
+    const StagedFiles::Limits staging_limits_;
     // Shared by writes, held by an install from its last flush to its ingestion.
     std::shared_mutex gate_;
     std::atomic<bool> flush_queued_{false};
@@ -374,8 +382,7 @@ private:
 Result<std::unique_ptr<port::Staging>> RocksEngine::stage(std::vector<port::Span> spans) {
     const std::string prefix = directory_ + "/" + std::to_string(++stagings_);
     return std::make_unique<Staging>(
-        *this,
-        std::make_shared<StagedFiles>(options_, prefix, staged_file_bytes_, std::move(spans)));
+        *this, std::make_shared<StagedFiles>(options_, prefix, staging_limits_, std::move(spans)));
 }
 
 // A snapshot of a database that holds ingested files only gets sequence number 0, as their rows do.

@@ -25,7 +25,9 @@ struct RocksOptions {
     uint32_t write_buffers_max = 3;  // full ones wait for their flush; beyond it writes stall
     uint64_t block_cache_bytes = 32 * 1024 * 1024;  // data, index and filter blocks
     uint32_t open_files_max = 512;
-    uint32_t read_threads = 2;                      // of get()
+    uint32_t read_threads = 2;  // of get()
+    // Of the file system, that staging leaves available; nothing: port::default_reserve().
+    std::optional<uint64_t> reserve_bytes{};
     uint64_t staged_file_bytes = 16 * 1024 * 1024;  // in memory, for each Staging
     uint32_t background_jobs = 2;                   // flushes and compactions at a time
     std::optional<Log> log;  // warnings and errors of RocksDB; its sink is thread-safe

@@ -488,6 +488,21 @@ TEST_F(RealDisk, what_is_staged_needs_little_memory_and_leaves_no_file_whatever_
     EXPECT_TRUE(staged_files(options_.directory).empty());
 }
 
+TEST_F(RealDisk, staging_leaves_the_reserve_alone) {
+    options_.staged_file_bytes = 1000;
+    options_.reserve_bytes = uint64_t{1} << 60;
+    auto engine = open_rocks(options_);
+    ASSERT_TRUE(engine);
+    TestShard shard;
+    auto staging = *(*engine)->stage({{b("x/"), b("x0")}});
+    ASSERT_TRUE(shard.add(*staging, {{b("x/1"), b("in memory")}}));
+    auto added = shard.add(*staging, {{b("x/2"), b(std::string(1000, 'v'))}});
+    ASSERT_FALSE(added);
+    EXPECT_EQ(added.error().code, Errc::NoSpace);
+    EXPECT_TRUE(staged_files(options_.directory).empty());
+    EXPECT_TRUE((*engine)->write(put("k", "1"))) << "others go on";
+}
+
 TEST(Rocks, a_piece_refused_for_lack_of_space_is_taken_later_and_nothing_twice) {
     int refused = 0;
     for (uint64_t seed = 1; seed <= 30; ++seed) {

@@ -48,7 +48,11 @@ inline constexpr std::string_view kInstallSuffix = ".install";
 // are in memory. One thread at a time. `options` outlives this.
 class StagedFiles {
 public:
-    StagedFiles(const rocksdb::Options& options, std::string prefix, uint64_t file_bytes,
+    struct Limits {
+        uint64_t file_bytes;     // of rows, in memory and in a file
+        uint64_t reserve_bytes;  // that stay available on the disk
+    };
+    StagedFiles(const rocksdb::Options& options, std::string prefix, Limits limits,
                 std::vector<port::Span> spans);
 
     // As Staging::add().
@@ -61,6 +65,7 @@ public:
     void remove();
 
 private:
+    Result<void> check_space(uint64_t bytes) const;
     Result<void> write_rows(bool all);
     // Of [from, to) only `rows` remain; an empty range: nothing is replaced.
     Result<void> write_file(const std::string& path, std::span<const port::KeyValue> rows,
@@ -70,7 +75,7 @@ private:
 
     const rocksdb::Options& options_;
     const std::string prefix_;
-    const uint64_t file_bytes_;
+    const Limits limits_;
     port::StagingRules rules_;
     std::vector<port::KeyValue> rows_;
     uint64_t rows_bytes_ = 0, bytes_ = 0, made_ = 0;

@@ -9,13 +9,21 @@
 
 namespace asterias::engine {
 
-StagedFiles::StagedFiles(const rocksdb::Options& options, std::string prefix, uint64_t file_bytes,
+StagedFiles::StagedFiles(const rocksdb::Options& options, std::string prefix, Limits limits,
                          std::vector<port::Span> spans)
     : options_(options),
       prefix_(std::move(prefix)),
-      file_bytes_(file_bytes),
+      limits_(limits),
       rules_(std::move(spans)),
       from_(rules_.spans().front().from.str()) {}
+
+Result<void> StagedFiles::check_space(uint64_t bytes) const {
+    uint64_t available = 0;
+    const auto status =
+        options_.env->GetFreeSpace(prefix_.substr(0, prefix_.rfind('/')), &available);
+    if (!status.ok() || available >= limits_.reserve_bytes + bytes) return {};
+    return fail(Errc::NoSpace, "engine: staging would use up the reserve");
+}
 
 Result<void> StagedFiles::add(const std::vector<port::KeyValue>& content) {
     rules_.check_content(content);
@@ -26,8 +34,10 @@ Result<void> StagedFiles::add(const std::vector<port::KeyValue>& content) {
         rows_.push_back({Bytes::copy(key.view()), Bytes::copy(value.view())});
         growth += key.size() + value.size();
     }
-    if (rows_bytes_ + growth >= file_bytes_) {
-        if (auto written = write_rows(false); !written) {
+    if (rows_bytes_ + growth >= limits_.file_bytes) {
+        auto written = check_space(rows_bytes_ + growth);
+        if (written) written = write_rows(false);
+        if (!written) {
             rows_.resize(rows_before);
             return written;
         }
@@ -98,6 +108,7 @@ Result<void> StagedFiles::write_file(const std::string& path, std::span<const po
 // RocksDB then gives all of them one sequence number.
 Result<std::vector<std::string>> StagedFiles::finish(const port::EngineBatch& meta) {
     rules_.check_meta(meta);
+    TRY(check_space(rows_bytes_));
     if (span_ < rules_.spans().size()) TRY(write_rows(true));
     std::map<std::string_view, port::KeyValue> puts;
     for (const auto& op : meta.ops())
