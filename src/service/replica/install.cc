@@ -164,17 +164,16 @@ void Replica::installed(Applied applied, session::Table sessions, const raft::Sn
     unwritten_ = {};
     engine_stalled_ = false;
     flushing_.clear();
-    durable_applied_ = compacted_ = meta.index;
+    durable_applied_ = meta.index;
     installing_ = {};
-    core_->step({parts_.shard.clock().now(), raft::Installed{meta}});
-    if (core_->last_index() > meta.index) {  // the log goes on behind it (rule 27)
+    if (core_->holds(meta.index, meta.term)) {  // the log goes on behind it (rule 27)
         parts_.journal.installed(config_.group);
-        parts_.journal.purge(config_.group, meta.index.prev());
-        log_sizes_.compact(meta.index);
     } else {
         parts_.journal.reset(config_.group, {meta.index, meta.term});
         log_sizes_.reset(meta.index);
+        compacted_ = meta.index;
     }
+    core_->step({parts_.shard.clock().now(), raft::Installed{meta}});
     snapshots_installed_.add();
     log_.info("group " + to_string(config_.group) + ": the snapshot of index " +
               to_string(meta.index) + " is installed");

@@ -132,6 +132,7 @@ public:
     std::vector<SnapshotReply> snapshot_replies;
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
     uint64_t compact_entries = 1000;                     // likewise
+    Duration stall_patience = seconds(3600);             // likewise
 
     sim::DiskImage image;
     engine::MemImage engine_image;
@@ -145,7 +146,8 @@ public:
         disk_ = std::make_unique<sim::SimDisk>(image, *shard, faults_, Prng(seed_));
         shard->use(*disk_);
         registry_ = std::make_unique<Registry>();
-        auto made = sim::run(*shard, disk_->create_directories("journal"));
+        for (const char* directory : {"journal", "node"})
+            auto made = sim::run(*shard, disk_->create_directories(directory));
         auto engine_made = engine::open_mem(engine_image, {.prng = Prng(seed_)});
         ASSERT_TRUE(engine_made.has_value());
         engine = std::make_unique<WatchedEngine>(std::move(*engine_made));
@@ -165,7 +167,8 @@ public:
         parts.queue_bytes_max = queue_bytes_max;
         parts.log_retained_bytes_max = log_retained_bytes_max;
         parts.snapshot_pace.piece_bytes = 1024;
-        parts.directory = "journal";
+        parts.stall_patience = stall_patience;
+        parts.directory = "node";
         auto replica_made =
             sim::run(*shard, Replica::open(parts, kKeyspace, config_,
                                            std::move((*opened)->recovered.groups[kGroup])));
