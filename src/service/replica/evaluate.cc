@@ -146,7 +146,7 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes
     return w;
 }
 
-bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
+bool Replica::admit(Incoming& request, Round& round) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
     auto refuse_for_good = [&](Answer::Kind kind = Answer::Kind::Refused) {
@@ -155,7 +155,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
-        if (known_already(request, writes)) return false;
+        if (known_already(request, round.writes)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
@@ -163,6 +163,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     if (request.turned_away) return refuse_for_good(Answer::Kind::Busy);
     // A gateway with another catalogue than ours must not write past a keyspace's fence.
     if (request.command.keyspace != keyspace_) return refuse_for_good();
+    if (full() && refuses_for_space(request, round)) return refuse_for_good(Answer::Kind::Full);
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
@@ -179,7 +180,7 @@ void Replica::prune() {
     const bool table_complete = core_->ready_to_lead() || MUTANT(replica_expired_unlooked);
     std::set<session::SessionId> waiting;
     std::deque<Incoming> kept;
-    std::vector<PendingWrite> none;
+    Round none;
     for (size_t i = 0; i < queue_.size(); ++i) {
         Incoming& request = queue_[i];
         const bool decidable =
@@ -297,7 +298,10 @@ void Replica::evaluate_queue() {
     if (full_at_ && proposed_bytes_ >= full_at_) return;
     const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
     const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
-    if ((stalls || hidden) && !write_to_engine()) return;
+    if ((stalls || hidden) && !write_to_engine()) {
+        if (!full()) return;
+        cover_unwritten();
+    }
     const auto wall = parts_.shard.clock().wall();
     Round round;
     round.effects.commit_time =
@@ -310,7 +314,7 @@ void Replica::evaluate_queue() {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
-        if (admit(head, round.writes) && !evaluate_one(head, round)) break;
+        if (admit(head, round) && !evaluate_one(head, round)) break;
         head_ = {};
         queue_bytes_ -= head.bytes;
         queue_.pop_front();
@@ -409,31 +413,38 @@ bool Replica::has_room(size_t bytes, const Round& round) const {
     return others == 0 || others + bytes + kEntryHeadBytes <= config_.uncommitted_bytes_max;
 }
 
+// What the head's keys hold, in their order. False: one is damaged, and the group stopped.
+bool Replica::records_found(std::vector<kv::Record>& records) {
+    records.resize(head_.keys.size());
+    for (size_t i = 0; i < records.size(); ++i) {
+        if (!head_.found[i].value) continue;
+        auto record = kv::decode_record(*head_.found[i].value);
+        if (!record) {
+            stop("a stored record is damaged: " + record.error().describe());
+            return false;
+        }
+        records[i] = std::move(*record);
+    }
+    return true;
+}
+
 // False: the keys are being fetched, the command has to wait for room, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
     if (!look_up(command)) return false;
     const auto& found = head_.found;
-    const size_t state_keys = head_.keys.size();
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
     Gateway& gateway = gateways_[request.session];
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
-    std::vector<kv::Record> records(state_keys);
-    std::vector<const kv::Record*> pointers(state_keys);
-    for (size_t i = 0; i < state_keys; ++i) {
-        if (!found[i].value) continue;
-        auto record = kv::decode_record(*found[i].value);
-        if (!record) {
-            stop("a stored record is damaged: " + record.error().describe());
-            return false;
-        }
-        records[i] = std::move(*record);
-        pointers[i] = &records[i];
-    }
+    std::vector<kv::Record> records;
+    if (!records_found(records)) return false;
+    std::vector<const kv::Record*> pointers(records.size());
+    for (size_t i = 0; i < records.size(); ++i)
+        if (found[i].value) pointers[i] = &records[i];
     std::optional<kv::Reply> answered_before;
     if (named && found.back().value &&
         !answer_of_client(command, *found.back().value, answered_before))
