@@ -14,7 +14,7 @@ from _cluster import ASTERIAS, HOST, Cluster, fetch, free_ports, run
 from _resp import Resp
 from _tap import Claims, equal, expect, poll
 
-DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
+DONE, FAILED, USAGE, UNREACHABLE, REFUSED = 0, 1, 2, 3, 5
 
 
 def refused(done, code, *texts):
@@ -194,7 +194,7 @@ def dev_fails(directory):
     expect(os.path.exists(data), "the directory was not its own")
     founded(f"{data}/node-1")
     shards = run("dev", "--data", data, "--shards", 2, *flags)
-    refused(shards, FAILED, "node 1 ended with exit code 1", "was made with --shards 1")
+    refused(shards, FAILED, "node 1 ended with exit code 5", "was made with --shards 1")
     expect(os.path.exists(f"{data}/node-1/identity"), "a node lives there")
 
 
@@ -247,9 +247,9 @@ def one_data_directory(directory):
         serving(ports)
         other, _ = three_ports()
         refused(run("serve", "--data", data, *other), FAILED, "held by another process (pid", data)
-    refused(run("serve", "--data", data, "--shards", 2, *flags), FAILED, "--shards 1")
+    refused(run("serve", "--data", data, "--shards", 2, *flags), REFUSED, "--shards 1")
     moved = [*flags[:5], free_ports(1)[0]]
-    refused(run("serve", "--data", data, *moved), FAILED, f"{HOST}:{ports[2]}")
+    refused(run("serve", "--data", data, *moved), REFUSED, f"{HOST}:{ports[2]}")
     with Process("serve", "--data", data, *flags):  # and as it was, it still starts
         serving(ports)
 

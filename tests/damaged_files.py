@@ -12,6 +12,7 @@ from _tap import Claims, equal, expect, poll
 
 KEYS = 300
 SEED = 20
+REFUSED = 5  # exit code of serve: starting it again does not help
 
 
 class Patient:
@@ -23,6 +24,7 @@ class Patient:
         self.node.kill()
         self.healthy = self.node.data + ".healthy"
         shutil.copytree(self.node.data, self.healthy)
+        self.served = False
 
     def path(self, name):
         return pathlib.Path(self.node.data) / name
@@ -36,7 +38,12 @@ class Patient:
         return found, len(found.read_bytes().rstrip(b"\0"))
 
     def heal(self):
+        """As it was before any damage, but for the file that says how often it was started: the
+        others would take it for what it is, an old copy."""
         self.node.kill()
+        if self.served:
+            shutil.copy(self.path("identity"), self.healthy)
+        self.served = False
         shutil.rmtree(self.node.data)
         shutil.copytree(self.healthy, self.node.data)
         pathlib.Path(self.node.log_path()).write_text("", encoding="ascii")
@@ -45,13 +52,14 @@ class Patient:
         self.node.start()
         self.node.process.wait(timeout=30)
         told = self.node.log()
-        equal(self.node.process.returncode, 1, f"exit code with {last_lines(told)}")
+        equal(self.node.process.returncode, REFUSED, f"exit code with {last_lines(told)}")
         self.node.process = None
         for text in texts:
             expect(text in told, f"no {text!r} in {last_lines(told)}")
 
     def starts_with_everything(self):
         self.node.start()
+        self.served = True
         read_everything(self.cluster, self.node)
 
 
@@ -133,6 +141,7 @@ def lost_engine(patient):
 
     poll(decided, 30, "a decision")
     if patient.node.alive():
+        patient.served = True
         read_everything(patient.cluster, patient.node)
     else:
         expect("engine" in patient.node.log(), last_lines(patient.node.log()))
@@ -171,6 +180,19 @@ def foreign_directory(patient):
     patient.refuses("the cluster knows this node at")
 
 
+def old_copy(patient):
+    """an old copy of its own directory: the others refuse it, it says so and ends; it stays out"""
+    patient.starts_with_everything()
+    patient.node.kill()
+    newest = patient.path("identity").read_bytes()
+    shutil.rmtree(patient.node.data)
+    shutil.copytree(patient.healthy, patient.node.data)
+    patient.refuses("is an old copy", "must not take part again", patient.node.data)
+    pathlib.Path(patient.node.log_path()).write_text("", encoding="ascii")
+    patient.refuses("is an old copy")
+    patient.path("identity").write_bytes(newest)
+
+
 def lost_directory(patient):
     """an empty disk in the place of a member: refused, the cluster is told to be complete"""
     shutil.rmtree(patient.node.data)
@@ -189,6 +211,7 @@ CASES = [
     short_identity,
     foreign_journal,
     foreign_directory,
+    old_copy,
     lost_directory,
 ]
 

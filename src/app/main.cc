@@ -111,7 +111,8 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", version());
     app.require_subcommand(0, 1);  // none is told apart from an unknown one below
     app.footer(
-        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed.\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed,\n"
+        "5 refused: doing the same again does not help (serve: do not restart it blindly).\n"
         "Begin with: asterias dev --nodes 3");
 
     InitOptions init;

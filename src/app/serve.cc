@@ -58,7 +58,7 @@ std::string wrong_use(const ServeOptions& options) {
 }
 
 // Asked before anything is made there. Where it cannot be seen the node finds out, and says why.
-bool nobody_lives_in(const std::string& directory) {
+bool is_empty(const std::string& directory) {
     std::error_code ec;
     return !std::filesystem::exists(directory + "/identity", ec) && !ec;
 }
@@ -111,6 +111,7 @@ public:
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
                                              registry, log);
+        node_->on_end([this](const Error& why) { refuse(why); });
         doors_.resize(runtime.shard_count());
     }
 
@@ -131,8 +132,9 @@ private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
         if (!started) {
-            if (started.error().code == Errc::Corrupt)
-                started.error().context += "\nThe directory of this node is " + options_.data;
+            const Errc code = started.error().code;
+            if (code == Errc::Corrupt || code == Errc::Conflict || code == Errc::Unsupported)
+                co_return refuse(started.error());
             co_return fail(started.error(), "--peer-port");
         }
         edge_http::Pages pages;
@@ -209,6 +211,13 @@ private:
         runtime_.stop();
     }
 
+    // The directory cannot take part: a supervisor that starts it again changes nothing.
+    void refuse(const Error& error) {
+        std::fprintf(stderr, "asterias serve: %s\nThe directory of this node is %s\n",
+                     error.describe().c_str(), options_.data.c_str());
+        result_ = kRefused;
+        runtime_.stop();
+    }
     // `port_flag` is what moves the port, if that is what was in the way.
     void fail(const Error& error, const char* port_flag) {
         const bool port = error.context.starts_with("listen on ");
@@ -281,11 +290,8 @@ int run_serve(const ServeOptions& options) {
         std::fprintf(stderr, "asterias serve: %s\n", wrong.c_str());
         return kUsage;
     }
-    if (options.join.empty() && nobody_lives_in(options.data)) {
-        std::fprintf(stderr,
-                     "asterias serve: no node lives in %s. Begin a new cluster:  asterias init "
-                     "--data %s   or join one:  asterias serve --data %s --join HOST:PORT\n",
-                     options.data.c_str(), options.data.c_str(), options.data.c_str());
+    if (options.join.empty() && is_empty(options.data)) {
+        std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
         return kFailed;
     }
     Registry registry;

@@ -15,6 +15,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       calls_(calls),
       registry_(registry),
       log_(log.named("node")),
+      known_starts_(identity.seen),
       persisted_changed_(shard),
       flush_pace_(options.journal_flush_bytes, options.compact_entries),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
@@ -29,7 +30,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
     endpoint_ = std::make_unique<rpc::Endpoint>(
         shard,
         rpc::Identity{identity.founding.cluster, identity.founding.cluster_incarnation,
-                      identity.node, identity.incarnation},
+                      identity.node, identity.incarnation, identity.earlier},
         rpc, *this, registry, log);
 }
 
@@ -217,6 +218,34 @@ Result<void> NodeShard::admit(const rpc::Peer& peer) {
     return fail(Errc::Conflict, "node " + to_string(peer.node) +
                                     " is not in the founding record of cluster " +
                                     to_string(identity_.founding.cluster));
+}
+
+Result<void> NodeShard::recognise(const rpc::Peer& peer, const std::vector<Incarnation>& earlier) {
+    switch (known_starts_.judge(peer.node, peer.incarnation, earlier)) {
+        case KnownStarts::Verdict::Known:
+            return {};
+        case KnownStarts::Verdict::Newer:
+            known_starts_.note(peer.node, peer.incarnation);
+            shard_.submit(ShardId(0),
+                          [&calls = calls_, node = peer.node, start = peer.incarnation] {
+                              calls.on_peer_start(node, start);
+                          });
+            return {};
+        case KnownStarts::Verdict::OldCopy:
+            break;
+    }
+    return fail(Errc::Conflict, "the directory of node " + to_string(peer.node) +
+                                    " is an old copy, or runs elsewhere, too: it says start " +
+                                    std::to_string(count_of(peer.incarnation)) +
+                                    " and does not know the one that node " +
+                                    to_string(identity_.node) + " saw last (start " +
+                                    std::to_string(count_of(known_starts_.last(peer.node))) + ")");
+}
+
+void NodeShard::on_disowned(NodeId by, std::string why) {
+    shard_.submit(ShardId(0), [&calls = calls_, by, why = std::move(why)]() mutable {
+        calls.on_disowned(by, std::move(why));
+    });
 }
 
 void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {

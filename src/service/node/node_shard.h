@@ -15,6 +15,7 @@
 #include "port/sync.h"
 #include "service/node/flush_pace.h"
 #include "service/node/identity.h"
+#include "service/node/known_starts.h"
 #include "service/replica/replica.h"
 #include "service/router/router.h"
 #include "service/rpc/call.h"
@@ -46,6 +47,10 @@ class CallHandler {
 public:
     virtual ~CallHandler() = default;
     virtual Result<Bytes> on_call(const rpc::CallBody& call) = 0;
+    // A start of another node was seen for the first time.
+    virtual void on_peer_start(NodeId node, Incarnation start) = 0;
+    // Another node refuses this one for good.
+    virtual void on_disowned(NodeId by, std::string why) = 0;
 };
 
 struct ShardStatus {
@@ -78,10 +83,14 @@ public:
     rpc::Endpoint& endpoint() { return *endpoint_; }
     port::Shard& shard() { return shard_; }
     ShardStatus status() const;
+    // Another shard saw this start of another node.
+    void note_start(NodeId node, Incarnation start) { known_starts_.note(node, start); }
 
 private:
     // rpc::Receiver
     Result<void> admit(const rpc::Peer& peer) override;
+    Result<void> recognise(const rpc::Peer& peer, const std::vector<Incarnation>& earlier) override;
+    void on_disowned(NodeId by, std::string why) override;
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override;
     void on_peer_up(const rpc::Peer& peer, bool outgoing) override;
     void on_peer_down(const rpc::Peer& peer, bool outgoing) override;
@@ -130,6 +139,7 @@ private:
     std::vector<replica::Replica*> woken_;
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
+    KnownStarts known_starts_;
     port::TimerId ticker_;
     journal::BatchId persisted_;
     port::Signal persisted_changed_;

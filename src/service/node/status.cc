@@ -62,7 +62,8 @@ port::Task<std::string> Node::status_json() {
     const auto catalogue = catalogue_of(founding);
     std::string out = "{\"cluster\":" + quoted(to_string(founding.cluster)) +
                       ",\"node\":" + number(identity_.node.value) +
-                      ",\"incarnation\":" + number(identity_.incarnation.value) + ",\"members\":[";
+                      ",\"incarnation\":" + number(count_of(identity_.incarnation)) +
+                      ",\"members\":[";
     for (size_t i = 0; i < founding.members.size(); ++i) {
         const auto& m = founding.members[i];
         out += std::string(i ? "," : "") + "{\"node\":" + number(m.node.value) +
