@@ -62,6 +62,14 @@ struct StatusOptions {
 };
 int run_status(const StatusOptions& options);
 
+struct WhyOptions {
+    std::string address = "127.0.0.1:8080";
+    std::string keyspace;  // empty: all
+    bool json = false;
+};
+// kCheckFailed when something is not as it should be.
+int run_why(const WhyOptions& options);
+
 struct DemoOptions {
     std::string file;  // empty: the text that is built in
     uint32_t nodes = 3;

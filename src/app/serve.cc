@@ -14,6 +14,7 @@
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
 #include "runtime/epoll/runtime.h"
+#include "service/node/json.h"
 #include "service/node/node.h"
 
 namespace asterias::app {
@@ -141,6 +142,7 @@ private:
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
         pages.trouble = [this] { return trouble(); };
+        pages.api = [this](edge_http::ApiRequest request) { return api(std::move(request)); };
         http_ = std::make_unique<edge_http::Door>(
             shard, std::move(pages),
             edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
@@ -152,6 +154,22 @@ private:
             else
                 shard.submit(ShardId(i), [this, i] { open_door(i); });
         }
+    }
+
+    // What lies under /v1/.
+    port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
+        if (request.path == "/v1/why" && !request.post)
+            co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
+    }
+    static edge_http::ApiReply reply_of(const Result<std::string>& result) {
+        if (result) return {200, *result};
+        const Error& error = result.error();
+        const int code = error.code == Errc::InvalidArgument ? 400
+                         : error.code == Errc::NotFound      ? 404
+                         : error.code == Errc::Conflict      ? 409
+                                                             : 503;
+        return {code, "{\"error\":" + node::quoted(error.context) + "}"};
     }
 
     port::Task<std::string> trouble() {

@@ -133,6 +133,13 @@ router::Catalogue catalogue_of(const Founding& founding) {
     return c;
 }
 
+std::string keyspace_name(const router::Catalogue& catalogue, GroupId group) {
+    if (group == kSystemGroup) return "system";
+    for (const auto& k : catalogue.keyspaces)
+        if (k.group == group) return k.name;
+    return "";
+}
+
 std::vector<GroupId> groups_of(const Founding& founding) {
     std::vector<GroupId> groups{kSystemGroup};
     for (const auto& k : catalogue_of(founding).keyspaces)

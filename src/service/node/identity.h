@@ -71,6 +71,8 @@ port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory,
 // What follows from a founding record: functions of it alone, so that all nodes agree.
 // `default` is keyspace 1 in group 2; each of Founding::keyspaces follows, in order.
 router::Catalogue catalogue_of(const Founding& founding);
+// "system" for the system group; empty: no such group.
+std::string keyspace_name(const router::Catalogue& catalogue, GroupId group);
 // The members of a group, ascending: all nodes for the system group, up to three, rotating, for the
 // others. `founding` is complete.
 std::vector<NodeId> members_of(const Founding& founding, GroupId group);

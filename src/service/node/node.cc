@@ -5,11 +5,11 @@
 #include <cstring>
 
 #include "base/mutant.h"
+#include "service/node/calls.h"
 
 namespace asterias::node {
 namespace {
 
-constexpr std::string_view kJoin = "join";
 constexpr size_t kKeyspaceNameMax = 64;
 constexpr Duration kJoinInterval = milliseconds(100);
 constexpr Duration kJoinTimeout = seconds(2);
@@ -61,7 +61,11 @@ public:
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override {
         if (frame.header.type != rpc::FrameType::Call || !endpoint) return;
         auto call = rpc::read_call(frame.body);
-        auto answer = call ? node_.on_call(*call) : Result<Bytes>(std::unexpected(call.error()));
+        Result<Bytes> answer = fail(Errc::Unavailable, "this cluster is still being founded");
+        if (!call)
+            answer = std::unexpected(call.error());
+        else if (call->name == kJoin)
+            answer = node_.on_join(call->payload);
         const auto header = endpoint->header(rpc::FrameType::CallReply, frame.header.request);
         endpoint->reply(from.link, rpc::FrameType::CallReply, rpc::reply_frame(header, answer));
     }
@@ -190,6 +194,7 @@ Result<void> Node::check_fit() const {
 }
 
 port::Task<> Node::close() {
+    closing_ = true;
     if (!engine_) co_return;
     co_await on_every_shard(Step::Close);
     for (auto& scope : scopes_)
@@ -244,6 +249,7 @@ void Node::step_done(size_t, Result<void> result) {
 // ------------------------------------------------------------------------------- other starts
 
 void Node::on_peer_start(NodeId node, Incarnation start) {
+    if (closing_) return;
     for (const auto& member : members_)
         shards_[0]->submit(member->shard().id(),
                            [m = member.get(), node, start] { m->note_start(node, start); });
@@ -255,7 +261,7 @@ void Node::on_peer_start(NodeId node, Incarnation start) {
 }
 
 void Node::on_disowned(NodeId by, std::string why) {
-    if (!identity_.fenced.empty()) return;
+    if (closing_ || !identity_.fenced.empty()) return;
     identity_.fenced = "node " + to_string(by) + " refused this node: " + why;
     log_.error(identity_.fenced);
     identity_changed_ = true;
@@ -361,9 +367,17 @@ port::Task<Result<void>> Node::join() {
     }
 }
 
-Result<Bytes> Node::on_call(const rpc::CallBody& call) {
-    if (call.name == kJoin) return on_join(call.payload);
-    return fail(Errc::Unsupported, "no call named '" + call.name + "'");
+void Node::on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
+    if (call.name == kJoin) return answer(on_join(call.payload));
+    if (!started_ || closing_) return answer(fail(Errc::Unavailable, "the node is not up"));
+    scopes_[0]->spawn("node.call", answer_call(std::move(call), std::move(answer)));
+}
+
+port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
+    if (call.name == kWhy)
+        answer(Bytes::copy(co_await findings_json(call.payload.str())));
+    else
+        answer(fail(Errc::Unsupported, "no call named '" + call.name + "'"));
 }
 
 Result<Bytes> Node::on_join(const Bytes& payload) {

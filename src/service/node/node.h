@@ -53,12 +53,21 @@ public:
     port::Task<std::vector<ShardStatus>> status();
     // For `asterias status --json` and GET /status.
     port::Task<std::string> status_json();
+    // For `asterias why`: what is not as it should be, as all nodes that answer see it. `keyspace`:
+    // only of that one, and of nodes as a whole; empty: all. NotFound: there is none of that name.
+    port::Task<Result<std::string>> why_json(std::string keyspace);
 
 private:
-    Result<Bytes> on_call(const rpc::CallBody& call) override;
+    void on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) override;
+    port::Task<> answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer);
     void on_peer_start(NodeId node, Incarnation start) override;
     void on_disowned(NodeId by, std::string why) override;
     Result<Bytes> on_join(const Bytes& payload);
+    Result<GroupId> group_named(const std::string& keyspace) const;
+    // A finding each, without the brackets of a list.
+    port::Task<std::string> findings_json(std::string keyspace);
+    port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
+                         size_t* left, port::Signal* changed);
     Result<void> check_fit() const;
     port::Task<> keep_identity();
     port::Task<Result<void>> become_someone();
@@ -89,7 +98,7 @@ private:
     std::function<void(const Error&)> end_;
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
-    bool started_ = false, ended_ = false;
+    bool started_ = false, ended_ = false, closing_ = false;
 };
 
 }  // namespace asterias::node

@@ -42,15 +42,23 @@ struct Options {
     rpc::Options rpc;
 };
 
-// Answers a Call by name; on shard 0.
+// The node above its shards. All on shard 0.
 class CallHandler {
 public:
     virtual ~CallHandler() = default;
-    virtual Result<Bytes> on_call(const rpc::CallBody& call) = 0;
+    // Answers a Call by name. `answer` is called once, there, unless the node closes.
+    virtual void on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) = 0;
     // A start of another node was seen for the first time.
     virtual void on_peer_start(NodeId node, Incarnation start) = 0;
     // Another node refuses this one for good.
     virtual void on_disowned(NodeId by, std::string why) = 0;
+};
+
+// What a shard knows of the connection to another node.
+struct Contact {
+    bool connected = false;
+    bool ever = false;  // since this node started
+    WallTime since;     // of the present state
 };
 
 struct ShardStatus {
@@ -58,6 +66,8 @@ struct ShardStatus {
     journal::Journal::Usage journal;
     size_t in_flight = 0;
     std::map<GroupId, NodeId> leaders;
+    std::map<NodeId, Contact> contacts;
+    std::map<NodeId, std::string> refused;  // old copies that came lately, and why
 };
 
 class NodeShard : public rpc::Receiver,
@@ -114,6 +124,7 @@ private:
     port::Task<Result<void>> open_groups(std::set<GroupId> found);
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
+    void receive_call(const rpc::Peer& from, const rpc::Frame& frame);
     void receive_raft(const raft::Message& message, GroupId group);
     void receive_forward(const rpc::Peer& from, const Bytes& body);
     void receive_answers(NodeId from, const Bytes& body);
@@ -140,6 +151,8 @@ private:
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
     KnownStarts known_starts_;
+    std::map<NodeId, Contact> contacts_;
+    std::map<NodeId, std::string> refused_;
     port::TimerId ticker_;
     journal::BatchId persisted_;
     port::Signal persisted_changed_;
