@@ -61,7 +61,24 @@ std::string wrong_use(const ServeOptions& options) {
 // Asked before anything is made there. Where it cannot be seen the node finds out, and says why.
 bool is_empty(const std::string& directory) {
     std::error_code ec;
-    return !std::filesystem::exists(directory + "/identity", ec) && !ec;
+    return !std::filesystem::exists(directory + "/identity", ec) && !ec &&
+           !std::filesystem::exists(directory + "/engine", ec) && !ec;
+}
+
+bool is_port(const Error& error) { return error.context.starts_with("listen on "); }
+
+// Starting again as it is does not help.
+bool is_hopeless(const Error& error) {
+    switch (error.code) {
+        case Errc::Corrupt:
+        case Errc::Conflict:
+        case Errc::Unsupported:
+            return true;
+        case Errc::Io:  // also what a taken port is
+            return !is_port(error);
+        default:
+            return false;
+    }
 }
 
 // Connections that the process has descriptors for. Files come first: a journal that cannot open
@@ -133,9 +150,7 @@ private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
         if (!started) {
-            const Errc code = started.error().code;
-            if (code == Errc::Corrupt || code == Errc::Conflict || code == Errc::Unsupported)
-                co_return refuse(started.error());
+            if (is_hopeless(started.error())) co_return refuse(started.error());
             co_return fail(started.error(), "--peer-port");
         }
         edge_http::Pages pages;
@@ -238,7 +253,7 @@ private:
     }
     // `port_flag` is what moves the port, if that is what was in the way.
     void fail(const Error& error, const char* port_flag) {
-        const bool port = error.context.starts_with("listen on ");
+        const bool port = is_port(error);
         std::fprintf(stderr, "asterias serve: %s%s%s\n", error.describe().c_str(),
                      port ? "\nThe port is set with " : "", port ? port_flag : "");
         result_ = kFailed;

@@ -52,6 +52,18 @@ Bytes answer_join(const NodeId& node, const Founding& founding) {
     return out.take();
 }
 
+// What a node keeps beside its identity must not be taken over by one that is born there.
+port::Task<Result<void>> expect_empty(port::Disk& disk, std::string directory) {
+    auto names = co_await disk.list(directory);
+    if (!names) co_return std::unexpected(names.error());
+    for (const auto& name : *names)
+        if (name == "engine" || name.starts_with("journal-"))
+            co_return fail(Errc::Corrupt, directory + " holds " + name +
+                                              " of a node, but its identity file is lost: who it "
+                                              "was is not known, and it must not take part again");
+    co_return Result<void>{};
+}
+
 }  // namespace
 
 // While a founder waits for its members it answers Calls and nothing else.
@@ -104,6 +116,7 @@ port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_
         co_return fail(Errc::AlreadyExists, "a node lives in " + directory +
                                                 " already; start it with: asterias serve --data " +
                                                 directory);
+    if (auto empty = co_await expect_empty(shard.disk(), directory); !empty) co_return empty;
     Identity id;
     id.node = NodeId(1);
     id.nonce = draw(shard);
@@ -298,6 +311,8 @@ port::Task<Result<void>> Node::become_someone() {
         co_return Result<void>{};
     }
     if (identity.error().code != Errc::NotFound) co_return std::unexpected(identity.error());
+    if (auto empty = co_await expect_empty(shards_[0]->disk(), options_.directory); !empty)
+        co_return empty;
     if (options_.join.host.empty())
         co_return fail(Errc::NotFound, nobody_lives_in(options_.directory));
     identity_.nonce = draw(*shards_[0]);

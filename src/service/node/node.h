@@ -32,7 +32,7 @@ public:
     // On shard 0. Loads or makes the identity (founding, joining: waits for the others), opens
     // every shard and starts. After success router(i) may be used on shard i. Errors: NotFound (an
     // empty directory without `join`), Unavailable (another process holds the directory), Corrupt,
-    // Conflict, Unsupported (this directory cannot take part as it is: starting it again does not
+    // Conflict, Unsupported, Io (this directory cannot take part as it is: starting it again does not
     // help), or what listening says.
     port::Task<Result<void>> start();
     // On shard 0. Orderly stop. Destroy the node when the loops of its shards have ended: the last

@@ -234,6 +234,20 @@ TEST(Node, AnEmptyDirectoryIsNotAdopted) {
     EXPECT_EQ(c.processes[1]->started->error().code, Errc::NotFound);
 }
 
+TEST(Node, ADirectoryThatLostItsIdentityIsNobodysBirthplace) {
+    for (const bool founder : {true, false}) {
+        Cluster c(1);
+        const size_t i = founder ? 0 : 1;
+        c.machines[i]->image.put("data/engine", "x");
+        c.boot(i);
+        ASSERT_TRUE(
+            c.world.run_until([&] { return c.processes[i]->started.has_value(); }, seconds(5)));
+        ASSERT_FALSE(c.up(i));
+        EXPECT_EQ(c.processes[i]->started->error().code, Errc::Corrupt);
+        EXPECT_NE(c.processes[i]->started->error().context.find("engine"), std::string::npos);
+    }
+}
+
 // Whoever crashes wherever on the way to a cluster: it comes about, once, and all agree.
 TEST(Node, BirthSurvivesACrashOfAnybodyAnywhere) {
     for (uint64_t seed = 1; seed <= 60; ++seed) {
