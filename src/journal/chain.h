@@ -1,6 +1,7 @@
-// journal/chain.h: what the journal remembers of one group: its vote, how far it is purged, and the
-// crc of each retained entry (4 bytes each), so that every new record can name its predecessor.
-// Writer and replay use the same code: what one knows when it writes, the other knows or forgot.
+// journal/chain.h: what the journal remembers of one group: its vote, how far it is purged, an
+// install under way, and the crc of each retained entry (4 bytes each), so that every new record
+// can name its predecessor. Writer and replay use the same code: what one knows when it writes, the
+// other knows or forgot.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +19,10 @@ class GroupChain {
 public:
     Vote vote;
 
-    LogIndex purged_through() const { return purged_through_; }
+    std::optional<LogPlace> installing;
+
+    LogIndex purged_through() const { return purged_.index; }
+    Term purged_term() const { return purged_.term; }  // 0 unless a reset said it
     LogIndex last() const { return LogIndex(known_from_ + crcs_.size() - 1); }
     // The crc of the entry at `index`; nothing if it is not known here. Entry 0 has crc 0.
     std::optional<uint32_t> crc(LogIndex index) const {
@@ -38,8 +42,8 @@ public:
         crcs_.push_back(crc);
     }
     void purge(LogIndex through) {
-        if (through <= purged_through_) return;
-        purged_through_ = through;
+        if (through <= purged_.index) return;
+        purged_ = {through, Term()};
         if (through > last()) {  // a snapshot from elsewhere: what follows begins a new chain
             known_from_ = through.value;
             crcs_.assign(1, 0);
@@ -50,21 +54,30 @@ public:
         }
     }
 
+    // The log is void, and what follows at.index begins a new chain.
+    void reset(LogPlace at) {
+        purged_ = at;
+        installing.reset();
+        known_from_ = at.index.value;
+        crcs_.assign(1, 0);
+    }
+
     GroupMark mark(GroupId group) const {
-        return {group, vote, purged_through_, last(), crcs_.back()};
+        return {group, vote, purged_, installing.value_or(LogPlace()), last(), crcs_.back()};
     }
     // As it was when the mark was made, but for the crcs before the last.
     static GroupChain from(const GroupMark& mark) {
         GroupChain chain;
         chain.vote = mark.vote;
-        chain.purged_through_ = mark.purged_through;
+        chain.purged_ = mark.purged;
+        if (mark.installing != LogPlace()) chain.installing = mark.installing;
         chain.known_from_ = mark.last.value;
         chain.crcs_.assign(1, mark.last_crc);
         return chain;
     }
 
 private:
-    LogIndex purged_through_;
+    LogPlace purged_;
     uint64_t known_from_ = 0;       // index of crcs_.front()
     std::deque<uint32_t> crcs_{0};  // never empty
 };

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,18 +43,30 @@ struct Options {
     uint64_t segment_bytes = 64 * 1024 * 1024;
     uint64_t slice_bytes_max = 1024 * 1024;  // larger entries are written in slices of this size
     uint64_t retained_bytes_max = uint64_t{4} << 30;  // status says so above it
+    // Of the file system, to stay available; nothing: port::default_reserve().
+    std::optional<uint64_t> reserve_bytes{};
 };
 
 // The durable vote of one group (mirrors raft::HardState; the journal does not know the core).
 struct Vote {
     Term term;
     ReplicaId vote;
+    ReplicaId self{};  // which replica of the group this log is (rule 47); 0: not said
     bool operator==(const Vote&) const = default;
+};
+// A place in a group's log.
+struct LogPlace {
+    LogIndex index;
+    Term term;
+    bool operator==(const LogPlace&) const = default;
 };
 
 struct RecoveredGroup {
     Vote vote;
-    LogIndex purged_through;           // entries at or below were purged
+    LogIndex purged_through;  // entries at or below were purged
+    Term purged_term{};       // of the entry at purged_through, if reset() said it; else 0
+    // An install that began and was not said to have ended: whether the engine has it decides.
+    std::optional<LogPlace> installing;
     std::vector<wire::Entry> entries;  // contiguous, ascending; above purged_through
 };
 
@@ -85,6 +98,24 @@ public:
     // `through` may lie above the last entry (a snapshot from elsewhere): the log is empty then and
     // goes on at through + 1.
     virtual void purge(GroupId group, LogIndex through) = 0;
+    // A snapshot of `at` is about to be installed into the engine (RecoveredGroup::installing says
+    // so until reset() or installed() does not). Wait until it is durable before touching the
+    // engine.
+    virtual void begin_install(GroupId group, LogPlace at) = 0;
+    // It is installed, and the log, which agrees at its place, stays as it is.
+    virtual void installed(GroupId group) = 0;
+    // The group's log is void; it goes on at at.index + 1, behind a place of this term. Also ends
+    // an install, and begins the log of another replica of the same group ({0, 0}). The vote stays.
+    virtual void reset(GroupId group, LogPlace at) = 0;
+    // The group has no replica here any more: its log is void and holds no segment back. What
+    // remains is the vote, as the next open() returns it: {term, vote, self}, entries none.
+    virtual void remove(GroupId group) = 0;
+
+    // False: append() of these would use up what is kept for a full disk. A leader proposes nothing
+    // that does not fit; a follower leaves such entries out and acknowledges what it has, so that
+    // the group goes on without it until there is space. What fits stays appendable in this turn as
+    // long as nothing else is appended. Always true while usage().no_space is false.
+    virtual bool fits(const std::vector<wire::Entry>& entries) const = 0;
 
     // The observer outlives the journal; set once, before the first append.
     virtual void set_observer(Observer& observer) = 0;
@@ -94,10 +125,14 @@ public:
     struct Usage {
         uint64_t segments = 0, bytes = 0;  // in use: neither spare nor made ready ahead
         Duration last_sync{};
-        // No further segment can be made ready: accept no more work while this lasts (D2). The
-        // journal goes on in the current segment, tries again every second, and ends the node
-        // (Shard::fatal) only when a batch fits nowhere.
+        // Less than the reserve is available, or no further segment could be made ready: accept no
+        // more work that makes the state grow while this lasts (D2); fits() says what may go on.
+        // The journal looks again every second, and goes on by itself.
         bool no_space = false;
+        // That surely fit into segments made ready ahead (two, while there is space), headers of
+        // records included. An eighth of a segment is left out of it, for what never waits: votes,
+        // purges, installs, resets. The node ends (Shard::fatal) only when that is used up, too.
+        uint64_t bytes_left = 0;
         bool over_retained = false;  // bytes > Options::retained_bytes_max
     };
     virtual Usage usage() const = 0;

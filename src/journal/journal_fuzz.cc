@@ -42,7 +42,7 @@ Bytes make_valid(const Bytes& input) {
     Position at = kFirst;
     while (!in.at_end() && in.ok()) {
         RecordHeader h;
-        h.type = RecordType{static_cast<uint8_t>(1 + in.u8() % 7)};
+        h.type = RecordType{static_cast<uint8_t>(1 + in.u8() % 10)};
         const bool entry = h.type == RecordType::Entry || h.type == RecordType::Moved;
         h.fragment = entry ? Fragment{static_cast<uint8_t>(1 + in.u8() % 4)} : Fragment::Whole;
         h.entry_kind = 2;

@@ -41,6 +41,7 @@ public:
         payload_max_ = prng_.chance(0.3) ? 40 : prng_.between(1, 3) * node_.options.slice_bytes_max;
         uniform_ = prng_.chance(0.4);
         purge_rate_ = prng_.unit() * 0.3;
+        replace_rate_ = prng_.chance(0.5) ? 0 : prng_.unit() * 0.2;
         crash_rate_ = prng_.chance(0.5) ? 0.02 : 0.1;
     }
 
@@ -88,7 +89,9 @@ private:
         const ModelGroup g = found == model.end() ? ModelGroup{} : found->second;
         const bool cold = group == 2 && g.entries.size() > 3;
         if (prng_.chance(0.1)) {
-            node_.vote(group, ++term_, 1 + prng_.below(3));
+            node_.vote(group, ++term_, 1 + prng_.below(3), prng_.below(3));
+        } else if (prng_.chance(replace_rate_)) {
+            replace(group, g);
         } else if (prng_.chance(purge_rate_) && !cold) {
             node_.purge(group, prng_.chance(0.05) ? g.last + prng_.below(5)
                                                   : g.purged + prng_.below(g.last - g.purged + 1));
@@ -102,6 +105,23 @@ private:
                                                    wire::EntryKind::Effects,
                                                    Bytes::copy(payload())));
             node_.append(GroupId(group), std::move(entries));
+        }
+    }
+
+    // Installs of snapshots, and replicas that go and come.
+    void replace(uint64_t group, const ModelGroup& g) {
+        const uint64_t at = g.purged + 1 + prng_.below(g.last - g.purged + 5);
+        switch (prng_.below(5)) {
+            case 0:
+                return node_.begin_install(group, at, term_);
+            case 1:
+                return node_.installed(group);
+            case 2:  // as an install that ended; at times behind what was installed before
+                return node_.reset(group, prng_.chance(0.2) ? 1 + prng_.below(at) : at, term_);
+            case 3:
+                return node_.reset(group, 0, 0);
+            default:
+                return node_.remove(group);
         }
     }
 
@@ -145,7 +165,7 @@ private:
     TestNode node_;
     uint64_t groups_, payload_max_, term_ = 1;
     bool uniform_;
-    double purge_rate_, crash_rate_;
+    double purge_rate_, replace_rate_, crash_rate_;
 };
 
 TEST(JournalProperty, WhatWasPersistedComesBackAndTheRestIsAPrefix) {

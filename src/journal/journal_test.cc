@@ -201,18 +201,20 @@ TEST(JournalRecovery, AnotherNodesJournalAndASecondWriterAreRefused) {
     EXPECT_EQ(node.refusal.code, Errc::Conflict);
 }
 
-TEST(JournalRecovery, AnUnknownFormatIsRefusedAsUnsupported) {
+TEST(JournalRecovery, AnotherFormatIsRefusedByNameAsUnsupported) {
     TestNode node(1, small_options());
     write_three(node);
     node.crash();
     const std::string file = node.segments()[0];
     std::string header = node.image.content(file)->slice(0, kSegmentHeaderBytes).str();
-    header[8] = 2;
+    header[8] = 1;  // that of version 0.1
     const uint32_t crc = crc32c(std::string_view(header).substr(8));
     std::memcpy(header.data() + 4, &crc, 4);
     ASSERT_TRUE(node.image.overwrite(file, 0, header));
     EXPECT_FALSE(node.open());
     EXPECT_EQ(node.refusal.code, Errc::Unsupported);
+    EXPECT_NE(node.refusal.context.find(file), std::string::npos);
+    EXPECT_NE(node.refusal.context.find("format 1"), std::string::npos);
 }
 
 TEST(Journal, OneTurnsWorkOfAllGroupsIsOneWriteAndOneSync) {
@@ -243,41 +245,6 @@ TEST(Journal, AFailedSyncEndsTheNodeAndNothingMoreIsWritten) {
     }
     EXPECT_EQ(node.disk->counts().writes, writes);
     EXPECT_EQ(node.last_persisted, BatchId(3));
-}
-
-TEST(Journal, AFullDiskIsToldBeforeItHurtsAndEndsTheNodeOnlyWhenNothingFits) {
-    TestNode node(1, small_options(4096, 512));
-    ASSERT_TRUE(node.open());
-    node.settle_all();
-    node.faults.capacity_bytes = node.image.used_bytes() + 4096 + 100;
-    uint64_t i = 1;
-    while (!node.journal->usage().no_space) {
-        node.append(1, 1, i++, std::string(300, 'x'));
-        ASSERT_TRUE(node.settle());
-        for (int turn = 0; turn < 5 && node.shard->step(); ++turn) {
-        }
-        ASSERT_LT(i, 100u);
-    }
-    node.append(1, 1, i++, std::string(300, 'x'));
-    ASSERT_TRUE(node.settle()) << "the current segment still has room";
-    EXPECT_TRUE(node.shard->fatal_text().empty());
-
-    const uint64_t full = node.faults.capacity_bytes;
-    node.faults.capacity_bytes = UINT64_MAX;
-    for (int turn = 0; turn < 20; ++turn)
-        node.shard->step();
-    EXPECT_FALSE(node.journal->usage().no_space) << "it recovers alone when space returns";
-
-    node.faults.capacity_bytes = full;
-    for (int n = 0; n < 100 && node.shard->fatal_text().empty(); ++n) {
-        node.append(1, 1, i++, std::string(300, 'x'));
-        node.settle();
-    }
-    EXPECT_NE(node.shard->fatal_text().find("disk is full"), std::string::npos);
-    node.faults.capacity_bytes = UINT64_MAX;
-    node.crash();
-    ASSERT_TRUE(node.open());
-    EXPECT_TRUE(node.explained());
 }
 
 TEST(Journal, AColdGroupDoesNotKeepTheJournalFromShrinking) {

@@ -33,6 +33,8 @@ struct QuietSink final : LogSink {
 struct ModelGroup {
     Vote vote;
     uint64_t purged = 0;
+    Term purged_term{};
+    std::optional<LogPlace> installing{};
     std::map<uint64_t, wire::Entry> entries;
     uint64_t last = 0;
     bool operator==(const ModelGroup&) const = default;
@@ -40,12 +42,12 @@ struct ModelGroup {
 using Model = std::map<GroupId, ModelGroup>;
 
 struct Op {
-    enum class Kind : uint8_t { Entry, Vote, Purge } kind;
+    enum class Kind : uint8_t { Entry, Vote, Purge, Begin, End, Reset } kind;
     GroupId group;
-    wire::Entry entry;
-    Vote vote;
-    uint64_t through = 0;
     BatchId batch;
+    wire::Entry entry{};
+    Vote vote{};
+    LogPlace at{};
 
     void apply(Model& model) const {
         ModelGroup& g = model[group];
@@ -59,10 +61,23 @@ struct Op {
                 g.last = entry.index.value;
                 break;
             case Kind::Purge:
-                if (through <= g.purged) break;
-                g.purged = through;
-                g.entries.erase(g.entries.begin(), g.entries.upper_bound(through));
-                g.last = std::max(g.last, through);
+                if (at.index.value <= g.purged) break;
+                g.purged = at.index.value;
+                g.purged_term = {};
+                g.entries.erase(g.entries.begin(), g.entries.upper_bound(g.purged));
+                g.last = std::max(g.last, g.purged);
+                break;
+            case Kind::Begin:
+                g.installing = at;
+                break;
+            case Kind::End:
+                g.installing.reset();
+                break;
+            case Kind::Reset:
+                g = {.vote = g.vote,
+                     .purged = at.index.value,
+                     .purged_term = at.term,
+                     .last = at.index.value};
                 break;
         }
     }
@@ -71,7 +86,11 @@ struct Op {
 inline Model model_of(const Recovered& recovered) {
     Model model;
     for (const auto& [id, group] : recovered.groups) {
-        ModelGroup g{group.vote, group.purged_through.value, {}, group.purged_through.value};
+        ModelGroup g{.vote = group.vote,
+                     .purged = group.purged_through.value,
+                     .purged_term = group.purged_term,
+                     .installing = group.installing,
+                     .last = group.purged_through.value};
         for (const auto& entry : group.entries) {
             EXPECT_EQ(entry.index.value, g.last + 1) << "entries are contiguous";
             g.entries[entry.index.value] = entry;
@@ -180,7 +199,7 @@ public:
 
     void append(GroupId group, std::vector<wire::Entry> entries) {
         for (const auto& entry : entries)
-            pending.push_back({Op::Kind::Entry, group, entry, {}, 0, journal->current_batch()});
+            note(Op::Kind::Entry, group).entry = entry;
         journal->append(group, entries);
         shard->touch();
     }
@@ -188,17 +207,38 @@ public:
         append(GroupId(group), {wire::make_entry(GroupId(group), Term(term), LogIndex(index),
                                                  wire::EntryKind::Effects, Bytes::copy(payload))});
     }
-    void vote(uint64_t group, uint64_t term, uint64_t replica) {
-        const Vote vote{Term(term), ReplicaId(replica)};
-        pending.push_back({Op::Kind::Vote, GroupId(group), {}, vote, 0, journal->current_batch()});
+    void vote(uint64_t group, uint64_t term, uint64_t replica, uint64_t self = 0) {
+        const Vote vote{Term(term), ReplicaId(replica), ReplicaId(self)};
+        note(Op::Kind::Vote, GroupId(group)).vote = vote;
         journal->set_vote(GroupId(group), vote);
         shard->touch();
     }
     void purge(uint64_t group, uint64_t through) {
         if (through > staged()[GroupId(group)].purged)
-            pending.push_back(
-                {Op::Kind::Purge, GroupId(group), {}, {}, through, journal->current_batch()});
+            note(Op::Kind::Purge, GroupId(group)).at.index = LogIndex(through);
         journal->purge(GroupId(group), LogIndex(through));
+        shard->touch();
+    }
+    void begin_install(uint64_t group, uint64_t index, uint64_t term) {
+        const LogPlace at{LogIndex(index), Term(term)};
+        note(Op::Kind::Begin, GroupId(group)).at = at;
+        journal->begin_install(GroupId(group), at);
+        shard->touch();
+    }
+    void installed(uint64_t group) {
+        if (staged()[GroupId(group)].installing) note(Op::Kind::End, GroupId(group));
+        journal->installed(GroupId(group));
+        shard->touch();
+    }
+    void reset(uint64_t group, uint64_t index, uint64_t term) {
+        const LogPlace at{LogIndex(index), Term(term)};
+        note(Op::Kind::Reset, GroupId(group)).at = at;
+        journal->reset(GroupId(group), at);
+        shard->touch();
+    }
+    void remove(uint64_t group) {
+        note(Op::Kind::Reset, GroupId(group));
+        journal->remove(GroupId(group));
         shard->touch();
     }
     // The state after everything appended, durable or not.
@@ -234,6 +274,11 @@ public:
     }
 
 private:
+    // Of the batch that is collecting.
+    Op& note(Op::Kind kind, GroupId group) {
+        return pending.emplace_back(
+            Op{.kind = kind, .group = group, .batch = journal->current_batch()});
+    }
     static port::Task<> finish(TestNode* self, std::optional<bool>* done) {
         co_await self->journal->close();
         *done = true;

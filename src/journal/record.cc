@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kSegmentMagic = 0x53524A41;  // "AJRS"
 constexpr uint32_t kRecordMagic = 0x52524A41;   // "AJRR"
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
 
 // Offsets inside a record header; docs/formats/journal.md.
 constexpr size_t kCrcAt = 4, kFormatAt = 8, kFragmentAt = 9, kTypeAt = 10, kKindAt = 11,
@@ -149,7 +149,7 @@ std::optional<RecordHeader> decode_record_header(std::span<const uint8_t> bytes,
     h.fragment = Fragment{get<uint8_t>(p, kFragmentAt)};
     h.type = RecordType{get<uint8_t>(p, kTypeAt)};
     if (h.fragment < Fragment::Whole || h.fragment > Fragment::Last || h.type < RecordType::Start ||
-        h.type > RecordType::Release)
+        h.type > RecordType::Reset)
         return std::nullopt;
     h.entry_kind = get<uint8_t>(p, kKindAt);
     h.body_bytes = get<uint32_t>(p, kBodyBytesAt);
@@ -191,14 +191,24 @@ std::optional<Start> decode_start(const Record& record) {
     return Start{{get<uint64_t>(p, 0), get<uint64_t>(p, 8)}, get<uint64_t>(p, 16) != 0};
 }
 
+std::optional<Vote> decode_vote(const Record& record) {
+    const RecordHeader& h = record.header;
+    if (h.type != RecordType::Vote || record.body.size() != kVoteBodyBytes) return std::nullopt;
+    return Vote{h.term, ReplicaId(h.index.value), ReplicaId(get<uint64_t>(record.body.data(), 0))};
+}
+
 void encode(const GroupMark& mark, uint8_t* out) {
     put(out, 0, mark.group.value);
     put(out, 8, mark.vote.term.value);
     put(out, 16, mark.vote.vote.value);
-    put(out, 24, mark.purged_through.value);
-    put(out, 32, mark.last.value);
-    put(out, 40, mark.last_crc);
-    put(out, 44, uint32_t{0});
+    put(out, 24, mark.vote.self.value);
+    put(out, 32, mark.purged.index.value);
+    put(out, 40, mark.purged.term.value);
+    put(out, 48, mark.installing.index.value);
+    put(out, 56, mark.installing.term.value);
+    put(out, 64, mark.last.value);
+    put(out, 72, mark.last_crc);
+    put(out, 76, uint32_t{0});
 }
 
 std::optional<std::vector<GroupMark>> decode_groups(const Record& record) {
@@ -208,10 +218,12 @@ std::optional<std::vector<GroupMark>> decode_groups(const Record& record) {
     const uint8_t* p = record.body.data();
     for (GroupMark& mark : marks) {
         mark.group = GroupId(get<uint64_t>(p, 0));
-        mark.vote = {Term(get<uint64_t>(p, 8)), ReplicaId(get<uint64_t>(p, 16))};
-        mark.purged_through = LogIndex(get<uint64_t>(p, 24));
-        mark.last = LogIndex(get<uint64_t>(p, 32));
-        mark.last_crc = get<uint32_t>(p, 40);
+        mark.vote = {Term(get<uint64_t>(p, 8)), ReplicaId(get<uint64_t>(p, 16)),
+                     ReplicaId(get<uint64_t>(p, 24))};
+        mark.purged = {LogIndex(get<uint64_t>(p, 32)), Term(get<uint64_t>(p, 40))};
+        mark.installing = {LogIndex(get<uint64_t>(p, 48)), Term(get<uint64_t>(p, 56))};
+        mark.last = LogIndex(get<uint64_t>(p, 64));
+        mark.last_crc = get<uint32_t>(p, 72);
         p += kGroupMarkBytes;
     }
     return marks;

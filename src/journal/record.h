@@ -25,7 +25,8 @@ namespace asterias::journal {
 inline constexpr size_t kSegmentHeaderBytes = 512;  // one sector: written whole or not at all
 inline constexpr size_t kRecordHeaderBytes = 88;
 inline constexpr size_t kRecordAlign = 8;
-inline constexpr size_t kGroupMarkBytes = 48;
+inline constexpr size_t kGroupMarkBytes = 80;
+inline constexpr size_t kVoteBodyBytes = 8;
 inline constexpr size_t kStartBodyBytes = 24;
 inline constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
 
@@ -52,13 +53,16 @@ Result<SegmentHeader> decode_segment_header(std::span<const uint8_t> bytes);
 
 enum class Fragment : uint8_t { Whole = 1, First = 2, Middle = 3, Last = 4 };
 enum class RecordType : uint8_t {
-    Start = 1,   // first record of every segment: what it follows
-    Groups = 2,  // after Start: marks of groups, so that older segments can go
-    Vote = 3,    // term and vote (in `index`) of a group
-    Purge = 4,   // entries through `index` will not be asked for again
-    Entry = 5,   // supersedes the group's entries at and above `index`
-    Moved = 6,   // an entry written again because it pinned an old segment; supersedes nothing
-    Release = 7  // nothing but its header, whose `oldest` lets old segments go
+    Start = 1,    // first record of every segment: what it follows
+    Groups = 2,   // after Start: marks of groups, so that older segments can go
+    Vote = 3,     // term and vote (in `index`) of a group; its own replica in the body
+    Purge = 4,    // entries through `index` will not be asked for again
+    Entry = 5,    // supersedes the group's entries at and above `index`
+    Moved = 6,    // an entry written again because it pinned an old segment; supersedes nothing
+    Release = 7,  // nothing but its header, whose `oldest` lets old segments go
+    Begin = 8,    // an install of a snapshot of (index, term) begins
+    End = 9,      // it has ended, and the log stays
+    Reset = 10    // the log is void and goes on behind (index, term); ends an install, too
 };
 
 struct RecordHeader {
@@ -110,11 +114,16 @@ struct Start {
 void encode(const Start& start, uint8_t* out);  // kStartBodyBytes
 std::optional<Start> decode_start(const Record& record);
 
+// Of a Vote record; nothing if its body does not name a replica.
+std::optional<Vote> decode_vote(const Record& record);
+
 // An element of Groups' body.
 struct GroupMark {
     GroupId group;
     Vote vote;
-    LogIndex purged_through, last;
+    LogPlace purged;      // the term is 0 unless a reset said it
+    LogPlace installing;  // {0, 0}: none
+    LogIndex last;
     uint32_t last_crc = 0;
     bool operator==(const GroupMark&) const = default;
 };

@@ -149,7 +149,7 @@ TEST(JournalReplay, AHoleInTheChainIsNotAccepted) {
 }
 
 TEST(JournalReplay, AMarkThatKnowsMoreThanTheSegmentsBeforeItIsDamage) {
-    const GroupMark mark{GroupId(1), {Term(2), ReplicaId(1)}, LogIndex(0), LogIndex(4), 99};
+    const GroupMark mark{GroupId(1), {Term(2), ReplicaId(1)}, {}, {}, LogIndex(4), 99};
     BytesBuilder body;
     encode(mark, body.extend(kGroupMarkBytes));
     const Bytes marks = body.take();
@@ -159,6 +159,68 @@ TEST(JournalReplay, AMarkThatKnowsMoreThanTheSegmentsBeforeItIsDamage) {
     ASSERT_TRUE(record);
     EXPECT_EQ(Replay(1).apply(*record), Replay::Verdict::Damage);
     EXPECT_EQ(Replay(2).apply(*record), Replay::Verdict::Applied) << "the oldest one needed";
+}
+
+TEST(JournalRecord, AMarkSaysAllThatOlderSegmentsSayBesideEntries) {
+    GroupChain chain;
+    chain.vote = {Term(3), ReplicaId(2), ReplicaId(7)};
+    chain.reset({LogIndex(40), Term(3)});
+    chain.append(LogIndex(41), 0xabcd);
+    chain.installing = LogPlace{LogIndex(90), Term(4)};
+    const GroupMark mark = chain.mark(GroupId(5));
+    BytesBuilder body;
+    encode(mark, body.extend(kGroupMarkBytes));
+    Layout layout(2);
+    layout.add({.type = RecordType::Groups}, body.take());
+    const auto marks = decode_groups(*decode_record(layout.span(), {2, 512}, kLife));
+    ASSERT_TRUE(marks);
+    ASSERT_EQ(marks->size(), 1u);
+    EXPECT_EQ(marks->front(), mark);
+    const GroupChain again = GroupChain::from(marks->front());
+    EXPECT_EQ(again.mark(GroupId(5)), mark);
+    EXPECT_EQ(again.purged_term(), Term(3));
+    EXPECT_EQ(again.installing, chain.installing);
+}
+
+TEST(JournalReplay, WhatAResetVoidedNeverComesBack) {
+    const auto e1 = entry(1, 1, "a"), e2 = entry(1, 2, "b"), e3 = entry(1, 3, "old");
+    const auto e6 = entry(1, 6, "after"), e4 = entry(1, 4, "stale");
+    const auto voided = [&](Layout& layout) -> Layout& {
+        layout.add(1, e1, 0).add(1, e2, e1.crc).add(1, e3, e2.crc);
+        return layout.add(
+            {.type = RecordType::Reset, .group = GroupId(1), .term = Term(9), .index = LogIndex(5)},
+            {});
+    };
+    Layout layout(1), stale(1);
+    voided(layout).add(1, e6, 0);
+    voided(stale).add(1, e4, e3.crc);
+    auto replay = [](const Layout& records, Replay& into) {
+        SegmentReader reader(records.span(), records.first(), kLife);
+        auto last = Replay::Verdict::Applied;
+        while (auto record = reader.next())
+            last = into.apply(*record);
+        return last;
+    };
+    Replay good(1), bad(1);
+    EXPECT_EQ(replay(stale, bad), Replay::Verdict::Breaks) << "below where the log goes on";
+    EXPECT_EQ(replay(layout, good), Replay::Verdict::Applied);
+    auto result = good.finish();
+    ASSERT_TRUE(result);
+    const RecoveredGroup& group = result->recovered.at(GroupId(1));
+    EXPECT_EQ(group.purged_through, LogIndex(5));
+    EXPECT_EQ(group.purged_term, Term(9));
+    EXPECT_EQ(group.entries, std::vector{e6});
+}
+
+TEST(Retention, AForgottenGroupNeedsNothing) {
+    Retention retention;
+    retention.entry(GroupId(1), LogIndex(1), 1, 100);
+    retention.entry(GroupId(1), LogIndex(2), 2, 100);
+    retention.entry(GroupId(2), LogIndex(1), 3, 100);
+    retention.forget(GroupId(1));
+    retention.forget(GroupId(7));
+    EXPECT_EQ(retention.oldest(9), 3u);
+    EXPECT_EQ(retention.live_bytes_before(9), 100u);
 }
 
 TEST(Retention, ASegmentIsNeededUntilItsLastLiveEntryIsPurgedSupersededOrMoved) {

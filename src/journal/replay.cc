@@ -22,7 +22,7 @@ Replay::Verdict Replay::apply(const Record& record) {
             verdict = apply_groups(record);
             break;
         case RecordType::Vote:
-            groups_[h.group].chain.vote = {h.term, ReplicaId(h.index.value)};
+            verdict = apply_vote(record);
             break;
         case RecordType::Purge:
             purge(h);
@@ -38,6 +38,15 @@ Replay::Verdict Replay::apply(const Record& record) {
                 verdict = apply_slice(record);
             break;
         case RecordType::Release:
+            break;
+        case RecordType::Begin:
+            verdict = begin_install(h);
+            break;
+        case RecordType::End:
+            groups_[h.group].chain.installing.reset();
+            break;
+        case RecordType::Reset:
+            reset(h);
             break;
     }
     if (verdict == Verdict::Applied) {
@@ -79,6 +88,28 @@ Replay::Verdict Replay::apply_groups(const Record& record) {
         return Verdict::Damage;
     }
     return Verdict::Applied;
+}
+
+Replay::Verdict Replay::apply_vote(const Record& record) {
+    const auto vote = decode_vote(record);
+    if (!vote) return breaks("a vote has no meaning");
+    groups_[record.header.group].chain.vote = *vote;
+    return Verdict::Applied;
+}
+
+Replay::Verdict Replay::begin_install(const RecordHeader& h) {
+    if (h.index.value == 0) return breaks("an install of index 0");
+    groups_[h.group].chain.installing = LogPlace{h.index, h.term};
+    return Verdict::Applied;
+}
+
+void Replay::reset(const RecordHeader& h) {
+    Group& group = groups_[h.group];
+    group.moved.clear();
+    group.tail.clear();
+    group.base = h.index.value;
+    group.chain.reset({h.index, h.term});
+    retention_.forget(h.group);
 }
 
 void Replay::purge(const RecordHeader& h) {
@@ -209,6 +240,8 @@ Result<Replay::Result> Replay::finish() {
         RecoveredGroup out;
         out.vote = group.chain.vote;
         out.purged_through = group.chain.purged_through();
+        out.purged_term = group.chain.purged_term();
+        out.installing = group.chain.installing;
         uint64_t next = out.purged_through.value;
         out.entries.reserve(group.moved.size() + group.tail.size());
         for (auto& [index, entry] : group.moved) {

@@ -69,7 +69,10 @@ private:
     Verdict place(const RecordHeader& header, Bytes payload, uint64_t segment, uint64_t bytes);
     Verdict place_entry(const RecordHeader& header, Group& group, wire::Entry entry);
     Verdict place_moved(const RecordHeader& header, Group& group, wire::Entry entry);
+    Verdict apply_vote(const Record& record);
+    Verdict begin_install(const RecordHeader& header);
     void purge(const RecordHeader& header);
+    void reset(const RecordHeader& header);
 
     const uint64_t first_segment_;
     std::map<GroupId, Group> groups_;

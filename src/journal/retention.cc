@@ -90,6 +90,14 @@ void Retention::purge(GroupId group, LogIndex through) {
     if (runs.empty()) groups_.erase(found);
 }
 
+void Retention::forget(GroupId group) {
+    auto found = groups_.find(group);
+    if (found == groups_.end()) return;
+    for (const Run& run : found->second)
+        drop(run);
+    groups_.erase(found);
+}
+
 uint64_t Retention::oldest(uint64_t otherwise) const {
     return segments_.empty() ? otherwise : std::min(otherwise, segments_.begin()->first);
 }

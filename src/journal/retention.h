@@ -21,6 +21,8 @@ public:
     // (its first place was in a segment that is gone) becomes known.
     void moved(GroupId group, LogIndex index, uint64_t segment, uint64_t bytes);
     void purge(GroupId group, LogIndex through);
+    // No entry of the group counts any more.
+    void forget(GroupId group);
 
     // The oldest segment with a live entry; `otherwise` if there is none.
     uint64_t oldest(uint64_t otherwise) const;

@@ -9,8 +9,6 @@
 namespace asterias::journal {
 namespace {
 
-constexpr Duration kSpaceRetry = seconds(1);
-
 std::string shard_label(port::Shard& shard) { return "shard=\"" + to_string(shard.id()) + "\""; }
 
 }  // namespace
@@ -38,7 +36,8 @@ Writer::Writer(port::Shard& shard, Options options, Registry& registry, Log log,
           registry.gauge("asterias_journal_over_retained",
                          "1 while the segments in use exceed their bound.", shard_label(shard)),
           registry.gauge("asterias_journal_no_space",
-                         "1 while no further segment can be made ready.", shard_label(shard))},
+                         "1 while no more work should be accepted for lack of space.",
+                         shard_label(shard))},
       lock_(std::move(lock)),
       life_(recovery.life),
       chains_(std::move(recovery.chains)),
@@ -64,13 +63,14 @@ Writer::Writer(port::Shard& shard, Options options, Registry& registry, Log log,
 }
 
 Writer::~Writer() {
-    if (retry_) shard_.timers().cancel(retry_);
+    if (space_timer_) shard_.timers().cancel(space_timer_);
     if (!closed_) shard_.remove_turn_hook(*this);
 }
 
 port::Task<Result<void>> Writer::start() {
+    co_await look_at_space();
     auto ready = co_await prepare_next();
-    if (ready && spares_.surplus()) start_preparing();
+    if (ready) start_preparing();
     co_return ready;
 }
 
@@ -87,11 +87,12 @@ void Writer::append(GroupId group, const std::vector<wire::Entry>& entries) {
 }
 
 void Writer::set_vote(GroupId group, Vote vote) {
+    const uint64_t self = vote.self.value;
     stage({.type = RecordType::Vote,
            .group = group,
            .term = vote.term,
            .index = LogIndex(vote.vote.value)},
-          {});
+          Bytes::copy({reinterpret_cast<const char*>(&self), sizeof self}));
     chains_[group].vote = vote;
 }
 
@@ -99,6 +100,24 @@ void Writer::purge(GroupId group, LogIndex through) {
     if (through <= chains_[group].purged_through()) return;
     stage({.type = RecordType::Purge, .group = group, .index = through}, {});
     chains_[group].purge(through);
+}
+
+void Writer::begin_install(GroupId group, LogPlace at) {
+    CHECK(at.index.value > 0, "a snapshot holds at least one entry");
+    stage({.type = RecordType::Begin, .group = group, .term = at.term, .index = at.index}, {});
+    chains_[group].installing = at;
+}
+
+void Writer::installed(GroupId group) {
+    auto chain = chains_.find(group);
+    if (chain == chains_.end() || !chain->second.installing) return;
+    stage({.type = RecordType::End, .group = group}, {});
+    chain->second.installing.reset();
+}
+
+void Writer::reset(GroupId group, LogPlace at) {
+    stage({.type = RecordType::Reset, .group = group, .term = at.term, .index = at.index}, {});
+    chains_[group].reset(at);
 }
 
 void Writer::stage_entry(RecordType type, GroupId group, const wire::Entry& entry,
@@ -155,13 +174,15 @@ void Writer::begin_segment() {
     encode(start, body);
     put({.type = RecordType::Start}, {reinterpret_cast<const char*>(body), sizeof body});
 
-    const size_t marks_max = std::max<size_t>(
-        1, std::min<size_t>(options_.slice_bytes_max, 64 * 1024) / kGroupMarkBytes);
+    const size_t marks_max = marks_per_record();
     BytesBuilder marks;
     size_t left = chains_.size();
     for (const auto& [group, chain] : chains_) {
         GroupMark mark = chain.mark(group);
         if (MUTANT(journal_vote_lost_at_segment_switch)) mark.vote = {};
+        if (MUTANT(journal_marks_without_self)) mark.vote.self = {};
+        if (MUTANT(journal_install_bracket_lost)) mark.installing = {};
+        if (MUTANT(journal_reset_forgotten_at_segment_switch)) mark.purged.term = {};
         encode(mark, marks.extend(kGroupMarkBytes));
         if (--left > 0 && marks.size() < marks_max * kGroupMarkBytes) continue;
         put({.type = RecordType::Groups}, marks.view());
@@ -222,6 +243,7 @@ port::Task<> Writer::write_out() {
     update_gauges();
     progress_.notify();
     idle_.notify();
+    if (shard_.clock().now() >= next_look_) start_looking();
     maybe_move();
 }
 
@@ -232,6 +254,9 @@ void Writer::settle() {
         switch (item.type) {
             case RecordType::Purge:
                 retention_.purge(item.group, item.index);
+                break;
+            case RecordType::Reset:
+                retention_.forget(item.group);
                 break;
             case RecordType::Entry:
             case RecordType::Moved: {
@@ -251,6 +276,8 @@ void Writer::settle() {
             case RecordType::Groups:
             case RecordType::Vote:
             case RecordType::Release:
+            case RecordType::Begin:
+            case RecordType::End:
                 break;
         }
     }
@@ -266,7 +293,7 @@ void Writer::release() {
 }
 
 port::Task<bool> Writer::use_segment(uint64_t sequence) {
-    while (prepared_.sequence != sequence) {
+    while (ready_.empty()) {
         waiting_for_segment_ = true;
         start_preparing();
         co_await segment_ready_.wait();
@@ -275,9 +302,9 @@ port::Task<bool> Writer::use_segment(uint64_t sequence) {
     waiting_for_segment_ = false;
     if (current_.sequence != 0)
         sealed_[current_.sequence] = {options_.segment_bytes, durable_.offset};
-    current_ = std::move(prepared_);
-    prepared_ = {};
-    prepare_sequence_ = sequence + 1;
+    CHECK(ready_.front().sequence == sequence, "segments are used in the order of their numbers");
+    current_ = std::move(ready_.front());
+    ready_.pop_front();
     start_preparing();
     co_return true;
 }
@@ -288,56 +315,6 @@ void Writer::fail_node(const std::string& why) {
     idle_.notify();
     progress_.notify();
     shard_.fatal(why.c_str());
-}
-
-// --- making segments ready ---------------------------------------------------------------------
-
-void Writer::start_preparing() {
-    if (preparing_ || failed_) return;
-    preparing_ = true;
-    scope_.spawn("journal.prepare", prepare_ahead());
-}
-
-port::Task<Result<void>> Writer::prepare_next() {
-    const uint64_t sequence = prepare_sequence_;
-    auto file = co_await spares_.prepare(sequence);
-    no_space_ = !file && file.error().code == Errc::NoSpace;
-    metrics_.no_space.set(no_space_);
-    if (!file) co_return std::unexpected(file.error());
-    prepared_ = {sequence, std::move(*file)};
-    co_return Result<void>();
-}
-
-port::Task<> Writer::prepare_ahead() {
-    while (!failed_) {
-        if (prepared_.sequence == prepare_sequence_) {
-            if (!spares_.surplus()) break;
-            if (auto trimmed = co_await spares_.trim(); !trimmed)
-                log_.warn("a spare segment was not deleted: " + trimmed.error().describe());
-            continue;
-        }
-        auto ready = co_await prepare_next();
-        if (ready) {
-            if (waiting_for_segment_) segment_ready_.notify();
-            continue;
-        }
-        if (!no_space_) {
-            fail_node("journal: next segment: " + ready.error().describe());
-        } else if (waiting_for_segment_) {
-            fail_node("journal: the disk is full and the current segment, too: " +
-                      ready.error().describe());
-        } else if (!retry_ && !scope_.stop_requested()) {
-            log_.warn("no space for the next segment; the current one has " +
-                      std::to_string(options_.segment_bytes - stage_at_.offset) + " bytes left");
-            retry_ = shard_.timers().after(kSpaceRetry, [this] {
-                retry_ = {};
-                start_preparing();
-            });
-        }
-        break;
-    }
-    preparing_ = false;
-    if (failed_ && waiting_for_segment_) segment_ready_.notify();
 }
 
 // --- the rest ----------------------------------------------------------------------------------
@@ -356,7 +333,8 @@ Journal::Usage Writer::usage() const {
     for (const auto& [sequence, segment] : sealed_)
         usage.bytes += segment.bytes;
     usage.last_sync = last_sync_;
-    usage.no_space = no_space_;
+    usage.no_space = no_space();
+    usage.bytes_left = bytes_left();
     usage.over_retained = usage.bytes > options_.retained_bytes_max;
     return usage;
 }
@@ -368,12 +346,12 @@ port::Task<> Writer::close() {
         if (!writing_) on_turn_end();
         if (writing_ && !failed_) co_await idle_.wait();
     }
-    if (retry_) shard_.timers().cancel(std::exchange(retry_, {}));
+    if (space_timer_) shard_.timers().cancel(std::exchange(space_timer_, {}));
     co_await scope_.close();
     shard_.remove_turn_hook(*this);
     closed_ = true;
     current_ = {};
-    prepared_ = {};
+    ready_.clear();
 }
 
 }  // namespace asterias::journal

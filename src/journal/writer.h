@@ -3,6 +3,8 @@
 // (retention_: only what is durable decides what may be forgotten).
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,7 +33,12 @@ public:
     void append(GroupId group, const std::vector<wire::Entry>& entries) override;
     void set_vote(GroupId group, Vote vote) override;
     void purge(GroupId group, LogIndex through) override;
+    void begin_install(GroupId group, LogPlace at) override;
+    void installed(GroupId group) override;
+    void reset(GroupId group, LogPlace at) override;
+    void remove(GroupId group) override { reset(group, {}); }
     void set_observer(Observer& observer) override { observer_ = &observer; }
+    bool fits(const std::vector<wire::Entry>& entries) const override;
     port::Task<> close() override;
     Usage usage() const override;
 
@@ -65,10 +72,20 @@ private:
     void fail_node(const std::string& why);
     void update_gauges();
 
-    // Making segments ready (writer.cc).
+    // Segments ready ahead, and space (ahead.cc).
     void start_preparing();
     port::Task<> prepare_ahead();
     port::Task<Result<void>> prepare_next();
+    void start_looking();
+    port::Task<> look_at_space();
+    void tell_space();
+    bool no_space() const { return below_reserve_ || segment_refused_; }
+    uint64_t record_space(uint64_t payload) const;
+    uint64_t bytes_left() const;
+    size_t marks_per_record() const {
+        return std::max<size_t>(
+            1, std::min<size_t>(options_.slice_bytes_max, 64 * 1024) / kGroupMarkBytes);
+    }
 
     // Moving entries out of the oldest segment (moving.cc).
     void maybe_move();
@@ -112,9 +129,12 @@ private:
     // Ahead.
     SpareSegments spares_;
     uint64_t prepare_sequence_;
-    Open prepared_;
-    bool preparing_ = false, no_space_ = false, waiting_for_segment_ = false;
-    port::TimerId retry_{};
+    std::deque<Open> ready_;  // by sequence; they follow each other
+    bool preparing_ = false, waiting_for_segment_ = false;
+    bool segment_refused_ = false;  // for lack of space, by the last attempt
+    bool below_reserve_ = false, looking_ = false, told_no_space_ = false;
+    Instant next_look_{};
+    port::TimerId space_timer_{};
 
     // Moving.
     bool moving_ = false;

@@ -49,6 +49,11 @@ public:
 struct Space {  // bytes of the file system; available to this process
     uint64_t total = 0, available = 0;
 };
+// What is to stay available, so that a node can still make room on a disk that fills up (D2): 2 %,
+// and 1 GiB at most.
+constexpr uint64_t default_reserve(uint64_t total) {
+    return total / 50 < (uint64_t{1} << 30) ? total / 50 : uint64_t{1} << 30;
+}
 
 class Disk {
 public:

@@ -13,6 +13,40 @@ bool ScanLimit::reached_by(const std::vector<KeyValue>& found) const {
     return reached(found.size(), all);
 }
 
+StagingRules::StagingRules(std::vector<Span> spans) : spans_(std::move(spans)) {
+    CHECK(!spans_.empty(), "an install replaces something");
+    for (size_t i = 0; i < spans_.size(); ++i) {
+        CHECK(spans_[i].from < spans_[i].to, "a replaced span is not empty");
+        CHECK(i == 0 || spans_[i - 1].to <= spans_[i].from, "replaced spans ascend");
+    }
+}
+
+size_t StagingRules::span_of(std::string_view key) const {
+    for (size_t i = 0; i < spans_.size(); ++i)
+        if (spans_[i].from.view() <= key && key < spans_[i].to.view()) return i;
+    return spans_.size();
+}
+
+void StagingRules::check_content(const std::vector<KeyValue>& content) const {
+    std::string_view last = last_.view();
+    for (const auto& pair : content) {
+        CHECK(span_of(pair.key.view()) < spans_.size(), "staged content lies inside the spans");
+        CHECK(last.empty() || last < pair.key.view(), "staged keys ascend");
+        last = pair.key.view();
+    }
+}
+
+void StagingRules::check_meta(const EngineBatch& meta) const {
+    for (const auto& op : meta.ops()) {
+        CHECK(op.kind == EngineBatch::Kind::Put, "the meta of an install are puts");
+        CHECK(span_of(op.key.view()) == spans_.size(), "the meta of an install lie outside");
+    }
+}
+
+void StagingRules::took(const std::vector<KeyValue>& content) {
+    if (!content.empty()) last_ = Bytes::copy(content.back().key.view());
+}
+
 void EngineBatch::keep_last_writes() {
     // By key, and among equals the latest first: then the first of each run is the one to keep. The
     // position is the tie-breaker, so that the result is the same everywhere.

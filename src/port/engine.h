@@ -6,9 +6,8 @@
 //   - durable() is monotone; a crash leaves exactly the batches with Seq <= S for some S >=
 //   durable():
 //     a prefix of the writes, never a hole;
-//   - install() replaces a key span by prepared content together with its meta keys, atomically,
-//   and
-//     is durable on return;
+//   - a staged install replaces key spans by prepared content together with its meta keys,
+//     atomically, and is durable on return;
 //   - a read returns the newest written value or reports corruption; it never guesses.
 // Hence the rule for the journal: an entry may be purged only when the applied index contained in
 // durable() is at or above it.
@@ -91,6 +90,48 @@ public:
                                                ScanLimit limit) = 0;
 };
 
+struct Span {
+    Bytes from, to;  // from <= key < to
+    bool operator==(const Span&) const = default;
+};
+
+// Content that lies aside until it is installed or thrown away (the destructor does that). Its
+// calls run off the shard, one at a time, and resume on `shard`; the object outlives them, and the
+// engine the object. Takes the memory of a few pieces and of a table file (RocksOptions) at most.
+class Staging {
+public:
+    virtual ~Staging() = default;
+    // Ascending over all calls, each key inside one of the spans. Errors: NoSpace (nothing of this
+    // call was taken; ask again later), Io (give up).
+    virtual Task<Result<void>> add(Shard& shard, std::vector<KeyValue> content) = 0;
+    // Replaces all that the spans hold by what was added, and applies `meta` (puts outside the
+    // spans), in one atomic step, durable on return; so is all that was written before. Writes that
+    // meet it answer NoSpace. Once it has answered Ok, nothing more is called. Errors: NoSpace
+    // (nothing happened; ask again), Io (fatal: it may have happened or not).
+    virtual Task<Result<void>> install(Shard& shard, EngineBatch meta) = 0;
+    virtual uint64_t bytes() const = 0;  // of keys and values, added so far
+};
+
+// What every Staging demands of its caller; for engines.
+class StagingRules {
+public:
+    explicit StagingRules(std::vector<Span> spans);
+
+    const std::vector<Span>& spans() const { return spans_; }
+    // A program that breaks them is wrong and ends.
+    void check_content(const std::vector<KeyValue>& content) const;
+    void check_meta(const EngineBatch& meta) const;
+    // `content` was taken.
+    void took(const std::vector<KeyValue>& content);
+
+private:
+    // The span that holds `key`; spans().size() if there is none.
+    size_t span_of(std::string_view key) const;
+
+    std::vector<Span> spans_;
+    Bytes last_;  // key; empty: none yet
+};
+
 class Engine {
 public:
     virtual ~Engine() = default;
@@ -114,11 +155,17 @@ public:
                                                      ScanLimit limit) = 0;
 
     virtual std::unique_ptr<EngineSnapshot> snapshot() = 0;
+    // EngineSnapshot::scan of a frozen view, off the shard; the call keeps the view alive. One at a
+    // time for a view.
+    virtual Task<Result<std::vector<KeyValue>>> scan_view(Shard& shard,
+                                                          std::shared_ptr<EngineSnapshot> view,
+                                                          Bytes from, Bytes to,
+                                                          ScanLimit limit) = 0;
 
-    // Replaces everything in [from, to) by `content` (ascending keys inside the span) and applies
-    // `meta` in the same atomic, durable step.
-    virtual Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
-                                 EngineBatch meta) = 0;
+    // Prepares an install that is larger than memory, aside. The spans ascend, are not empty and do
+    // not meet. Leftovers of a crash are removed when the engine opens. At most one for a span at a
+    // time. Errors: Io.
+    virtual Result<std::unique_ptr<Staging>> stage(std::vector<Span> spans) = 0;
 };
 
 }  // namespace asterias::port

@@ -51,7 +51,8 @@ private:
     Bytes random_key();
     Bytes random_value();
     EngineBatch random_batch(size_t value_bytes = 0);
-    Install random_install();
+    port::Span random_span(char space);
+    bool inside_staged(std::string_view key) const;
     Bytes mark() { return Bytes::copy(std::to_string(++marks_)); }
 
     void act();
@@ -65,8 +66,15 @@ private:
     void wait_durable();
     void check_key(std::string_view key);
     void check_view(View& view);
+    // Staging, in steps: begins, adds or installs. Ends what is begun: until it is installed or
+    // refused.
+    void begin_staging();
+    std::optional<Errc> add_some(uint64_t pairs);
+    std::optional<Errc> finish_staging();
+    void stage();
     void install();
     void cut_install();
+    void throw_staged_away();
     void crash();
     void close_and_open();
     void stall();
@@ -92,6 +100,10 @@ private:
     std::unique_ptr<port::Engine> engine_;
     Model model_;
     std::vector<View> views_;
+    std::unique_ptr<port::Staging> staging_;
+    Install staged_;                // what was added so far
+    std::vector<KeyValue> to_add_;  // and what is to come, descending
+    size_t staged_since_ = 0;       // steps of the model when staging began
     EngineSeq last_durable_;
     uint64_t marks_ = 0;
     bool damaged_ = false;
@@ -134,17 +146,19 @@ EngineBatch Sequence::random_batch(size_t value_bytes) {
     return batch;
 }
 
-Install Sequence::random_install() {
-    const char space = kSpaces[prng_.below(kSpaces.size())];
-    Install install{.from = Bytes::copy(std::string{space, '/'}),
-                    .to = Bytes::copy(std::string{space, '0'}),
-                    .content = {}};
-    for (uint64_t i = 0; i < kKeysPerSpace; ++i) {
-        if (!prng_.chance(0.4)) continue;
-        const std::string key{space, '/', static_cast<char>('a' + i)};
-        install.content.push_back({Bytes::copy(key), random_value()});
-    }
-    return install;
+// All keys of a space, or some.
+port::Span Sequence::random_span(char space) {
+    std::string from{space, '/'}, to{space, '0'};
+    if (prng_.chance(0.3)) from += static_cast<char>('a' + prng_.below(kKeysPerSpace / 2));
+    if (prng_.chance(0.3))
+        to = {space, '/', static_cast<char>('a' + prng_.between(kKeysPerSpace / 2, kKeysPerSpace))};
+    return {Bytes::copy(from), Bytes::copy(to)};
+}
+
+bool Sequence::inside_staged(std::string_view key) const {
+    for (const auto& [from, to] : staged_.spans)
+        if (from.view() <= key && key < to.view()) return true;
+    return false;
 }
 
 bool Sequence::open() {
@@ -297,45 +311,117 @@ void Sequence::check_view(View& view) {
     if (view.state != model_.now()) saw(Seen::SnapshotOutlivedChanges);
 }
 
-void Sequence::install() {
-    Install install = random_install();
-    EngineBatch meta = random_batch();
-    const bool volatile_before = model_.sure() < model_.steps();
-    auto result = engine_->install(install.from, install.to, install.content, meta);
-    if (!result) {
-        if (result.error().code == Errc::NoSpace) return;  // the next crash or read would show it
-        if (result.error().code == Errc::Io && disk_was_full_)
-            model_.record_uncertain({std::move(install), std::move(meta), EngineSeq()});
-        if (!allowed_end(result.error().code)) wrong("install: " + result.error().describe());
-        return;
+void Sequence::begin_staging() {
+    staged_ = {};
+    to_add_.clear();
+    const uint64_t always = prng_.below(kSpaces.size());
+    for (size_t i = 0; i < kSpaces.size(); ++i)
+        if (i == always || prng_.chance(0.3)) staged_.spans.push_back(random_span(kSpaces[i]));
+    const double density = prng_.chance(0.1) ? 0 : 0.4;
+    for (const char space : kSpaces)
+        for (uint64_t i = 0; i < kKeysPerSpace; ++i) {
+            const std::string key{space, '/', static_cast<char>('a' + i)};
+            if (!inside_staged(key) || !prng_.chance(density)) continue;
+            to_add_.insert(to_add_.begin(), {Bytes::copy(key), random_value()});
+        }
+    auto begun = engine_->stage(staged_.spans);
+    if (!begun) return wrong("stage: " + begun.error().describe());
+    staging_ = std::move(*begun);
+    staged_since_ = model_.steps();
+}
+
+std::optional<Errc> Sequence::add_some(uint64_t pairs) {
+    std::vector<KeyValue> piece;
+    uint64_t bytes = staging_->bytes();
+    for (; pairs > 0 && piece.size() < to_add_.size(); --pairs)
+        piece.push_back(to_add_[to_add_.size() - 1 - piece.size()]);
+    auto added = shard_.add(*staging_, piece);
+    if (!added) {
+        if (added.error().code == Errc::NoSpace) saw(Seen::StagedRefused);
+        expect(staging_->bytes() == bytes, "what was refused is not counted");
+        return added.error().code;
     }
-    model_.record({std::move(install), std::move(meta), engine_->written()});
+    to_add_.resize(to_add_.size() - piece.size());
+    for (auto& pair : piece) {
+        bytes += pair.key.size() + pair.value.size();
+        staged_.content.push_back(std::move(pair));
+    }
+    expect(staging_->bytes() == bytes, "bytes() counts what was added");
+    return std::nullopt;
+}
+
+std::optional<Errc> Sequence::finish_staging() {
+    EngineBatch meta;
+    for (uint64_t i = prng_.below(4); i > 0; --i)
+        if (Bytes key = random_key(); !inside_staged(key.view()))
+            meta.put(std::move(key), random_value());
+    meta.put(Bytes::literal(kMark), mark());
+    const bool volatile_before = model_.sure() < model_.steps();
+    const size_t pieces_since = model_.steps() - std::min(model_.steps(), staged_since_);
+    auto result = shard_.install(*staging_, meta);
+    if (!result) {
+        if (result.error().code == Errc::Io)
+            model_.record_uncertain({staged_, std::move(meta), EngineSeq()});
+        return result.error().code;
+    }
+    staging_.reset();
+    if (pieces_since > 0) saw(Seen::StagedInSteps);
+    model_.record({std::move(staged_), std::move(meta), engine_->written()});
     expect(engine_->durable() == engine_->written(), "an install is durable on return");
     poll_durable();
     model_.note_all_durable();
     install_carried_writes_ = volatile_before;
+    return std::nullopt;
+}
+
+void Sequence::stage() {
+    if (!staging_) return begin_staging();
+    if (prng_.chance(0.05)) return throw_staged_away();
+    const bool all = to_add_.empty();
+    const auto refused = all ? finish_staging() : add_some(1 + prng_.below(6));
+    if (!refused || *refused == Errc::NoSpace) return;  // a crash or a read would show what it did
+    if (!allowed_end(*refused)) wrong("staging or installing fails on a healthy disk");
+}
+
+void Sequence::install() {
+    if (!staging_) begin_staging();
+    while (ok() && staging_) {
+        const bool all = to_add_.empty();
+        const auto refused = all ? finish_staging() : add_some(100);
+        if (!refused) continue;
+        if (*refused == Errc::NoSpace || allowed_end(*refused)) return;
+        return wrong("staging or installing fails on a healthy disk");
+    }
 }
 
 void Sequence::cut_install() {
-    if (!subject_.start(Trouble::CutInstall)) return;
-    Install install = random_install();
-    EngineBatch meta = random_batch();
     poll_durable();
-    auto result = engine_->install(install.from, install.to, install.content, meta);
-    if (result) {
-        model_.record({std::move(install), std::move(meta), engine_->written()});
-        model_.note_all_durable();
-    } else if (result.error().code != Errc::NoSpace) {
-        expect(result.error().code == Errc::Io, "a broken install answers Io");
-        model_.record_uncertain({std::move(install), std::move(meta), EngineSeq()});
-        expect(!engine_->write(random_batch()), "after a broken install nothing is written");
+    if (!staging_) begin_staging();
+    std::optional<Errc> refused;
+    const bool adds_go_well = prng_.chance(0.7);
+    while (ok() && adds_go_well && !refused && !to_add_.empty())
+        refused = add_some(100);
+    if (refused || !subject_.start(Trouble::CutInstall)) return;
+    while (ok() && staging_ && !refused)
+        refused = to_add_.empty() ? finish_staging() : add_some(1 + prng_.below(12));
+    if (refused && *refused != Errc::NoSpace) {
+        expect(*refused == Errc::Io, "a broken install answers Io");
+        if (model_.uncertain())
+            expect(!engine_->write(random_batch()), "after a broken install nothing is written");
     }
     crash();
 }
 
+void Sequence::throw_staged_away() {
+    if (!staging_) return;
+    staging_.reset();
+    saw(Seen::StagedThrownAway);
+}
+
 void Sequence::crash() {
     views_.clear();
-    subject_.crash(std::move(engine_));
+    if (staging_ && staging_->bytes() > 0) saw(Seen::StagedLost);
+    subject_.crash(std::move(engine_), std::move(staging_));
     const bool covered = model_.sure() == model_.certain();
     if (!open()) return;
     State found = whole(*engine_->snapshot());
@@ -363,6 +449,7 @@ void Sequence::crash() {
 
 void Sequence::close_and_open() {
     views_.clear();
+    throw_staged_away();
     engine_.reset();
     const bool was_full = disk_was_full_;
     if (!open()) return;
@@ -420,6 +507,9 @@ void Sequence::fill_disk() {
         saw(Seen::Full);
         for (int k = 0; ok() && k < 5; ++k)
             check_key(random_key().view());
+        if (!staging_) begin_staging();
+        while (ok() && staging_ && !to_add_.empty() && !add_some(1)) {
+        }
         if (prng_.chance(0.5)) return crash();
         subject_.clear();
         return write_until_accepted(Seen::SpaceReturned);
@@ -502,8 +592,11 @@ void Sequence::act() {
     } else if (draw < 900) {
         if (!views_.empty())
             views_.erase(views_.begin() + static_cast<ptrdiff_t>(prng_.below(views_.size())));
-    } else if (draw < 925) {
+    } else if (draw < 905) {
         install();
+    } else if (draw < 925) {
+        for (uint64_t i = prng_.between(1, 4); ok() && i > 0; --i)
+            stage();
     } else if (draw < 955) {
         if (prng_.chance(0.3)) {  // a flush that nobody has seen the end of
             for (int i = 0; i < 2; ++i) {
@@ -543,6 +636,7 @@ std::string Sequence::run() {
         crash();
     }
     views_.clear();
+    staging_.reset();
     engine_.reset();
     subject_.clear();
     return failure_;
@@ -573,6 +667,14 @@ std::string_view to_string(Seen seen) {
             return "install cut: had not happened";
         case Seen::InstallCutAfter:
             return "install cut: had happened";
+        case Seen::StagedInSteps:
+            return "staged in pieces, with writes between";
+        case Seen::StagedRefused:
+            return "piece refused: no space";
+        case Seen::StagedLost:
+            return "crash with staged content";
+        case Seen::StagedThrownAway:
+            return "staged content thrown away";
         case Seen::CleanReopen:
             return "clean close and reopen";
         case Seen::Stalled:

@@ -1,11 +1,12 @@
-// engine/conformance/conformance.h: random sequences of write, flush, read, snapshot, install,
-// fault, crash and reopen against one engine, compared with a model that is a list of batches.
-// Checked (port/engine.h): after a crash the state is exactly that after some prefix S of the
-// writes, S >= the last durable() seen; durable() is monotone and never above written(); install is
-// atomic with its meta and durable on return; reads return the newest value or report damage;
-// snapshots stay frozen; a refused write changed nothing. And, because a suite that never sees the
-// interesting states proves nothing: each kind of allowed state is counted.
-// The suite knows neither engine. Tests only; nothing of the product links this room.
+// engine/conformance/conformance.h: random sequences of write, flush, read, snapshot, staged
+// install, fault, crash and reopen against one engine, compared with a model that is a list of
+// batches. Checked (port/engine.h): after a crash the state is exactly that after some prefix S of
+// the writes, S >= the last durable() seen; durable() is monotone and never above written();
+// install is atomic with its meta and durable on return; what is staged and not installed is never
+// seen; reads return the newest value or report damage; snapshots stay frozen; a refused write
+// changed nothing. And, because a suite that never sees the interesting states proves nothing: each
+// kind of allowed state is counted. The suite knows neither engine. Tests only; nothing of the
+// product links this room.
 #pragma once
 
 #include <array>
@@ -25,7 +26,7 @@ enum class Trouble : unsigned char {
     Stall,       // write answers NoSpace; nothing else is wrong
     DiskFull,    // write answers NoSpace until clear()
     Broken,      // flushing fails: write answers Io from some call on, until reopened
-    CutInstall,  // the next install may fail with Io, having happened or not
+    CutInstall,  // the next staging or install may fail with Io, the latter having happened or not
     SlowReads,   // try_get answers WouldBlock at times
 };
 
@@ -36,8 +37,10 @@ public:
     // A new, empty disk; everything random from now on follows `prng`.
     virtual void fresh(Prng prng) = 0;
     virtual Result<std::unique_ptr<port::Engine>> open() = 0;
-    // kill -9, then whatever the disk forgets. Ends any trouble.
-    virtual void crash(std::unique_ptr<port::Engine> engine) = 0;
+    // kill -9, then whatever the disk forgets. Ends any trouble. `staging`: of that engine, or
+    // null.
+    virtual void crash(std::unique_ptr<port::Engine> engine,
+                       std::unique_ptr<port::Staging> staging) = 0;
     // From now on `trouble` shows, at once or after some writes. False: cannot happen here.
     virtual bool start(Trouble trouble) = 0;
     virtual void clear() = 0;
@@ -57,6 +60,10 @@ enum class Seen : unsigned char {
     InstallCarriedWrites,  // a crash after an install that had volatile writes before it
     InstallCutBefore,      // a failed install that had not happened
     InstallCutAfter,       // a failed install that had happened
+    StagedInSteps,         // an install whose content came in pieces, with writes in between
+    StagedRefused,         // a piece for which there was no space
+    StagedLost,            // a crash with staged content
+    StagedThrownAway,
     CleanReopen,
     Stalled,
     StallEnded,

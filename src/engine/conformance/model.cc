@@ -19,7 +19,8 @@ std::string quote(const State& state, State::const_iterator at) {
 
 void apply_step(State& state, const Step& step) {
     if (step.install) {
-        erase_range(state, step.install->from.view(), step.install->to.view());
+        for (const auto& [from, to] : step.install->spans)
+            erase_range(state, from.view(), to.view());
         for (const auto& pair : step.install->content)
             state.insert_or_assign(pair.key.str(), pair.value.str());
     }

@@ -13,7 +13,7 @@ namespace asterias::engine {
 using State = std::map<std::string, std::string, std::less<>>;
 
 struct Install {
-    Bytes from, to;
+    std::vector<port::Span> spans;
     std::vector<port::KeyValue> content;
 };
 

@@ -49,6 +49,22 @@ Result<std::vector<port::KeyValue>> TestShard::scan(port::Engine& engine, std::s
     return wait_for(engine.scan(*this, Bytes::copy(from), {}, limit));
 }
 
+Result<void> TestShard::add(port::Staging& staging, std::vector<port::KeyValue> content) {
+    return wait_for(staging.add(*this, std::move(content)));
+}
+
+Result<void> TestShard::install(port::Staging& staging, port::EngineBatch meta) {
+    return wait_for(staging.install(*this, std::move(meta)));
+}
+
+Result<void> TestShard::install(port::Engine& engine, std::vector<port::Span> spans,
+                                std::vector<port::KeyValue> content, port::EngineBatch meta) {
+    auto staging = engine.stage(std::move(spans));
+    if (!staging) return std::unexpected(staging.error());
+    if (auto added = add(**staging, std::move(content)); !added) return added;
+    return install(**staging, std::move(meta));
+}
+
 port::Net& TestShard::net() { check_failed("no net", "an engine does not ask for the network"); }
 port::Disk& TestShard::disk() { check_failed("no disk", "an engine has its own disk"); }
 

@@ -1,4 +1,4 @@
-// engine/conformance/test_shard.h: the smallest shard that an engine's asynchronous reads need, for
+// engine/conformance/test_shard.h: the smallest shard that an engine's asynchronous calls need, for
 // tests: a queue that other threads may submit to, and virtual timers. No net, no disk.
 #pragma once
 
@@ -25,6 +25,12 @@ public:
     // engine.scan() to its end, without an upper bound.
     Result<std::vector<port::KeyValue>> scan(port::Engine& engine, std::string_view from,
                                              port::ScanLimit limit);
+
+    Result<void> add(port::Staging& staging, std::vector<port::KeyValue> content);
+    Result<void> install(port::Staging& staging, port::EngineBatch meta);
+    // A whole install, of content that fits in memory.
+    Result<void> install(port::Engine& engine, std::vector<port::Span> spans,
+                         std::vector<port::KeyValue> content, port::EngineBatch meta = {});
 
     ShardId id() const override { return id_; }
     port::Clock& clock() override { return *this; }

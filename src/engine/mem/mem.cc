@@ -94,6 +94,8 @@ private:
 
 class MemEngine final : public port::Engine {
 public:
+    class Staging;
+
     MemEngine(std::shared_ptr<MemStore> store, const MemOptions& options)
         : store_(std::move(store)),
           options_(options),
@@ -133,8 +135,16 @@ public:
         check_open();
         return std::make_unique<MemSnapshot>(store_, prng_.split());
     }
-    Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
-                         EngineBatch meta) override;
+    port::Task<Result<std::vector<KeyValue>>> scan_view(port::Shard& shard,
+                                                        std::shared_ptr<port::EngineSnapshot> view,
+                                                        Bytes from, Bytes to,
+                                                        ScanLimit limit) override {
+        check_open();
+        const Duration delay = draw_read_delay();
+        return scan_view_later(std::move(view), shard, std::move(from), std::move(to), limit,
+                               delay);
+    }
+    Result<std::unique_ptr<port::Staging>> stage(std::vector<port::Span> spans) override;
 
 private:
     Duration draw_read_delay() {
@@ -157,6 +167,13 @@ private:
         co_return MemSnapshot(std::move(store), prng).scan(from.view(), to.view(), limit);
     }
 
+    static port::Task<Result<std::vector<KeyValue>>> scan_view_later(
+        std::shared_ptr<port::EngineSnapshot> view, port::Shard& shard, Bytes from, Bytes to,
+        ScanLimit limit, Duration delay) {
+        co_await port::sleep(shard, delay);
+        co_return view->scan(from.view(), to.view(), limit);
+    }
+
     EngineSeq seq(Position position) const { return EngineSeq(position - base_); }
     void check_open() const {
         CHECK(store_->owner == this, "an engine is not used after its node crashed");
@@ -169,8 +186,15 @@ private:
     }
     void advance_flush() const;
     bool fits(uint64_t growth) const {
-        return growth == 0 || store_->bytes() + growth <= store_->faults.capacity_bytes;
+        if (growth == 0) return true;
+        uint64_t used = store_->bytes();
+        for (const auto& [id, staged] : store_->staged)
+            used += staged.bytes;
+        return used + growth <= store_->faults.capacity_bytes;
     }
+    // Why nothing may grow by so much now; nothing if it may.
+    std::optional<Error> refusal(uint64_t growth);
+    Result<void> install(const MemStore::Staged& staged, const EngineBatch& meta);
 
     std::shared_ptr<MemStore> store_;
     const MemOptions options_;
@@ -194,20 +218,24 @@ void MemEngine::advance_flush() const {
     if (std::exchange(flush_again_, false)) store_->flushing_to = store_->written();
 }
 
-Result<EngineSeq> MemEngine::write(const EngineBatch& batch) {
-    advance_flush();
-    if (failed_) return fail(Errc::Io, "engine: background error");
-    if (batch.empty()) return written();
+std::optional<Error> MemEngine::refusal(uint64_t growth) {
+    if (failed_) return Error{Errc::Io, "engine: background error"};
     if (stalled_writes_left_ == 0 && store_->faults.stall_begins > 0 &&
         prng_.chance(store_->faults.stall_begins))
         stalled_writes_left_ =
             static_cast<uint32_t>(prng_.between(1, store_->faults.stall_writes_max));
     if (stalled_writes_left_ > 0) {
         --stalled_writes_left_;
-        return fail(Errc::NoSpace, "engine: stalled");
+        return Error{Errc::NoSpace, "engine: stalled"};
     }
-    if (!fits(put_bytes(batch))) return fail(Errc::NoSpace, "engine: disk full");
+    if (!fits(growth)) return Error{Errc::NoSpace, "engine: disk full"};
+    return std::nullopt;
+}
 
+Result<EngineSeq> MemEngine::write(const EngineBatch& batch) {
+    advance_flush();
+    if (batch.empty() && !failed_) return written();
+    if (auto no = refusal(put_bytes(batch))) return std::unexpected(std::move(*no));
     store_->apply(batch);
     if (prng_.chance(options_.flush_begins)) begin_flush();
     return written();
@@ -224,26 +252,15 @@ port::Engine::TryGet MemEngine::try_get(std::string_view key) {
     return it->second.bytes;
 }
 
-Result<void> MemEngine::install(Bytes from, Bytes to, std::vector<KeyValue> content,
-                                EngineBatch meta) {
-    check_open();
-    if (failed_) return fail(Errc::Io, "engine: background error");
-    uint64_t growth = put_bytes(meta);
-    std::string_view previous;
-    for (const auto& pair : content) {
-        CHECK(pair.key >= from && pair.key < to, "installed content lies inside its span");
-        CHECK(&pair == content.data() || previous < pair.key.view(), "installed keys ascend");
-        previous = pair.key.view();
-        growth += pair.key.size() + pair.value.size();
-    }
-    if (!fits(growth)) return fail(Errc::NoSpace, "engine: disk full");
+Result<void> MemEngine::install(const MemStore::Staged& staged, const EngineBatch& meta) {
+    if (auto no = refusal(put_bytes(meta))) return std::unexpected(std::move(*no));
     if (store_->faults.install_fails > 0 && prng_.chance(store_->faults.install_fails)) {
         failed_ = true;
         if (prng_.chance(0.5)) return fail(Errc::Io, "engine: install");
     }
     // All that was written before goes to disk first: install is durable, and there are no holes.
     store_->flush(store_->written());
-    store_->replace(from.view(), to.view(), content);
+    store_->replace(staged.spans, staged.content);
     if (MUTANT(engine_install_not_atomic)) store_->flush(store_->written());
     store_->apply(meta);
     if (!MUTANT(engine_install_not_atomic)) store_->flush(store_->written());
@@ -251,6 +268,68 @@ Result<void> MemEngine::install(Bytes from, Bytes to, std::vector<KeyValue> cont
     flush_again_ = false;
     if (failed_) return fail(Errc::Io, "engine: install");
     return {};
+}
+
+// Keeps nothing itself: a crash takes it from the store.
+class MemEngine::Staging final : public port::Staging {
+public:
+    Staging(MemEngine& engine, std::vector<port::Span> spans)
+        : engine_(engine),
+          store_(engine.store_),
+          rules_(std::move(spans)),
+          id_(++store_->last_staging) {
+        store_->staged[id_].spans = rules_.spans();
+    }
+    ~Staging() override { store_->staged.erase(id_); }
+
+    port::Task<Result<void>> add(port::Shard& shard, std::vector<KeyValue> content) override {
+        engine_.check_open();
+        rules_.check_content(content);
+        co_await port::sleep(shard, engine_.draw_read_delay());
+        co_return take(content);
+    }
+    port::Task<Result<void>> install(port::Shard& shard, EngineBatch meta) override {
+        engine_.check_open();
+        rules_.check_meta(meta);
+        CHECK(!installed_, "what is staged is installed once");
+        co_await port::sleep(shard, engine_.draw_read_delay());
+        engine_.check_open();
+        auto done = engine_.install(store_->staged.at(id_), meta);
+        if (done) {
+            installed_ = true;
+            store_->staged.erase(id_);
+        }
+        co_return done;
+    }
+    uint64_t bytes() const override { return bytes_; }
+
+private:
+    Result<void> take(const std::vector<KeyValue>& content) {
+        engine_.check_open();
+        uint64_t growth = 0;
+        for (const auto& pair : content)
+            growth += pair.key.size() + pair.value.size();
+        if (auto no = engine_.refusal(growth)) return std::unexpected(std::move(*no));
+        MemStore::Staged& staged = store_->staged.at(id_);
+        for (const auto& [key, value] : content)
+            staged.content.push_back({Bytes::copy(key.view()), Bytes::copy(value.view())});
+        staged.bytes += growth;
+        bytes_ += growth;
+        rules_.took(content);
+        return {};
+    }
+
+    MemEngine& engine_;
+    const std::shared_ptr<MemStore> store_;
+    port::StagingRules rules_;
+    const uint64_t id_;
+    uint64_t bytes_ = 0;
+    bool installed_ = false;
+};
+
+Result<std::unique_ptr<port::Staging>> MemEngine::stage(std::vector<port::Span> spans) {
+    check_open();
+    return std::make_unique<Staging>(*this, std::move(spans));
 }
 
 }  // namespace
@@ -270,6 +349,12 @@ void MemImage::crash(Prng& prng) {
     if (draw >= 0.8 && draw < 0.9) to = prng.between(store.durable(), store.written());
     if (draw >= 0.9) to = store.written();
     store.rewind(to);
+    for (const auto& [id, staged] : store.staged) {
+        if (!MUTANT(engine_staged_leftover_installed)) break;
+        store.replace(staged.spans, staged.content);
+        store.flush(store.written());
+    }
+    store.staged.clear();
 }
 
 void MemImage::set_faults(const MemFaults& faults) { store_->faults = faults; }
@@ -289,6 +374,7 @@ Result<std::unique_ptr<port::Engine>> open_mem(MemImage& image, const MemOptions
     if (store.owner) return fail(Errc::Conflict, "engine: image is open already");
     CHECK(options.read_delay_max >= options.read_delay_min, "a delay is drawn from a range");
     store.flush(store.written());  // a clean close, unless crash() rewound it
+    store.staged.clear();
     store.flushing_to = store.durable();
     return std::make_unique<MemEngine>(image.store_, options);
 }

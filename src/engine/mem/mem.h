@@ -6,7 +6,9 @@
 //   - a flush begins and ends at drawn calls; one is in flight at a time; it covers a prefix;
 //   - a write may stall or find the disk full (NoSpace, nothing written);
 //   - a flush may fail: every later write then fails with Io, until the node restarts;
-//   - install may fail with Io, and then has happened wholly or not at all;
+//   - what is staged takes space, and is gone after a crash; staging and installing may stall or
+//     find the disk full, and an install may fail with Io: it has then happened wholly or not at
+//     all;
 //   - a block may turn out to be damaged: reads of its key then answer Corrupt until the key is
 //     written again or its span is installed anew; data not yet flushed is never damaged;
 //   - a read of flushed data may not be in the cache: try_get answers WouldBlock, get takes time;
@@ -30,13 +32,14 @@ namespace asterias::engine {
 
 // Probabilities are per occasion, 0..1. All zero: a healthy disk.
 struct MemFaults {
-    double stall_begins = 0;         // per write
-    uint32_t stall_writes_max = 16;  // how many writes one stall refuses at most
+    double stall_begins = 0;         // per write, piece that is staged, or install
+    uint32_t stall_writes_max = 16;  // how many of them one stall refuses at most
     double flush_fails = 0;          // per flush: a background error
     double install_fails = 0;        // per install
     double read_corrupt = 0;         // per read of flushed data: its block turns out damaged
     double would_block = 0;          // per try_get of flushed data
-    // Puts that would grow the stored bytes (keys and values) beyond this find the disk full.
+    // Puts that would grow the stored bytes (keys and values) beyond this find the disk full; what
+    // is staged counts.
     uint64_t capacity_bytes = std::numeric_limits<uint64_t>::max();
 };
 
@@ -44,7 +47,7 @@ struct MemOptions {
     Prng prng{0};
     double flush_begins = 1.0 / 64;  // per write: the memtable is full
     double flush_ends = 1.0 / 8;     // per call of write() or durable() while a flush is in flight
-    Duration read_delay_min = microseconds(20);  // of get()
+    Duration read_delay_min = microseconds(20);  // of get(), scan() and the calls of Staging
     Duration read_delay_max = microseconds(200);
 };
 

@@ -37,11 +37,13 @@ public:
         options.flush_ends = prng_.chance(0.5) ? 0.05 : 0.5;
         return open_mem(image_, options);
     }
-    void crash(std::unique_ptr<port::Engine> engine) override {
-        // Either order must do: the simulator's teardown knows none.
-        const bool engine_first = prng_.chance(0.5);
-        if (engine_first) engine.reset();
+    void crash(std::unique_ptr<port::Engine> engine,
+               std::unique_ptr<port::Staging> staging) override {
+        // Any order must do: the simulator's teardown knows none.
+        if (prng_.chance(0.5)) engine.reset();
+        if (prng_.chance(0.5)) staging.reset();
         image_.crash(prng_);
+        engine.reset();
         clear();
     }
     bool start(Trouble trouble) override {
@@ -119,7 +121,8 @@ TEST(MemConformance, every_random_sequence_keeps_the_contract_and_every_state_is
 #ifdef ASTERIAS_MUTANTS
 TEST(MemConformance, catches_every_planted_bug) {
     for (const char* name :
-         {"engine_durable_too_early", "engine_hole_after_crash", "engine_install_not_atomic"}) {
+         {"engine_durable_too_early", "engine_hole_after_crash", "engine_install_not_atomic",
+          "engine_install_keeps_old_keys", "engine_staged_leftover_installed"}) {
         set_mutant(name);
         MemSubject subject;
         const auto outcome = run_conformance(subject, 1, 500);

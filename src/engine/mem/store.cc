@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "engine/mem/store_internal.h"
 
 namespace asterias::engine {
@@ -14,12 +15,15 @@ void MemStore::apply(const port::EngineBatch& batch) {
         apply_op(op);
 }
 
-void MemStore::replace(std::string_view from, std::string_view to,
+void MemStore::replace(const std::vector<port::Span>& spans,
                        const std::vector<port::KeyValue>& content) {
     begin_step();
-    erase_range(from, to);
-    // The span's blocks are gone, also those of keys that are no longer there.
-    if (from < to) damaged_.erase(damaged_.lower_bound(from), damaged_.lower_bound(to));
+    for (const auto& [from, to] : spans) {
+        if (MUTANT(engine_install_keeps_old_keys)) break;
+        erase_range(from.view(), to.view());
+        // The span's blocks are gone, also those of keys that are no longer there.
+        damaged_.erase(damaged_.lower_bound(from), damaged_.lower_bound(to));
+    }
     for (const auto& pair : content)
         put(pair.key.view(), pair.value.view());
 }

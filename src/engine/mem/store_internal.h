@@ -40,8 +40,7 @@ public:
 
     // One atomic, volatile step; becomes written().
     void apply(const port::EngineBatch& batch);
-    void replace(std::string_view from, std::string_view to,
-                 const std::vector<port::KeyValue>& content);
+    void replace(const std::vector<port::Span>& spans, const std::vector<port::KeyValue>& content);
     void flush(Position through);
     // Leaves exactly the steps up to `to`; durable() <= to <= written().
     void rewind(Position to);
@@ -61,6 +60,15 @@ public:
         return !damaged_.empty() && damaged_.find(key) != damaged_.end();
     }
     void set_damaged(std::string_view key) { damaged_.insert(Bytes::copy(key)); }
+
+    // Content that lies aside, by the Staging that it is of. Gone after a crash.
+    struct Staged {
+        std::vector<port::Span> spans;
+        std::vector<port::KeyValue> content;
+        uint64_t bytes = 0;
+    };
+    std::map<uint64_t, Staged> staged;
+    uint64_t last_staging = 0;
 
     MemFaults faults;
     Position flushing_to = 0;     // a flush is in flight while above durable()

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstring>
+#include <filesystem>
 #include <shared_mutex>
 
 #include <rocksdb/listener.h>
@@ -13,6 +14,7 @@
 #include "engine/rocks/disk_internal.h"
 #include "engine/rocks/rocks_internal.h"
 #include "engine/rocks/worker.h"
+#include "port/disk.h"
 
 namespace asterias::engine {
 namespace {
@@ -80,11 +82,19 @@ void fill(rocksdb::WriteBatch& rows, const EngineBatch& batch) {
     }
 }
 
+uint64_t reserve_of(const RocksOptions& options) {
+    std::error_code error;
+    const auto space = std::filesystem::space(options.directory, error);
+    return options.reserve_bytes.value_or(error ? 0 : port::default_reserve(space.capacity));
+}
+
 class RocksEngine final : public port::Engine {
 public:
+    class Staging;
+
     RocksEngine(std::string directory, std::unique_ptr<rocksdb::Env> env, rocksdb::Options options,
                 std::shared_ptr<Health> health, std::unique_ptr<rocksdb::DB> db,
-                uint32_t read_threads)
+                const RocksOptions& our_options)
         : directory_(std::move(directory)),
           env_(std::move(env)),
           options_(std::move(options)),
@@ -92,9 +102,11 @@ public:
           disk_(*health_->disk),
           db_(std::move(db)),
           base_(db_->GetLatestSequenceNumber()),
-          readers_(read_threads),
+          staging_limits_{our_options.staged_file_bytes, reserve_of(our_options)},
+          readers_(our_options.read_threads),
           flusher_(1),
-          install_flusher_(1) {
+          install_flusher_(1),
+          installer_(1) {
         health_->raise_flushed(base_);
         volatile_write_.disableWAL = true;
         volatile_write_.no_slowdown = true;
@@ -114,11 +126,14 @@ public:
     port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
                                                    port::ScanLimit limit) override;
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return make_snapshot(*db_); }
-    Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
-                         EngineBatch meta) override;
+    port::Task<Result<std::vector<KeyValue>>> scan_view(port::Shard& shard,
+                                                        std::shared_ptr<port::EngineSnapshot> view,
+                                                        Bytes from, Bytes to,
+                                                        port::ScanLimit limit) override;
+    Result<std::unique_ptr<port::Staging>> stage(std::vector<port::Span> spans) override;
 
 private:
-    // Work for a reader thread, and who waits for it.
+    // Work for another thread, and who waits for it.
     template <typename T>
     struct Errand {
         port::Shard& shard;
@@ -127,13 +142,15 @@ private:
         std::coroutine_handle<> waiter;  // touched on the shard only; null once the frame is gone
     };
     template <typename T>
-    port::Task<T> off_shard(port::Shard& shard, std::move_only_function<T()> work);
+    port::Task<T> off_shard(Workers& workers, port::Shard& shard,
+                            std::move_only_function<T()> work);
 
     Result<std::optional<Bytes>> read(std::string_view key);
     std::optional<Error> refusal() const;
     Result<void> flush_all(bool may_stall_writers) const;
     Result<void> flush_unless_full();
-    Result<void> ingest(const std::string& path);
+    Result<void> install(StagedFiles& files, const EngineBatch& meta);
+    Result<void> ingest(const std::vector<std::string>& paths);
 
     const std::string directory_;
     const std::unique_ptr<rocksdb::Env> env_;
@@ -144,15 +161,16 @@ private:
     const SequenceNumber base_;  // EngineSeq counts from the opening
     rocksdb::WriteOptions volatile_write_;
     rocksdb::ReadOptions from_memory_;
-    std::mutex installing_;  // one at a time; taken before gate_
+    const StagedFiles::Limits staging_limits_;
     // Shared by writes, held by an install from its last flush to its ingestion.
     std::shared_mutex gate_;
     std::atomic<bool> flush_queued_{false};
     std::atomic<SequenceNumber> flush_wanted_{0};
-    std::atomic<uint64_t> installs_{0};
+    std::atomic<uint64_t> stagings_{0};
     Workers readers_;
     Workers flusher_;
     Workers install_flusher_;  // never behind a flush that waits for compactions
+    Workers installer_;        // one thread: installs come one after another
 };
 
 RocksEngine::~RocksEngine() {
@@ -226,16 +244,17 @@ Result<std::optional<Bytes>> RocksEngine::read(std::string_view key) {
 }
 
 template <typename T>
-port::Task<T> RocksEngine::off_shard(port::Shard& shard, std::move_only_function<T()> work) {
+port::Task<T> RocksEngine::off_shard(Workers& workers, port::Shard& shard,
+                                     std::move_only_function<T()> work) {
     auto errand = std::make_shared<Errand<T>>(shard, std::move(work));
     struct Awaiter {
-        RocksEngine& engine;
+        Workers& workers;
         std::shared_ptr<Errand<T>> errand;
         ~Awaiter() { errand->waiter = {}; }
         bool await_ready() const noexcept { return false; }
         void await_suspend(std::coroutine_handle<> self) {
             errand->waiter = self;
-            engine.readers_.run([e = errand] {
+            workers.run([e = errand] {
                 e->answer.emplace(e->work());
                 e->shard.submit(e->shard.id(), [e] {
                     if (e->waiter) e->waiter.resume();
@@ -244,20 +263,30 @@ port::Task<T> RocksEngine::off_shard(port::Shard& shard, std::move_only_function
         }
         void await_resume() const noexcept {}
     };
-    co_await Awaiter{*this, errand};
+    co_await Awaiter{workers, errand};
     co_return std::move(*errand->answer);
 }
 
 port::Task<Result<std::optional<Bytes>>> RocksEngine::get(port::Shard& shard, Bytes key) {
     co_return co_await off_shard<Result<std::optional<Bytes>>>(
-        shard, [this, key = std::move(key)] { return read(key.view()); });
+        readers_, shard, [this, key = std::move(key)] { return read(key.view()); });
 }
 
 port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan(port::Shard& shard, Bytes from,
                                                             Bytes to, port::ScanLimit limit) {
     co_return co_await off_shard<Result<std::vector<KeyValue>>>(
-        shard, [this, from = std::move(from), to = std::move(to), limit] {
+        readers_, shard, [this, from = std::move(from), to = std::move(to), limit] {
             return make_snapshot(*db_)->scan(from.view(), to.view(), limit);
+        });
+}
+
+port::Task<Result<std::vector<KeyValue>>> RocksEngine::scan_view(
+    port::Shard& shard, std::shared_ptr<port::EngineSnapshot> view, Bytes from, Bytes to,
+    port::ScanLimit limit) {
+    co_return co_await off_shard<Result<std::vector<KeyValue>>>(
+        readers_, shard,
+        [view = std::move(view), from = std::move(from), to = std::move(to), limit] {
+            return view->scan(from.view(), to.view(), limit);
         });
 }
 
@@ -286,50 +315,74 @@ Result<void> RocksEngine::flush_unless_full() {
     return **answer;
 }
 
-Result<void> RocksEngine::ingest(const std::string& path) {
+Result<void> RocksEngine::ingest(const std::vector<std::string>& paths) {
     rocksdb::IngestExternalFileOptions how;
     how.move_files = true;
     how.write_global_seqno = false;  // the file stays as its checksums say
-    const Status status = db_->IngestExternalFile({path}, how);
+    const Status status = db_->IngestExternalFile(paths, how);
     if (!status.ok()) return std::unexpected(to_error(status, "install"));
     // Everything before was flushed, writers are held off, and the ingestion is in the manifest.
     health_->raise_flushed(db_->GetLatestSequenceNumber());
     return {};
 }
 
-Result<void> RocksEngine::install(Bytes from, Bytes to, std::vector<KeyValue> content,
-                                  EngineBatch meta) {
+Result<void> RocksEngine::install(StagedFiles& files, const EngineBatch& meta) {
     if (auto no = refusal()) return std::unexpected(std::move(*no));
-    for (const auto& pair : content)
-        CHECK(pair.key >= from && pair.key < to, "installed content lies inside its span");
-    const std::string path =
-        directory_ + "/" + std::to_string(++installs_) + std::string(kInstallSuffix);
-    const EngineBatch late = MUTANT(engine_install_not_atomic) ? meta : EngineBatch();
-    if (MUTANT(engine_install_not_atomic)) meta.clear();
-
-    std::lock_guard alone(installing_);
+    const bool torn = MUTANT(engine_install_not_atomic);
     auto done = [&]() -> Result<void> {
-        const bool any =
-            TRY(write_install_file(options_, path, from.view(), to.view(), content, meta));
+        const auto paths = TRY(files.finish(torn ? EngineBatch() : meta));
         TRY(flush_unless_full());  // the bulk, while writers go on
         std::unique_lock gate(gate_);
         TRY(flush_unless_full());  // the rest: what precedes an install is durable with it
-        if (!any) return {};
-        return ingest(path);
+        return ingest(paths);
     }();
-    if (!done) {
-        // Lack of space is met before the manifest is, so that nothing has happened; in the
-        // manifest it has failed the disk. After any other error a crash may or may not find the
-        // file ingested.
-        if (done.error().code != Errc::NoSpace || disk_.failed()) {
-            disk_.fail();
-            done.error().code = Errc::Io;
-        }
-        options_.env->DeleteFile(path).PermitUncheckedError();
-        return done;
+    // Lack of space is met before the manifest is, so that nothing has happened; in the manifest it
+    // has failed the disk. After any other error a crash may or may not find the files ingested.
+    if (!done && (done.error().code != Errc::NoSpace || disk_.failed())) {
+        disk_.fail();
+        done.error().code = Errc::Io;
     }
-    if (!late.empty()) return write(late) ? Result<void>() : fail(Errc::Io, "engine: mutant");
-    return {};
+    if (done && torn) return write(meta) ? Result<void>() : fail(Errc::Io, "engine: mutant");
+    return done;
+}
+
+// Its files are touched by the installing thread only.
+class RocksEngine::Staging final : public port::Staging {
+public:
+    Staging(RocksEngine& engine, std::shared_ptr<StagedFiles> files)
+        : engine_(engine), files_(std::move(files)) {}
+    ~Staging() override {
+        engine_.installer_.run([files = files_] { files->remove(); });
+    }
+
+    port::Task<Result<void>> add(port::Shard& shard, std::vector<KeyValue> content) override {
+        auto added = co_await engine_.off_shard<Result<void>>(
+            engine_.installer_, shard,
+            [&engine = engine_, files = files_, content = std::move(content)]() -> Result<void> {
+                if (auto no = engine.refusal()) return std::unexpected(std::move(*no));
+                return files->add(content);
+            });
+        bytes_ = files_->bytes();
+        co_return added;
+    }
+    port::Task<Result<void>> install(port::Shard& shard, EngineBatch meta) override {
+        co_return co_await engine_.off_shard<Result<void>>(
+            engine_.installer_, shard, [&engine = engine_, files = files_, meta = std::move(meta)] {
+                return engine.install(*files, meta);
+            });
+    }
+    uint64_t bytes() const override { return bytes_; }
+
+private:
+    RocksEngine& engine_;
+    const std::shared_ptr<StagedFiles> files_;
+    uint64_t bytes_ = 0;
+};
+
+Result<std::unique_ptr<port::Staging>> RocksEngine::stage(std::vector<port::Span> spans) {
+    const std::string prefix = directory_ + "/" + std::to_string(++stagings_);
+    return std::make_unique<Staging>(
+        *this, std::make_shared<StagedFiles>(options_, prefix, staging_limits_, std::move(spans)));
 }
 
 // A snapshot of a database that holds ingested files only gets sequence number 0, as their rows do.
@@ -376,7 +429,7 @@ Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& option
     }
     remove_install_files(*how.env, options.directory);
     return std::make_unique<RocksEngine>(options.directory, std::move(env), std::move(how),
-                                         std::move(health), std::move(db), options.read_threads);
+                                         std::move(health), std::move(db), options);
 }
 
 }  // namespace asterias::engine

@@ -77,13 +77,16 @@ struct FaultyDisk {
                              .write_buffer_bytes = 64 * 1024,
                              .write_buffers_max = 2,
                              .block_cache_bytes = 256 * 1024,
-                             .read_threads = 1};
+                             .read_threads = 1,
+                             .staged_file_bytes = 2048};
         return open_rocks_with(
             options,
             {.env = env.get(), .space_retry = microseconds(200), .news = [this] { news.tell(); }});
     }
-    void crash(std::unique_ptr<port::Engine> engine) {
+    void crash(std::unique_ptr<port::Engine> engine,
+               std::unique_ptr<port::Staging> staging = nullptr) {
         fs->set_mode(FaultFs::Mode::Dead);
+        staging.reset();
         engine.reset();
         fs->crash();
     }
@@ -101,7 +104,10 @@ public:
         seen_ = 0;
     }
     Result<std::unique_ptr<port::Engine>> open() override { return disk_->open(); }
-    void crash(std::unique_ptr<port::Engine> engine) override { disk_->crash(std::move(engine)); }
+    void crash(std::unique_ptr<port::Engine> engine,
+               std::unique_ptr<port::Staging> staging) override {
+        disk_->crash(std::move(engine), std::move(staging));
+    }
     bool start(Trouble trouble) override {
         switch (trouble) {
             case Trouble::Stall:
@@ -114,7 +120,10 @@ public:
                 disk_->fs->set_mode(FaultFs::Mode::Broken);
                 return true;
             case Trouble::CutInstall:
-                disk_->fs->turn(FaultFs::Mode::Dead, prng_.between(3, 20));
+                if (prng_.chance(0.5))
+                    disk_->fs->turn(FaultFs::Mode::Dead, prng_.between(3, 60));
+                else
+                    disk_->fs->break_manifest_syncs(prng_.below(3));
                 return true;
             case Trouble::SlowReads:
                 return false;  // a cold cache after each opening does it
@@ -142,6 +151,13 @@ EngineBatch put(std::string_view key, std::string_view value) {
     return batch;
 }
 
+// All keys from `from` up to `to` are replaced.
+Result<void> install(port::Engine& engine, std::string_view from, std::string_view to,
+                     std::vector<port::KeyValue> content, EngineBatch meta = {}) {
+    TestShard shard;
+    return shard.install(engine, {{b(from), b(to)}}, std::move(content), std::move(meta));
+}
+
 TEST(RocksConformance, every_random_sequence_keeps_the_contract_and_every_state_is_reached) {
     RocksSubject subject;
     const auto outcome = run_conformance(subject, 1, sequences_asked_for(400));
@@ -157,7 +173,8 @@ TEST(RocksConformance, every_random_sequence_keeps_the_contract_and_every_state_
 
 #ifdef ASTERIAS_MUTANTS
 TEST(RocksConformance, catches_every_planted_bug) {
-    for (const char* name : {"engine_durable_too_early", "engine_install_not_atomic"}) {
+    for (const char* name : {"engine_durable_too_early", "engine_install_not_atomic",
+                             "engine_install_keeps_old_keys"}) {
         set_mutant(name);
         RocksSubject subject;
         const auto outcome = run_conformance(subject, 1, 300);
@@ -265,7 +282,7 @@ TEST(Rocks, a_full_disk_holds_back_writes_and_installs_and_the_engine_goes_on_wh
         flush(disk, **engine);
         disk.fs->turn(FaultFs::Mode::Full, 1 + seed % 2);  // no file, or some bytes of one
         ASSERT_EQ(write_until_refused(disk, **engine, value), Errc::NoSpace);
-        auto installed = (*engine)->install(b("x/"), b("x0"), {{b("x/a"), b("1")}}, {});
+        auto installed = install(**engine, "x/", "x0", {{b("x/a"), b("1")}});
         ASSERT_FALSE(installed);
         EXPECT_EQ(installed.error().code, Errc::NoSpace);
         EXPECT_EQ((*(*engine)->snapshot()->get("k0"))->view(), value);
@@ -307,8 +324,7 @@ TEST(Rocks, an_install_whose_manifest_sync_fails_has_happened_or_not_and_is_neve
         ASSERT_TRUE((*engine)->write(put("x/old", "1")));
         flush(disk, **engine);
         disk.fs->break_manifest_syncs(seed % 3);  // the ingestion's own record is the second
-        auto installed =
-            (*engine)->install(b("x/"), b("x0"), {{b("x/new"), b("2")}}, put("m", "3"));
+        auto installed = install(**engine, "x/", "x0", {{b("x/new"), b("2")}}, put("m", "3"));
         if (installed) {
             EXPECT_EQ(seed % 3, 2);
             continue;
@@ -351,8 +367,8 @@ TEST(Rocks, writers_installs_and_flushes_on_a_disk_that_fills_and_empties_all_co
             threads.emplace_back([&, w] {
                 const std::string space = "x" + std::to_string(w);
                 while (!stop)
-                    (void)(*engine)->install(b(space + "/"), b(space + "0"),
-                                             {{b(space + "/a"), b("1")}}, put(space + "m", "1"));
+                    (void)install(**engine, space + "/", space + "0", {{b(space + "/a"), b("1")}},
+                                  put(space + "m", "1"));
             });
         }
         disk.fs->on_call([&] { disk.news.tell(); });
@@ -399,7 +415,7 @@ TEST_F(RealDisk, data_survives_a_clean_close_and_an_install_is_durable_at_once) 
         ASSERT_TRUE(engine) << engine.error().describe();
         ASSERT_TRUE((*engine)->write(put("k", "1")));
         ASSERT_TRUE((*engine)->write(put("x/old", "1")));
-        ASSERT_TRUE((*engine)->install(b("x/"), b("x0"), {{b("x/new"), b("2")}}, put("m", "3")));
+        ASSERT_TRUE(install(**engine, "x/", "x0", {{b("x/new"), b("2")}}, put("m", "3")));
         EXPECT_EQ((*engine)->durable(), (*engine)->written());
         ASSERT_TRUE((*engine)->write(put("last", "4")));
     }
@@ -432,26 +448,89 @@ TEST_F(RealDisk, an_install_cut_by_a_crash_leaves_no_file_behind) {
     EXPECT_FALSE(std::filesystem::exists(left));
 }
 
-TEST(Rocks, a_meta_that_deletes_installed_rows_wins_over_them) {
-    FaultyDisk disk{Prng(1)};
-    auto engine = disk.open();
+std::vector<std::string> staged_files(const std::string& directory) {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(directory))
+        if (entry.path().string().ends_with(kInstallSuffix)) found.push_back(entry.path());
+    return found;
+}
+
+TEST_F(RealDisk, what_is_staged_needs_little_memory_and_leaves_no_file_whatever_becomes_of_it) {
+    options_.staged_file_bytes = 100 * 1024;
+    auto engine = open_rocks(options_);
     ASSERT_TRUE(engine);
-    EngineBatch meta;
-    meta.put(b("x/b"), b("meta"));
-    meta.del(b("x/c"));
-    meta.put(b("y/1"), b("gone"));
-    meta.del_range(b("x/d"), b("y0"));
-    meta.put(b("x/e"), b("meta"));
-    ASSERT_TRUE((*engine)->install(b("x/"), b("x0"),
-                                   {{b("x/a"), b("1")},
-                                    {b("x/b"), b("1")},
-                                    {b("x/c"), b("1")},
-                                    {b("x/d"), b("1")},
-                                    {b("x/e"), b("1")}},
-                                   meta));
-    EXPECT_EQ(*(*engine)->snapshot()->scan("", "", {100}),
-              (std::vector<port::KeyValue>{
-                  {b("x/a"), b("1")}, {b("x/b"), b("meta")}, {b("x/e"), b("meta")}}));
+    ASSERT_TRUE((*engine)->write(put("x/0000", "old")));
+    ASSERT_TRUE((*engine)->write(put("y/old", "old")));
+    TestShard shard;
+    const auto stage = [&](int pieces) {
+        auto staging = *(*engine)->stage({{b("x/"), b("x0")}, {b("y/"), b("y0")}});
+        for (int i = 1; i <= pieces; ++i) {
+            const std::string key = "x/" + std::to_string(1000 + i);
+            EXPECT_TRUE(shard.add(*staging, {{b(key), b(std::string(10'000, 'v'))}}));
+        }
+        return staging;
+    };
+    {
+        auto staging = stage(100);
+        EXPECT_EQ(staging->bytes(), 100 * 10'006);
+        EXPECT_GE(staged_files(options_.directory).size(), 9u);
+        EXPECT_EQ(*(*engine)->snapshot()->get("x/1001"), std::nullopt);
+    }
+    auto staging = stage(35);
+    ASSERT_TRUE(shard.install(*staging, put("z", "meta")));
+    staging.reset();
+    EXPECT_EQ((*engine)->snapshot()->scan("x/", "x0", {})->size(), 35u);
+    EXPECT_EQ(*(*engine)->snapshot()->get("y/old"), std::nullopt);
+    EXPECT_EQ(**(*engine)->snapshot()->get("z"), b("meta"));
+    staging = stage(35);
+    staging.reset();
+    engine->reset();  // joins who removes
+    EXPECT_TRUE(staged_files(options_.directory).empty());
+}
+
+TEST_F(RealDisk, staging_leaves_the_reserve_alone) {
+    options_.staged_file_bytes = 1000;
+    options_.reserve_bytes = uint64_t{1} << 60;
+    auto engine = open_rocks(options_);
+    ASSERT_TRUE(engine);
+    TestShard shard;
+    auto staging = *(*engine)->stage({{b("x/"), b("x0")}});
+    ASSERT_TRUE(shard.add(*staging, {{b("x/1"), b("in memory")}}));
+    auto added = shard.add(*staging, {{b("x/2"), b(std::string(1000, 'v'))}});
+    ASSERT_FALSE(added);
+    EXPECT_EQ(added.error().code, Errc::NoSpace);
+    EXPECT_TRUE(staged_files(options_.directory).empty());
+    EXPECT_TRUE((*engine)->write(put("k", "1"))) << "others go on";
+}
+
+TEST(Rocks, a_piece_refused_for_lack_of_space_is_taken_later_and_nothing_twice) {
+    int refused = 0;
+    for (uint64_t seed = 1; seed <= 30; ++seed) {
+        FaultyDisk disk{Prng(seed)};
+        TestShard shard;
+        auto engine = disk.open();
+        ASSERT_TRUE(engine);
+        ASSERT_TRUE((*engine)->write(put("x/old", "1")));
+        auto staging = *(*engine)->stage({{b("x/"), b("x0")}});
+        disk.fs->turn(FaultFs::Mode::Full, seed);
+        std::vector<port::KeyValue> expected;
+        for (int i = 0; i < 10; ++i) {
+            const port::KeyValue pair{b("x/" + std::to_string(i)), b(std::string(700, 'v'))};
+            auto added = shard.add(*staging, {pair});
+            if (!added) {
+                ++refused;
+                EXPECT_EQ(added.error().code, Errc::NoSpace) << added.error().describe();
+                disk.fs->set_mode(FaultFs::Mode::Healthy);
+                ASSERT_TRUE(shard.add(*staging, {pair}));
+            }
+            expected.push_back(pair);
+        }
+        disk.fs->set_mode(FaultFs::Mode::Healthy);
+        ASSERT_TRUE(shard.install(*staging, put("m", "1")));
+        EXPECT_EQ(*(*engine)->snapshot()->scan("x/", "x0", {}), expected) << "seed " << seed;
+        staging.reset();
+    }
+    EXPECT_GT(refused, 5);
 }
 
 TEST(Rocks, compactions_under_a_snapshot_of_a_merely_installed_state_lose_no_row) {
@@ -459,7 +538,7 @@ TEST(Rocks, compactions_under_a_snapshot_of_a_merely_installed_state_lose_no_row
     auto engine = disk.open();
     ASSERT_TRUE(engine);
     const std::vector<port::KeyValue> rows{{b("x/a"), b("1")}, {b("x/b"), b("2")}};
-    ASSERT_TRUE((*engine)->install(b("x/"), b("x0"), rows, put("m", "0")));
+    ASSERT_TRUE(install(**engine, "x/", "x0", rows, put("m", "0")));
     auto snapshot = (*engine)->snapshot();
     // Far more files than level 0 may hold: the last flushes cannot end before compactions did.
     for (int i = 0; i < 60; ++i) {

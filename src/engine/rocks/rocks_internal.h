@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,12 +42,46 @@ Error to_error(const rocksdb::Status& status, std::string_view what);
 
 std::unique_ptr<port::EngineSnapshot> make_snapshot(rocksdb::DB& db);
 
-// One SST file that leaves of [from, to) exactly `content`, with `meta` applied on top. False: that
-// is nothing at all, and no file was made.
-Result<bool> write_install_file(const rocksdb::Options& options, const std::string& path,
-                                std::string_view from, std::string_view to,
-                                const std::vector<port::KeyValue>& content,
-                                const port::EngineBatch& meta);
 inline constexpr std::string_view kInstallSuffix = ".install";
+
+// The content of one Staging, as table files that no database names yet; the rows of the next one
+// are in memory. One thread at a time. `options` outlives this.
+class StagedFiles {
+public:
+    struct Limits {
+        uint64_t file_bytes;     // of rows, in memory and in a file
+        uint64_t reserve_bytes;  // that stay available on the disk
+    };
+    StagedFiles(const rocksdb::Options& options, std::string prefix, Limits limits,
+                std::vector<port::Span> spans);
+
+    // As Staging::add().
+    Result<void> add(const std::vector<port::KeyValue>& content);
+    uint64_t bytes() const { return bytes_; }
+    // The files that are to be ingested together, of which no two overlap. Errors: NoSpace (ask
+    // again), Io.
+    Result<std::vector<std::string>> finish(const port::EngineBatch& meta);
+    // From the disk.
+    void remove();
+
+private:
+    Result<void> check_space(uint64_t bytes) const;
+    Result<void> write_rows(bool all);
+    // Of [from, to) only `rows` remain; an empty range: nothing is replaced.
+    Result<void> write_file(const std::string& path, std::span<const port::KeyValue> rows,
+                            std::string_view from, std::string_view to) const;
+    void remove(const std::vector<std::string>& paths) const;
+    std::string next_path();
+
+    const rocksdb::Options& options_;
+    const std::string prefix_;
+    const Limits limits_;
+    port::StagingRules rules_;
+    std::vector<port::KeyValue> rows_;
+    uint64_t rows_bytes_ = 0, bytes_ = 0, made_ = 0;
+    size_t span_ = 0;   // that the next file begins in
+    std::string from_;  // and where
+    std::vector<std::string> files_, meta_files_;
+};
 
 }  // namespace asterias::engine

@@ -70,6 +70,9 @@ inline constexpr std::string_view kBusyMemory =
 inline constexpr std::string_view kBusyLeader =
     "TRYAGAIN nothing was done: its leader holds too much unfinished work (replica-queue-max, "
     "replica-queue-bytes-max, rpc-unsent-bytes-max); send it again";
+inline constexpr std::string_view kDiskFull =
+    "TRYAGAIN nothing was done: the disk of its leader is full; reads and deletions go on, and "
+    "writes as soon as there is space";
 // It may have happened, or may still:
 inline constexpr std::string_view kUnknown =
     "UNKNOWN the write may or may not take effect: its leader was lost and the deadline passed "

@@ -15,17 +15,25 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       calls_(calls),
       registry_(registry),
       log_(log.named("node")),
+      sending_(options.snapshots_sending_max),
+      receiving_(options.snapshots_receiving_max),
       known_starts_(identity.seen),
       persisted_changed_(shard),
       flush_pace_(options.journal_flush_bytes, options.compact_entries),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
-                                   "Frames whose body did not decode; dropped.")) {
+                                   "Frames whose body did not decode; dropped.")),
+      scope_(shard) {
     std::map<GroupId, std::vector<NodeId>> members;
     for (GroupId group : groups_of(identity.founding))
         members[group] = members_of(identity.founding, group);
+    for (const auto& member : identity.founding.members)
+        nodes_.insert(member.node);
     router_ =
         std::make_unique<router::Router>(shard, identity.node, catalogue_of(identity.founding),
                                          std::move(members), *this, options.router, registry, log);
+    // Any node may hold any group by now; those that founded it are asked first.
+    for (NodeId node : nodes_)
+        router_->add_node(node);
     rpc::Options rpc = options.rpc;
     endpoint_ = std::make_unique<rpc::Endpoint>(
         shard,
@@ -61,31 +69,8 @@ port::Task<Result<void>> NodeShard::open() {
     if (auto whole = co_await open_groups(std::move(found)); !whole) co_return whole;
     for (GroupId group : groups_of(identity_.founding)) {
         if (home_of(group) != shard_.id()) continue;
-        raft::Config config;
-        config.group = group;
-        config.election_timeout_min = options_.election_timeout_min;
-        config.election_timeout_max = options_.election_timeout_max;
-        config.heartbeat_interval = options_.heartbeat_interval;
-        for (NodeId node : members_of(identity_.founding, group)) {
-            // At birth a replica is numbered like its node; later ones get fresh numbers.
-            config.membership.voters.push_back({ReplicaId(node.value), node});
-            if (node == identity_.node) config.self = ReplicaId(node.value);
-        }
-        if (!config.self) continue;
-        // Alone there is nobody to hear from first.
-        if (config.membership.voters.size() == 1)
-            config.election_timeout_min = config.election_timeout_max =
-                options_.heartbeat_interval + milliseconds(1);
-        KeyspaceId keyspace;
-        for (const auto& k : catalogue_of(identity_.founding).keyspaces)
-            if (k.group == group) keyspace = k.id;
-        auto replica = co_await replica::Replica::open(
-            {shard_, engine_, *journal_, *this, registry_, log_, options_.compact_entries,
-             options_.replica_queue_max, options_.replica_queue_bytes_max},
-            keyspace, std::move(config), std::move(opened->recovered.groups[group]));
-        if (!replica) co_return std::unexpected(replica.error());
-        woken_.push_back(replica->get());
-        replicas_[group] = std::move(*replica);
+        auto done = co_await open_group(group, std::move(opened->recovered.groups[group]));
+        if (!done) co_return done;
     }
     co_return Result<void>{};
 }
@@ -95,8 +80,7 @@ port::Task<Result<void>> NodeShard::open_groups(std::set<GroupId> found) {
     bool written = false;
     for (GroupId group : groups_of(identity_.founding)) {
         if (home_of(group) != shard_.id() || found.contains(group)) continue;
-        const auto members = members_of(identity_.founding, group);
-        if (!std::binary_search(members.begin(), members.end(), identity_.node)) continue;
+        if (!founding_replica(group)) continue;
         // Who forgot its votes and entries could elect a leader that lacks what it acknowledged.
         if (identity_.born)
             co_return fail(Errc::Corrupt,
@@ -104,7 +88,7 @@ port::Task<Result<void>> NodeShard::open_groups(std::set<GroupId> found) {
                                ": the votes and entries of group " + to_string(group) +
                                " are lost: this journal was emptied, or segments are missing. "
                                "The node must not take part again without them");
-        journal_->set_vote(group, {});
+        journal_->set_vote(group, {{}, {}, founding_replica(group)});
         written = true;
     }
     while (written && persisted_ < batch)
@@ -127,6 +111,7 @@ port::Task<> NodeShard::close() {
     closing_ = true;
     shard_.timers().cancel(ticker_);
     co_await endpoint_->close();
+    co_await scope_.close();
     for (auto& [group, replica] : replicas_)
         co_await replica->close();
     if (journal_) co_await journal_->close();
@@ -207,19 +192,59 @@ void NodeShard::flush_raft() {
     raft_out_.clear();
 }
 
-void NodeShard::receive_raft(const raft::Message& message, GroupId group) {
+void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId group) {
     const auto it = replicas_.find(group);
-    if (it != replicas_.end()) it->second->receive(message);
+    if (it != replicas_.end()) return it->second->receive(from, message);
+    if (may_be_born(group, message.to))
+        scope_.spawn("node.give_birth", give_birth(group, message.to));
+}
+
+bool NodeShard::send_snapshot(NodeId to, const replica::SnapshotMessage& message) {
+    rpc::FrameBuilder b;
+    replica::write_snapshot(b.body(), message);
+    return endpoint_->send(to, rpc::Lane::Bulk, rpc::FrameType::Snapshot,
+                           b.finish(endpoint_->header(rpc::FrameType::Snapshot)));
+}
+
+void NodeShard::send_snapshot_reply(NodeId to, const replica::SnapshotReply& reply) {
+    rpc::FrameBuilder b;
+    replica::write_snapshot_reply(b.body(), reply);
+    endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::SnapshotReply,
+                    b.finish(endpoint_->header(rpc::FrameType::SnapshotReply)));
+}
+
+void NodeShard::receive_snapshot(NodeId from, const Bytes& body) {
+    auto message = replica::read_snapshot(body);
+    if (!message) return bad_bodies_.add();
+    const ShardId home = home_of(message->group);
+    const auto deliver = [from](NodeShard& s, replica::SnapshotMessage m) {
+        const auto it = s.replicas_.find(m.group);
+        if (it != s.replicas_.end()) it->second->receive_snapshot(from, std::move(m));
+    };
+    if (home == shard_.id()) return deliver(*this, std::move(*message));
+    shard_.submit(home, [s = &sibling(home), deliver, m = std::move(*message)]() mutable {
+        deliver(*s, std::move(m));
+    });
+}
+
+void NodeShard::receive_snapshot_reply(const Bytes& body) {
+    auto reply = replica::read_snapshot_reply(body);
+    if (!reply) return bad_bodies_.add();
+    const ShardId home = home_of(reply->group);
+    const auto deliver = [](NodeShard& s, const replica::SnapshotReply& r) {
+        const auto it = s.replicas_.find(r.group);
+        if (it != s.replicas_.end()) it->second->receive_snapshot_reply(r);
+    };
+    if (home == shard_.id()) return deliver(*this, *reply);
+    shard_.submit(home, [s = &sibling(home), deliver, r = std::move(*reply)] { deliver(*s, r); });
 }
 
 Result<void> NodeShard::admit(const rpc::Peer& peer) {
     if (peer.node == identity_.node)
         return fail(Errc::Conflict, "this is node " + to_string(peer.node) +
                                         " itself; a copy of its directory must not run beside it");
-    for (const auto& member : identity_.founding.members)
-        if (member.node == peer.node) return {};
-    return fail(Errc::Conflict, "node " + to_string(peer.node) +
-                                    " is not in the founding record of cluster " +
+    if (nodes_.contains(peer.node)) return {};
+    return fail(Errc::Conflict, "node " + to_string(peer.node) + " is not known in cluster " +
                                     to_string(identity_.founding.cluster));
 }
 
@@ -301,10 +326,10 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
                 if (!replica::read_message(in, m)) continue;
                 const ShardId home = home_of(m.group);
                 if (home == shard_.id())
-                    receive_raft(m.message, m.group);
+                    receive_raft(from.node, m.message, m.group);
                 else
-                    shard_.submit(home, [s = &sibling(home), m = std::move(m)] {
-                        s->receive_raft(m.message, m.group);
+                    shard_.submit(home, [s = &sibling(home), node = from.node, m = std::move(m)] {
+                        s->receive_raft(node, m.message, m.group);
                     });
             }
             if (!in.ok()) bad_bodies_.add();
@@ -316,6 +341,10 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
             return receive_answers(from.node, frame.body);
         case rpc::FrameType::Call:
             return receive_call(from, frame);
+        case rpc::FrameType::Snapshot:
+            return receive_snapshot(from.node, frame.body);
+        case rpc::FrameType::SnapshotReply:
+            return receive_snapshot_reply(frame.body);
         case rpc::FrameType::Hello:
         case rpc::FrameType::CallReply:
         case rpc::FrameType::Alive:
@@ -471,6 +500,12 @@ ShardStatus NodeShard::status() const {
     ShardStatus s;
     for (const auto& [group, replica] : replicas_)
         s.groups.push_back(replica->status());
+    for (const auto& [group, why] : unopened_) {
+        auto& unopened = s.groups.emplace_back();
+        unopened.group = group;
+        unopened.stopped = true;
+        unopened.stopped_why = why;
+    }
     if (journal_) s.journal = journal_->usage();
     s.in_flight = router_->in_flight();
     for (GroupId group : groups_of(identity_.founding))

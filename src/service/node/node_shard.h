@@ -1,6 +1,7 @@
 // service/node/node_shard.h: the part of a node that lives on one shard: its journal, its replicas,
 // its router and its traffic with other nodes. Groups live on shard (group mod shards); whatever
-// arrives on another shard is passed on with Shard::submit.
+// arrives on another shard is passed on with Shard::submit. Replicas come with the first message to
+// a number that was never here, and go when their removal is committed (rules 19, 47).
 #pragma once
 
 #include <map>
@@ -38,6 +39,11 @@ struct Options {
     uint64_t compact_entries = 1000;                   // of a group's log, at least, at a time
     size_t replica_queue_max = 100'000;  // commands that wait for evaluation, of each group
     size_t replica_queue_bytes_max = 64 * 1024 * 1024;
+    uint64_t log_retained_bytes_max = 64 * 1024 * 1024;  // of each group, for who is behind
+    size_t snapshots_sending_max = 2;                    // of a shard, at a time
+    size_t snapshots_receiving_max = 2;
+    replica::SnapshotPace snapshot_pace;
+    Duration change_timeout = seconds(60);  // of membership changes; they go on behind it
     router::Options router;
     rpc::Options rpc;
 };
@@ -96,6 +102,18 @@ public:
     // Another shard saw this start of another node.
     void note_start(NodeId node, Incarnation start) { known_starts_.note(node, start); }
 
+    // Another node of the cluster, besides those of the founding record: it may connect from now
+    // on, is connected to, and may hold any group.
+    void add_node(NodeId node, port::Address peer_address);
+    // On any shard. Completes when the change is done: committed, not joint, nothing of it pending.
+    // Errors: Conflict (another node leads: "node N leads group G"), Unavailable (nobody is known
+    // to lead; or the change was lost with its leader: certainly not done), InvalidArgument
+    // (refused: the core's reason), Timeout, Closed (it may go on).
+    port::Task<Result<void>> change(GroupId group, raft::Change change);
+    // Gives the lead of the group to `to` (0: the best one). Completes when another node leads.
+    // Errors: as change(); Timeout: it was given up, and this node leads on.
+    port::Task<Result<void>> transfer(GroupId group, NodeId to);
+
 private:
     // rpc::Receiver
     Result<void> admit(const rpc::Peer& peer) override;
@@ -110,6 +128,9 @@ private:
     void on_leader(GroupId group, NodeId leader, Term term) override;
     void wake(GroupId group) override;
     bool has_room(const replica::Origin& origin) const override;
+    bool send_snapshot(NodeId to, const replica::SnapshotMessage& message) override;
+    void send_snapshot_reply(NodeId to, const replica::SnapshotReply& reply) override;
+    void on_removed(GroupId group) override;
     NodeId self() const override { return identity_.node; }
     // router::Outlet
     bool forward(NodeId to, const replica::ForwardHead& head,
@@ -122,10 +143,32 @@ private:
 
     // Writes the first vote of every group of this shard, or refuses: see Identity::born.
     port::Task<Result<void>> open_groups(std::set<GroupId> found);
+    // groups.cc
+    port::Task<Result<void>> open_group(GroupId group, journal::RecoveredGroup recovered);
+    port::Task<Result<void>> open_replica(GroupId group, raft::Config config,
+                                          journal::RecoveredGroup recovered);
+    ReplicaId founding_replica(GroupId group) const;
+    raft::Config config_of(GroupId group, ReplicaId self) const;
+    KeyspaceId keyspace_of(GroupId group) const;
+    replica::Parts parts();
+    bool may_be_born(GroupId group, ReplicaId replica) const;
+    port::Task<> give_birth(GroupId group, ReplicaId self);
+    port::Task<> destroy(GroupId group);
+    // operate.cc
+    port::Task<Result<void>> change_here(GroupId group, raft::Change change);
+    port::Task<Result<void>> transfer_here(GroupId group, NodeId to);
+    port::Task<Result<void>> ask_home(
+        GroupId group, std::move_only_function<port::Task<Result<void>>(NodeShard&)> what);
+    port::Task<> answer_from_home(port::Task<Result<void>> what, ShardId asker,
+                                  port::OneShot<Result<void>>* answer);
+    Error who_leads(GroupId group) const;
+
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
     void receive_call(const rpc::Peer& from, const rpc::Frame& frame);
-    void receive_raft(const raft::Message& message, GroupId group);
+    void receive_raft(NodeId from, const raft::Message& message, GroupId group);
+    void receive_snapshot(NodeId from, const Bytes& body);
+    void receive_snapshot_reply(const Bytes& body);
     void receive_forward(const rpc::Peer& from, const Bytes& body);
     void receive_answers(NodeId from, const Bytes& body);
     void submit_here(GroupId group, std::vector<replica::Incoming> requests);
@@ -146,7 +189,12 @@ private:
     Log log_;
 
     std::unique_ptr<journal::Journal> journal_;
+    replica::SnapshotSlots sending_, receiving_;
     std::map<GroupId, std::unique_ptr<replica::Replica>> replicas_;
+    std::map<GroupId, ReplicaId> highest_;     // replica that was ever here
+    std::map<GroupId, std::string> unopened_;  // and why
+    std::set<GroupId> changing_;               // their replica is being made or destroyed
+    std::set<NodeId> nodes_;                   // of the cluster, as far as it is known here
     std::vector<replica::Replica*> woken_;
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
@@ -165,6 +213,7 @@ private:
     std::map<std::pair<NodeId, rpc::Lane>, rpc::FrameBuilder> raft_out_;
     std::map<std::pair<uint64_t, GroupId>, std::vector<replica::Answered>> answers_out_;
     Counter& bad_bodies_;
+    port::Scope scope_;  // its tasks refer to all of the above
 };
 
 }  // namespace asterias::node

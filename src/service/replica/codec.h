@@ -48,6 +48,7 @@ struct Answer {
         Lost = 3,       // evaluated, then the leadership was lost: send again, the same number
         Refused = 4,  // certainly not evaluated and never will be (overtaken, or past its deadline)
         Busy = 5,     // as Refused, because there was no room for it or for its answer
+        Full = 6,     // as Refused, because a disk is full and it would take more of it
     };
     Kind kind = Kind::Refused;
     NodeId leader;

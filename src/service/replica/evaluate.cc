@@ -24,6 +24,19 @@ Bytes kept(const kv::Command& command, const Bytes& key, Bytes value) {
                                                          : std::move(value);
 }
 
+// Does it take more space than it gives back?
+bool grows(const kv::Command& command) {
+    switch (command.op) {
+        case kv::Op::Del:
+        case kv::Op::GetDel:
+        case kv::Op::ExpireAt:
+        case kv::Op::Persist:
+            return false;
+        default:
+            return command.is_write();
+    }
+}
+
 size_t bytes_of(const Incoming& request) {
     size_t bytes = sizeof(Incoming) + request.command.request.client.size();
     for (const auto* list : {&request.command.keys, &request.command.values})
@@ -163,6 +176,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     if (request.turned_away) return refuse_for_good(Answer::Kind::Busy);
     // A gateway with another catalogue than ours must not write past a keyspace's fence.
     if (request.command.keyspace != keyspace_) return refuse_for_good();
+    if (full() && grows(request.command)) return refuse_for_good(Answer::Kind::Full);
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
@@ -297,7 +311,10 @@ void Replica::evaluate_queue() {
     if (full_at_ && proposed_bytes_ >= full_at_) return;
     const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
     const bool hidden = unwritten_.foreign && !MUTANT(replica_reads_miss_applied);
-    if ((stalls || hidden) && !write_to_engine()) return;
+    if ((stalls || hidden) && !write_to_engine()) {
+        if (!full()) return;
+        cover_unwritten();
+    }
     const auto wall = parts_.shard.clock().wall();
     Round round;
     round.effects.commit_time =
@@ -409,31 +426,38 @@ bool Replica::has_room(size_t bytes, const Round& round) const {
     return others == 0 || others + bytes + kEntryHeadBytes <= config_.uncommitted_bytes_max;
 }
 
+// What the head's keys hold, in their order. False: one is damaged, and the group stopped.
+bool Replica::records_found(std::vector<kv::Record>& records) {
+    records.resize(head_.keys.size());
+    for (size_t i = 0; i < records.size(); ++i) {
+        if (!head_.found[i].value) continue;
+        auto record = kv::decode_record(*head_.found[i].value);
+        if (!record) {
+            stop("a stored record is damaged: " + record.error().describe());
+            return false;
+        }
+        records[i] = std::move(*record);
+    }
+    return true;
+}
+
 // False: the keys are being fetched, the command has to wait for room, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
     if (!look_up(command)) return false;
     const auto& found = head_.found;
-    const size_t state_keys = head_.keys.size();
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
     Gateway& gateway = gateways_[request.session];
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
-    std::vector<kv::Record> records(state_keys);
-    std::vector<const kv::Record*> pointers(state_keys);
-    for (size_t i = 0; i < state_keys; ++i) {
-        if (!found[i].value) continue;
-        auto record = kv::decode_record(*found[i].value);
-        if (!record) {
-            stop("a stored record is damaged: " + record.error().describe());
-            return false;
-        }
-        records[i] = std::move(*record);
-        pointers[i] = &records[i];
-    }
+    std::vector<kv::Record> records;
+    if (!records_found(records)) return false;
+    std::vector<const kv::Record*> pointers(records.size());
+    for (size_t i = 0; i < records.size(); ++i)
+        if (found[i].value) pointers[i] = &records[i];
     std::optional<kv::Reply> answered_before;
     if (named && found.back().value &&
         !answer_of_client(command, *found.back().value, answered_before))

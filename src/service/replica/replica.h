@@ -27,9 +27,16 @@
 // on_persisted(), on_peer_down(), and run() at the end of a turn in which Surroundings::wake() was
 // called, before the journal writes (a hook of TurnPhase::Work); then close(), awaited, and
 // destruction, with none of the others after close() began. open() and run() may call wake() too:
-// that asks for one more run(). A replica that stopped itself (Status::stopped: a damaged record, a
-// failed CHECK while applying, acknowledged entries that are lost) answers NotLeader to all that is
-// submitted and ignores the rest. Threading: one shard.
+// that asks for one more run(). A replica that stopped itself (Status::stopped: damaged state, a
+// failed CHECK while applying, acknowledged entries that are lost, its removal) answers NotLeader
+// to all that is submitted and ignores the rest. Threading: one shard.
+//
+// Snapshots (ADR 0014). A peer that needs what the log no longer has gets the state as of one
+// index, read from a frozen view (snapshot_send.h). Here it is staged aside and verified, and then
+// installed between two records of the journal, while nothing is applied; whatever instant a crash
+// comes at, start-up finds the state wholly replaced or not at all, and says which to the core.
+//
+// The log is kept for a slow peer up to Parts::log_retained_bytes_max, beyond it for nobody.
 #pragma once
 
 #include <deque>
@@ -47,6 +54,11 @@
 #include "port/scope.h"
 #include "port/shard.h"
 #include "service/replica/codec.h"
+#include "service/replica/poison.h"
+#include "service/replica/retention.h"
+#include "service/replica/snapshot_receive.h"
+#include "service/replica/snapshot_send.h"
+#include "service/replica/state.h"
 
 namespace asterias::replica {
 
@@ -84,6 +96,11 @@ public:
     virtual void answer(GroupId group, const Origin& origin, Answer answer) = 0;
     // False: what was answered there lately has not been taken yet, and no more should be made.
     virtual bool has_room(const Origin& origin) const = 0;
+    // False: no way there now; nothing was sent. May be lost anyway.
+    virtual bool send_snapshot(NodeId to, const SnapshotMessage& message) = 0;
+    virtual void send_snapshot_reply(NodeId to, const SnapshotReply& reply) = 0;
+    // This replica was removed from its group for good (rule 19): close() it, then erase().
+    virtual void on_removed(GroupId group) = 0;
     // At each change of role, leader or term as this replica sees it; leader 0: nobody.
     virtual void on_leader(GroupId group, NodeId leader, Term term) = 0;
     // Asks for run() at the end of this turn; once until that run() begins.
@@ -105,6 +122,17 @@ struct Parts {
     // Replies that wait for a commit or a heartbeat round; beyond it nothing is evaluated.
     size_t held_replies_max = 16 * 1024 * 1024;  // replica-held-replies-max
     size_t engine_bytes = 128 * 1024;  // applied effects go to the engine when they are so many
+    // The payload that a log keeps for peers who are behind (log-retained-bytes-max); half of it is
+    // kept in any case. Twice as much while a snapshot is on its way to one.
+    uint64_t log_retained_bytes_max = 64 * 1024 * 1024;
+    SnapshotPace snapshot_pace{};
+    // Shared by the replicas of a shard (snapshots-sending-max, snapshots-receiving-max); nullptr:
+    // no limit.
+    SnapshotSlots* sending = nullptr;
+    SnapshotSlots* receiving = nullptr;
+    // The engine that takes no writes for so long is full, not busy.
+    Duration stall_patience = milliseconds(1000);
+    std::string directory{};  // for Poison; empty: nothing is remembered over restarts
 };
 
 struct Status {
@@ -115,23 +143,47 @@ struct Status {
     size_t queued = 0, proposed = 0, overlay = 0, to_apply = 0;
     LogIndex in_engine;  // applied, and written to the engine
     LogIndex durable_applied;
+    uint64_t log_bytes = 0;  // payload of the entries in the log
+    struct Snapshot {
+        bool incoming = false;
+        NodeId peer;
+        LogIndex index;
+        uint64_t bytes = 0;  // at the receiver, staged
+    };
+    std::vector<Snapshot> snapshots;  // on their way
+    bool removed = false;
 };
 
 class Replica {
 public:
-    // Reads its state from the engine. `recovered` is what the journal had of this group.
+    // Reads its state from the engine. `recovered` is what the journal had of this group;
+    // config.membership is the one at the group's birth, empty for a replica that came later.
     // `keyspace`: whose data the group holds; 0: none (the system group). What Parts refers to
-    // outlives the replica. Errors: Unsupported (a format), Corrupt (damage, or state beyond the
-    // journal's end), Io.
+    // outlives the replica. Damage in the group's state in the engine stops this replica only
+    // (Status::stopped). Errors: Unsupported (a format), Corrupt (journal and engine do not belong
+    // together), Io.
     static port::Task<Result<std::unique_ptr<Replica>>> open(Parts parts, KeyspaceId keyspace,
                                                              raft::Config config,
                                                              journal::RecoveredGroup recovered);
     ~Replica();
 
+    // A new replica of a group, for which the journal has `vote` at most: stages its birth. Then
+    // open() it with what this returns.
+    static journal::RecoveredGroup born(journal::Journal& journal, GroupId group, ReplicaId self);
+    // Deletes what a closed and destroyed replica leaves, the word of its removal excepted; durable
+    // on completion. Errors: Io (fatal).
+    static port::Task<Result<void>> erase(Parts parts, GroupId group, KeyspaceId keyspace,
+                                          ReplicaId self);
+
     // A command for the leader. Refused at once when this is none; else it waits in the queue.
     void submit(Incoming request);
     // From a peer. Entries are verified here; a message with a damaged one is dropped whole.
-    void receive(const raft::Message& message);
+    void receive(NodeId from, const raft::Message& message);
+    void receive_snapshot(NodeId from, SnapshotMessage message);
+    void receive_snapshot_reply(const SnapshotReply& reply);
+    // As raft::Core has them; what a change comes to is in status().raft.membership.
+    raft::ChangeOutcome change(const raft::Change& change);
+    raft::ChangeOutcome transfer(NodeId to);
     // At least every 20 ms: time for the core, writes that the engine refused, expiry.
     void tick();
     // Everything staged in batches up to `through` is durable.
@@ -143,16 +195,11 @@ public:
 
     Status status() const;
     GroupId group() const { return config_.group; }
-    // Waits for engine reads that are under way. Once.
+    ReplicaId self() const { return config_.self; }
+    // Waits for what is under way on the engine. Once.
     port::Task<> close();
 
 private:
-    struct Applied {
-        LogIndex index;
-        Term term;
-        HybridTime commit_time;
-        LogIndex matched_by_all;
-    };
     struct Gateway {  // a session's traffic as this leader sees it; memory only
         uint64_t epoch = 0;
         uint64_t refused_epoch = 0;
@@ -214,6 +261,12 @@ private:
 
     Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied applied);
 
+    // open.cc
+    static Result<raft::Recovered> recover(const raft::Config& config,
+                                           const journal::RecoveredGroup& recovered,
+                                           const Applied& applied);
+    Result<void> begin(journal::RecoveredGroup recovered);
+
     // evaluate.cc
     void evaluate_queue();
     bool answer_can_leave(Incoming& head);
@@ -221,6 +274,7 @@ private:
     void propose(Round& round);
     void prune();
     bool evaluate_one(Incoming& request, Round& round);
+    bool records_found(std::vector<kv::Record>& records);
     bool has_room(size_t bytes, const Round& round) const;
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
@@ -239,28 +293,79 @@ private:
     void sweep();
     port::Task<> sweep_step(Bytes from);
 
-    // replica.cc
-    void drain();
+    // apply.cc
     void apply_committed();
     void apply_entry(const wire::Entry& entry);
+    void apply_effects(const wire::Entry& entry);
     bool write_to_engine();
+    void poisoned(const wire::Entry& entry, std::string why);
+    port::Task<> note_poison(Poison poison);
+    port::Task<> forget_poison();
+    bool quarantined();
+
+    // full.cc
+    void look_at_space();
+    bool full() const;
+    void cover_unwritten();
+
+    // answer.cc
     void answer_committed();
     void confirm_read(uint64_t context);
+    void refuse_read(uint64_t context);
+    Answer done(kv::Reply reply, LogIndex index) const;
+
+    // compact.cc
     void compact();
+    LogIndex compactable();
+
+    // send.cc
+    void start_snapshots();
+    void start_snapshot(const raft::SnapshotWanted& wanted);
+    port::Task<> send_snapshot(ReplicaId to);
+    void end_snapshots(const std::string& why);
+    void tick_snapshots();
+
+    // install.cc
+    void begin_snapshot(NodeId from, SnapshotMessage message);
+    void drop_snapshot();
+    void watch_snapshot();
+    void reply_snapshot(NodeId to, const SnapshotMessage& about, SnapshotReply::Kind kind,
+                        uint64_t next = 0, std::string why = {});
+    port::Task<> take_in_snapshot();
+    port::Task<Result<void>> stage_pieces();
+    port::Task<Result<void>> install();
+    port::Task<> begin_durably(raft::SnapshotMeta meta);
+    void installed(Applied applied, session::Table sessions, const raft::SnapshotMeta& meta);
+
+    // replica.cc
+    void drain();
+    void note_role(const raft::RoleChange& change);
+    void send(const raft::Message& message);
     void stop(std::string why);
     std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
-    Answer done(kv::Reply reply, LogIndex index) const;
 
     Parts parts_;
     const KeyspaceId keyspace_;
     raft::Config config_;
-    std::unique_ptr<raft::Core> core_;
+    std::unique_ptr<raft::Core> core_;  // null if it stopped before it began
     Log log_;
+
+    // What tasks of scope_ refer to.
+    std::map<ReplicaId, std::unique_ptr<SnapshotSender>> sending_;
+    std::map<ReplicaId, raft::SnapshotWanted> wanted_;  // and not sent yet
+    std::unique_ptr<SnapshotReceiver> receiving_;
+    LogIndex installing_;  // nothing is applied; 0: no
+    journal::BatchId persisted_;
+    port::Signal persisted_changed_;
     port::Scope scope_;
     bool dirty_ = false;
     bool stopped_ = false;
     std::string stopped_why_;
+    bool removed_ = false;
+    std::optional<Poison> poison_;  // an entry that could not be applied before
+    // Where replicas were last heard from, for answers to those that no membership here names.
+    std::map<ReplicaId, NodeId> heard_from_;
 
     // The state machine.
     Applied applied_;
@@ -277,10 +382,14 @@ private:
         bool foreign = false;    // some of it is in no overlay
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
+    Instant stalled_since_;
+    bool journal_full_ = false;
     bool told_stalled_ = false;    // the core heard of that
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
+    LogSizes log_sizes_;
+    Instant next_flush_request_;
 
     // Persist ids on their way through the journal.
     std::deque<std::pair<journal::BatchId, raft::PersistId>> persisting_;
@@ -312,7 +421,8 @@ private:
     NodeId leader_seen_;
     Term term_seen_;
 
-    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_;
+    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_,
+        &snapshots_sent_, &snapshots_installed_;
 };
 
 }  // namespace asterias::replica

@@ -85,10 +85,13 @@ public:
         co_return found;
     }
     std::unique_ptr<port::EngineSnapshot> snapshot() override { return engine_->snapshot(); }
-    Result<void> install(Bytes from, Bytes to, std::vector<port::KeyValue> content,
-                         port::EngineBatch meta) override {
-        return engine_->install(std::move(from), std::move(to), std::move(content),
-                                std::move(meta));
+    port::Task<Result<std::vector<port::KeyValue>>> scan_view(
+        port::Shard& shard, std::shared_ptr<port::EngineSnapshot> view, Bytes from, Bytes to,
+        port::ScanLimit limit) override {
+        return engine_->scan_view(shard, std::move(view), std::move(from), std::move(to), limit);
+    }
+    Result<std::unique_ptr<port::Staging>> stage(std::vector<port::Span> spans) override {
+        return engine_->stage(std::move(spans));
     }
 
 private:
@@ -123,6 +126,12 @@ public:
     std::set<uint64_t> full_links;
     std::vector<Heard> answers;  // in order
     NodeId leader;
+    bool removed = false;
+    bool bulk_open = true;
+    std::vector<SnapshotMessage> snapshots;  // sent, in order
+    std::vector<SnapshotReply> snapshot_replies;
+    uint64_t log_retained_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
+    uint64_t compact_entries = 1000;                     // likewise
 
     sim::DiskImage image;
     engine::MemImage engine_image;
@@ -150,10 +159,15 @@ public:
         journal = std::move((*opened)->journal);
         journal->set_observer(*this);
         shard->add_turn_hook(port::TurnPhase::Work, *this);
+        Parts parts{*shard, *engine, *journal, *this, *registry_, log()};
+        parts.compact_entries = compact_entries;
+        parts.queue_max = queue_max;
+        parts.queue_bytes_max = queue_bytes_max;
+        parts.log_retained_bytes_max = log_retained_bytes_max;
+        parts.snapshot_pace.piece_bytes = 1024;
+        parts.directory = "journal";
         auto replica_made =
-            sim::run(*shard, Replica::open({*shard, *engine, *journal, *this, *registry_, log(),
-                                            1000, queue_max, queue_bytes_max},
-                                           kKeyspace, config_,
+            sim::run(*shard, Replica::open(parts, kKeyspace, config_,
                                            std::move((*opened)->recovered.groups[kGroup])));
         ASSERT_TRUE(replica_made && *replica_made);
         replica = std::move(**replica_made);
@@ -184,7 +198,7 @@ public:
         play_peers();
     }
     void receive(const raft::Message& message) {
-        replica->receive(message);
+        replica->receive(NodeId(message.from.value), message);
         shard->touch();
     }
     // Until `done` or so many turns.
@@ -262,6 +276,14 @@ private:
     void answer(GroupId, const Origin& origin, Answer answer) override {
         answers.push_back({origin, std::move(answer)});
     }
+    bool send_snapshot(NodeId, const SnapshotMessage& message) override {
+        snapshots.push_back(message);
+        return bulk_open;
+    }
+    void send_snapshot_reply(NodeId, const SnapshotReply& reply) override {
+        snapshot_replies.push_back(reply);
+    }
+    void on_removed(GroupId) override { removed = true; }
     void on_leader(GroupId, NodeId who, Term) override { leader = who; }
     void wake(GroupId) override { awake_ = true; }
     bool has_room(const Origin& origin) const override { return !full_links.contains(origin.link); }

@@ -1,5 +1,6 @@
 #include "service/router/router.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/check.h"
@@ -12,6 +13,11 @@ using replica::Answer;
 
 namespace {
 constexpr size_t kHopsMax = 2;  // from hint to hint without a pause
+
+std::string_view why_refused(Answer::Kind kind) {
+    if (kind == Answer::Kind::Busy) return execute::kBusyLeader;
+    return kind == Answer::Kind::Full ? execute::kDiskFull : execute::kTryAgain;
+}
 }
 
 const Keyspace& Catalogue::of(std::string_view key) const {
@@ -203,6 +209,7 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
             return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
         case Answer::Kind::Refused:
         case Answer::Kind::Busy:
+        case Answer::Kind::Full:
             return refused(g, index, answered);
         case Answer::Kind::NotLeader:
             if (answered.epoch == f.epoch) f.refused = true;
@@ -228,8 +235,7 @@ void Router::refused(Group& g, size_t index, const replica::Answered& answered) 
         return resolve(g, index, {kv::Reply::error(execute::kUnknown), {}});
     }
     unavailable_.add();
-    const bool busy = answered.answer.kind == Answer::Kind::Busy;
-    resolve(g, index, {kv::Reply::error(busy ? execute::kBusyLeader : execute::kTryAgain), {}});
+    resolve(g, index, {kv::Reply::error(why_refused(answered.answer.kind)), {}});
 }
 
 // The target leads: what waited for that may follow.
@@ -254,6 +260,12 @@ void Router::on_peer_down(NodeId peer) {
             g.silent = peer;
             send_again(g, {});
         }
+}
+
+void Router::add_node(NodeId node) {
+    for (auto& [id, g] : groups_)
+        if (std::find(g.members.begin(), g.members.end(), node) == g.members.end())
+            g.members.push_back(node);
 }
 
 void Router::tick() {

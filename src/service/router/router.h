@@ -54,7 +54,7 @@ public:
 
 class Router : public execute::Strategy {
 public:
-    // `members`: the nodes that hold each group.
+    // `members`: the nodes that are asked first, for each group.
     Router(port::Shard& shard, NodeId self, Catalogue catalogue,
            std::map<GroupId, std::vector<NodeId>> members, Outlet& outlet, Options options,
            Registry& registry, Log log);
@@ -66,6 +66,8 @@ public:
     // What a local replica believes; 0: nobody leads.
     void on_leader(GroupId group, NodeId leader);
     void on_peer_down(NodeId peer);
+    // May hold any group: asked, behind those that are known to, when nobody knows who leads.
+    void add_node(NodeId node);
     // At the turn end: sends what is waiting, one frame per group.
     void run();
     void tick();

@@ -345,12 +345,15 @@ void Endpoint::make_room_for_stranger() {
 
 void Endpoint::add_peer(NodeId node, port::Address address) {
     addresses_[node] = std::move(address);
-    for (Lane lane : {Lane::Heartbeat, Lane::Normal}) {  // bulk opens when snapshots need it
-        auto& slot = outgoing_[{node, lane}];
-        if (slot) continue;
-        slot = std::make_unique<Outgoing>(shard_);
-        scope_.spawn("rpc.keep_connected", keep_connected(node, lane));
-    }
+    for (Lane lane : {Lane::Heartbeat, Lane::Normal})
+        keep_lane(node, lane);
+}
+
+void Endpoint::keep_lane(NodeId node, Lane lane) {
+    auto& slot = outgoing_[{node, lane}];
+    if (slot) return;
+    slot = std::make_unique<Outgoing>(shard_);
+    scope_.spawn("rpc.keep_connected", keep_connected(node, lane));
 }
 
 void Endpoint::add_interceptor(Interceptor& interceptor) { interceptors_.push_back(&interceptor); }
@@ -503,6 +506,7 @@ void Endpoint::put(Link& link, FrameType type, Bytes frame) {
 bool Endpoint::send(NodeId to, Lane lane, FrameType type, Bytes frame) {
     const auto it = outgoing_.find({to, lane});
     if (it == outgoing_.end() || !it->second->link) {
+        if (lane == Lane::Bulk && addresses_.contains(to)) keep_lane(to, lane);
         refused_frames_.add();
         return false;
     }

@@ -108,7 +108,7 @@ public:
 
     Result<void> listen(const port::Address& address);
     port::Address listen_address() const;
-    // Keeps connections to this peer up from now on.
+    // Keeps connections to this peer up from now on; the one for bulk, from the first send on.
     void add_peer(NodeId node, port::Address address);
     void add_interceptor(Interceptor& interceptor);
 
@@ -131,6 +131,7 @@ private:
     class Link;
     struct Outgoing;
 
+    void keep_lane(NodeId node, Lane lane);
     port::Task<> keep_connected(NodeId node, Lane lane);
     void accept(std::unique_ptr<port::Connection> connection);
     void make_room_for_stranger();

@@ -17,7 +17,7 @@
 
 namespace asterias::rpc {
 
-inline constexpr uint16_t kFormat = 3;
+inline constexpr uint16_t kFormat = 4;
 inline constexpr size_t kHeaderBytes = 48;
 inline constexpr size_t kFrameBytesMax = 64 * 1024 * 1024;
 // Where a body of many small things is cut: below it plus the largest thing (one command, one
@@ -31,9 +31,11 @@ enum class FrameType : uint16_t {
     ForwardReply = 4,
     Call = 5,  // one request, one answer, by name (join, status)
     CallReply = 6,
-    Alive = 7,  // nothing but its header: whoever accepted the connection hears the other side
+    Alive = 7,     // nothing but its header: whoever accepted the connection hears the other side
+    Snapshot = 8,  // a piece of a group's state, or the question how far it got
+    SnapshotReply = 9,
 };
-inline constexpr uint16_t kLastFrameType = 7;
+inline constexpr uint16_t kLastFrameType = 9;
 
 // Heartbeats never wait behind commands, commands never behind snapshots.
 enum class Lane : uint8_t { Heartbeat = 0, Normal = 1, Bulk = 2 };

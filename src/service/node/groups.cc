@@ -1,0 +1,142 @@
+// Which replicas live on a shard: those of its journal, those that a leader names, and none that
+// was removed.
+#include <algorithm>
+
+#include "base/mutant.h"
+#include "service/node/node_shard.h"
+
+namespace asterias::node {
+
+// At birth a replica is numbered like its node; later ones get fresh numbers. 0: none here.
+ReplicaId NodeShard::founding_replica(GroupId group) const {
+    const auto members = members_of(identity_.founding, group);
+    const bool here = std::binary_search(members.begin(), members.end(), identity_.node);
+    return here ? ReplicaId(identity_.node.value) : ReplicaId();
+}
+
+KeyspaceId NodeShard::keyspace_of(GroupId group) const {
+    for (const auto& k : catalogue_of(identity_.founding).keyspaces)
+        if (k.group == group) return k.id;
+    return {};
+}
+
+raft::Config NodeShard::config_of(GroupId group, ReplicaId self) const {
+    raft::Config config;
+    config.group = group;
+    config.self = self;
+    config.election_timeout_min = options_.election_timeout_min;
+    config.election_timeout_max = options_.election_timeout_max;
+    config.heartbeat_interval = options_.heartbeat_interval;
+    // Who came later hears of the membership with the log or a snapshot.
+    if (self != founding_replica(group)) return config;
+    for (NodeId node : members_of(identity_.founding, group))
+        config.membership.voters.push_back({ReplicaId(node.value), node});
+    config.membership.last_replica = config.membership.voters.back().replica;
+    return config;
+}
+
+replica::Parts NodeShard::parts() {
+    replica::Parts parts{shard_, engine_, *journal_, *this, registry_, log_};
+    parts.compact_entries = options_.compact_entries;
+    parts.queue_max = options_.replica_queue_max;
+    parts.queue_bytes_max = options_.replica_queue_bytes_max;
+    parts.log_retained_bytes_max = options_.log_retained_bytes_max;
+    parts.snapshot_pace = options_.snapshot_pace;
+    parts.sending = &sending_;
+    parts.receiving = &receiving_;
+    parts.directory = options_.directory;
+    return parts;
+}
+
+port::Task<Result<void>> NodeShard::open_group(GroupId group, journal::RecoveredGroup recovered) {
+    const ReplicaId self = recovered.vote.self ? recovered.vote.self : founding_replica(group);
+    if (!self) co_return Result<void>{};
+    highest_[group] = self;
+    const auto removed = co_await replica::load_removed(engine_, shard_, group);
+    if (!removed && removed.error().code != Errc::Corrupt)
+        co_return std::unexpected(removed.error());
+    if (!removed) {
+        unopened_[group] = "its state on this node is damaged: " + removed.error().describe();
+        log_.error("group " + to_string(group) + " is stopped on this node: " + unopened_[group]);
+        co_return Result<void>{};
+    }
+    if (*removed >= self && !MUTANT(replica_old_life_revived)) {
+        // A crash may have come before the journal heard of it.
+        if (!recovered.entries.empty()) journal_->remove(group);
+        co_return Result<void>{};
+    }
+    co_return co_await open_replica(group, config_of(group, self), std::move(recovered));
+}
+
+port::Task<Result<void>> NodeShard::open_replica(GroupId group, raft::Config config,
+                                                 journal::RecoveredGroup recovered) {
+    auto replica = co_await replica::Replica::open(parts(), keyspace_of(group), std::move(config),
+                                                   std::move(recovered));
+    if (!replica) co_return std::unexpected(replica.error());
+    woken_.push_back(replica->get());
+    replicas_[group] = std::move(*replica);
+    co_return Result<void>{};
+}
+
+// A number that was here once never comes back (rule 47).
+bool NodeShard::may_be_born(GroupId group, ReplicaId replica) const {
+    if (closing_ || changing_.contains(group) || unopened_.contains(group)) return false;
+    const auto groups = groups_of(identity_.founding);
+    if (std::find(groups.begin(), groups.end(), group) == groups.end()) return false;
+    if (home_of(group) != shard_.id()) return false;
+    const auto it = highest_.find(group);
+    return it == highest_.end() || replica > it->second || MUTANT(replica_old_life_revived);
+}
+
+// Nothing that the new replica says rests on more than its journal holds by then, and that begins
+// with its birth. So if a crash takes that, nobody has heard of it.
+port::Task<> NodeShard::give_birth(GroupId group, ReplicaId self) {
+    changing_.insert(group);
+    highest_[group] = self;
+    log_.info("group " + to_string(group) + ": this node holds replica " + to_string(self) +
+              " from now on");
+    auto done = co_await open_replica(group, config_of(group, self),
+                                      replica::Replica::born(*journal_, group, self));
+    if (!done) {
+        unopened_[group] = done.error().describe();
+        log_.error("group " + to_string(group) + ": " + unopened_[group]);
+    } else if (!woken_.empty()) {
+        shard_.post([] {});
+    }
+    changing_.erase(group);
+}
+
+void NodeShard::on_removed(GroupId group) {
+    // Not while the replica runs.
+    shard_.post([this, group] {
+        if (closing_ || !changing_.insert(group).second) return;
+        scope_.spawn("node.destroy", destroy(group));
+    });
+}
+
+port::Task<> NodeShard::destroy(GroupId group) {
+    co_await replicas_.at(group)->close();
+    auto replica = std::move(replicas_.extract(group).mapped());
+    std::erase(woken_, replica.get());
+    const ReplicaId self = replica->self();
+    replica.reset();
+    router_->on_leader(group, {});
+    auto erased = co_await replica::Replica::erase(parts(), group, keyspace_of(group), self);
+    if (!erased) {
+        log_.error("engine: " + erased.error().describe());
+        shard_.fatal("the engine failed to delete the state of a removed replica");
+        co_return;
+    }
+    log_.info("group " + to_string(group) + ": replica " + to_string(self) +
+              " was removed, and with it what this node held of the group");
+    changing_.erase(group);
+}
+
+void NodeShard::add_node(NodeId node, port::Address peer_address) {
+    if (node == identity_.node) return;
+    nodes_.insert(node);
+    endpoint_->add_peer(node, std::move(peer_address));
+    router_->add_node(node);
+}
+
+}  // namespace asterias::node
