@@ -82,6 +82,16 @@ CLI::App* add_status(CLI::App& app, StatusOptions& status) {
     return command;
 }
 
+CLI::App* add_why(CLI::App& app, WhyOptions& why) {
+    auto* command = app.add_subcommand(
+        "why", "What is not as it should be, why, and what to do next; asks all nodes");
+    command->add_option("--node", why.address, "HOST:HTTP_PORT of any node")->capture_default_str();
+    command->add_option("--keyspace", why.keyspace, "Only this one, and nodes as a whole");
+    command->add_flag("--json", why.json, "As JSON");
+    command->footer("Ends with 0 when all is well, with 4 when not.\nExample: asterias why");
+    return command;
+}
+
 CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     auto* command = app.add_subcommand(
         "demo", "Count the words of a text through all nodes while one is killed");
@@ -111,7 +121,8 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", version());
     app.require_subcommand(0, 1);  // none is told apart from an unknown one below
     app.footer(
-        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed.\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed,\n"
+        "5 refused: doing the same again does not help (serve: do not restart it blindly).\n"
         "Begin with: asterias dev --nodes 3");
 
     InitOptions init;
@@ -123,6 +134,8 @@ int main(int argc, char** argv) {
     auto* dev_command = add_dev(app, dev);
     StatusOptions status;
     auto* status_command = add_status(app, status);
+    WhyOptions why;
+    auto* why_command = add_why(app, why);
     DemoOptions demo;
     add_demo(app, demo);
     // Only listed here: its options are the simulator's own.
@@ -150,5 +163,6 @@ int main(int argc, char** argv) {
     if (serve_command->parsed()) return run_serve(serve);
     if (dev_command->parsed()) return run_dev(dev);
     if (status_command->parsed()) return run_status(status);
+    if (why_command->parsed()) return run_why(why);
     return run_demo(demo);
 }
