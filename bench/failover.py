@@ -288,7 +288,7 @@ def rows_of(runs):
     """runs: {system: [{fault: {gap, other}}]}."""
     rows = []
     for fault, (what, aim, holds) in AIMS.items():
-        for key, text in (("gap", what), ("other", "  the worst of the other nodes")):
+        for key, text in (("gap", what), ("other", f"  at the worst other node: {fault}")):
             ours, peer = ([run[fault][key] for run in runs[name]] for name in ("asterias", "etcd"))
             a, b = statistics.median(ours), statistics.median(peer)
             verdict = "-"

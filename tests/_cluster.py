@@ -169,6 +169,7 @@ class Cluster:
     def __init__(self, nodes=3, shards=1, keyspaces=(), options=(), hosts=7 * (HOST,)):
         self.directory = tempfile.mkdtemp(prefix="asterias-test-")
         self.keyspaces = list(keyspaces)
+        self.when_ended = []  # called between the nodes' end and that of the directory
         ports = free_ports(3 * nodes)
         extra = ["--shards", str(shards), *options]
         self.shards = shards
@@ -205,7 +206,9 @@ class Cluster:
     def __exit__(self, kind, *_):
         for node in self.nodes:
             node.kill()
-        if kind is None:
+        for step in self.when_ended:
+            step()
+        if kind in (None, KeyboardInterrupt):
             shutil.rmtree(self.directory, ignore_errors=True)
         else:
             print(f"  data and logs: {self.directory}", flush=True)

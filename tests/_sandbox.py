@@ -6,6 +6,7 @@ cuts, loses and slows what they send to each other; `Volume` is a small file sys
 netem is not needed: a packet filter of eight instructions drops what a node hears from another."""
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 
@@ -40,11 +41,9 @@ def enter():
         except OSError as error:
             raise Unavailable(str(error)) from error
         environment = dict(os.environ, **{MARK: "inside"})
-        with contextlib.suppress(KeyboardInterrupt):
-            raise SystemExit(
-                subprocess.call([*unshare, sys.executable, *sys.argv], env=environment)
-            )
-        raise SystemExit(130)
+        inside = subprocess.Popen([*unshare, sys.executable, *sys.argv], env=environment)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is inside hears it, and tidies up
+        raise SystemExit(inside.wait())
     tell("ip", "link", "set", "lo", "up")
     tell("mount", "-t", "tmpfs", "tmpfs", "/run")  # where ip keeps the names of namespaces
 
@@ -175,6 +174,9 @@ class Volume:
             more = self.free() - leave
             if more > 0:
                 os.posix_fallocate(file.fileno(), file.tell(), more)
+
+    def end(self):
+        tell("umount", self.path)
 
     def clear(self):
         with contextlib.suppress(FileNotFoundError):

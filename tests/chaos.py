@@ -228,6 +228,7 @@ def arena_of(options):
     volumes, disks = [], []
     for node in cluster.nodes:
         volumes.append(Volume(node.data, VOLUME_MIB))
+        cluster.when_ended.append(volumes[-1].end)
         node.data += "/data"
         disks.append(_disk.Disk(library, f"{cluster.directory}/disk{node.index}", node.data))
         node.prefix = network.prefix(node.index) + disks[-1].prefix()
