@@ -78,6 +78,14 @@ class Arena:
         expect(name in NOT_YET, name)
         self.gaps[name] = self.gaps.get(name, 0) + 1
 
+    @staticmethod
+    def revive(*nodes):
+        """Those that another fault has not started already."""
+        for node in nodes:
+            if not node.alive():
+                node.kill()
+                node.start()
+
     def heal(self):
         """Everything, also what a fault that failed has left behind."""
         self.network.heal()
@@ -87,9 +95,8 @@ class Arena:
         for node in self.cluster.nodes:
             if node.stopped:
                 node.carry_on()
-            if not node.alive() and (node.process is None or node in self.mortal):
-                node.kill()
-                node.start()
+            if node.process is None or node in self.mortal:
+                self.revive(node)
         self.busy.clear()
         self.mortal.clear()
         self.cluster.expect_alive()
@@ -172,10 +179,10 @@ def delays(arena):
 
 
 @variants(kill_one=("one", {}), kill_leader=("leader", {}))
-def kill(_arena, node):
+def kill(arena, node):
     node.kill()
     yield f"kill -9 of {node}"
-    node.start()
+    arena.revive(node)
 
 
 @fault("kill_most", minority=False)
@@ -183,15 +190,13 @@ def kill_most(arena):
     victims = arena.most()
     kill_together(victims)
     yield f"kill -9 of {', '.join(map(str, victims))}"
-    for node in victims:
-        node.start()
+    arena.revive(*victims)
 
 
 @fault("kill_all", minority=False)
 def kill_all(arena):
     kill_together([node for node in arena.cluster.nodes if node.process])
-    for node in arena.cluster.nodes:
-        node.start()
+    arena.revive(*arena.cluster.nodes)
     yield "kill -9 of all, and their start"
 
 
@@ -210,7 +215,7 @@ def drain_leader(arena):
     code = node.terminate(20)
     expect(code == 0, f"{node} ended with {code} after SIGTERM")
     yield f"SIGTERM to {node}, the leader"
-    node.start()
+    arena.revive(node)
 
 
 @variants(stop_one=("one", {"longest": 30.0}), stop_leader=("leader", {"longest": 30.0}))
@@ -398,8 +403,7 @@ def failing(arena, node, **how):
     expect(node.process.returncode > 0, f"{node} ended with {node.process.returncode}")
     yield f"{node} ended with {node.process.returncode} after EIO ({', '.join(how)})"
     disk.heal()
-    node.kill()
-    node.start()
+    arena.revive(node)
 
 
 @variants(failed_sync=("leader", {"alone": True}), failed_sync_one=("one", {"alone": True}))
@@ -450,11 +454,8 @@ def clear_disks(arena, nodes):
     """By itself: whoever is alive stays the same process."""
     for node in nodes:
         arena.volumes[node.index].clear()
-        up = node.alive()
-        arena.finding("full disk: the node stays up", up)
-        if not up:
-            node.kill()
-            node.start()
+        arena.finding("full disk: the node stays up", node.alive())
+        arena.revive(node)
         arena.mortal.discard(node)
     for node in nodes:
         poll(lambda: attempt(node, "SET", "cleared", "1")[0] == "OK", 40, f"{node} takes writes")

@@ -31,8 +31,8 @@ PACE = 0.001  # seconds that a client rests: the nodes, not the clients, shall h
 VOLUME_MIB = 1024
 SAMPLE = 200  # keys of earlier rounds that are read again in each round
 # A kind of each; what the short form has time for.
-SHORT = """kill_leader stop_leader cut_leader partial_cut lossy resets slow_disk failed_sync
-    kill_all""".split()
+SHORT = """kill_leader kill_all stop_leader cut_leader deaf_leader partial_cut flapping lossy resets
+    slow_disk hung_disk failed_sync full_follower""".split()
 
 
 def parse():
