@@ -6,7 +6,7 @@
 CMD starts a cluster, with {nodes}, {data} and {port} filled in; by default `asterias dev` of the
 release build. Node i's RESP door is expected at {port} + i * --port-step.
 
-Rows: etcd replicated pipeline hotkey single leader idle build floor.
+Rows: etcd replicated pipeline hotkey single leader failover idle build floor.
 Each figure is the median of --runs runs that alternate between the systems on one machine, the load
 generator beside them; under 20 % difference is a tie. Peers: etcd, Redis (Debian packages). All
 clusters live on loopback, data on the disk of --directory, every node syncs before it acknowledges.
@@ -400,6 +400,18 @@ class Bench:
             unit="{:.1f}",
         )
 
+    def group_failover(self):
+        """In namespaces of its own, so in a process of its own."""
+        out = os.path.join(self.directory, "failover.json")
+        command = [sys.executable, os.path.join(ROOT, "bench/failover.py"), "--json", out]
+        runs = ["--runs", str(self.options.runs)]
+        subprocess.run(command + runs, check=False, timeout=60 + 120 * self.options.runs)
+        with open(out) as f:
+            data = json.load(f)
+        self.raw.append({"failover": data})
+        for what, ours, _, peer, _, ratio, aim, verdict in data["rows"]:
+            self.rows.append([what, ours, peer, ratio, aim, verdict])
+
     def group_floor(self):
         if not self.options.floor or not self.options.asterias:
             return self.row(
@@ -418,7 +430,7 @@ class Bench:
             )
 
 
-GROUPS = ["etcd", "replicated", "pipeline", "hotkey", "single", "leader", "idle", "build", "floor"]
+GROUPS = "etcd replicated pipeline hotkey single leader failover idle build floor".split()
 
 
 def machine():
@@ -428,9 +440,8 @@ def machine():
     return "%d x %s, load %.1f before the start" % (os.cpu_count(), model, load)
 
 
-def print_table(rows):
-    head = ["what", "asterias", "peer", "ratio", "figure", ""]
-    widths = [max(len(r[i]) for r in [head] + rows) for i in range(len(head))]
+def print_table(rows, head=("what", "asterias", "peer", "ratio", "figure", "")):
+    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
     line = (
         lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, widths)) + " |"
     )  # noqa: E731

@@ -131,21 +131,27 @@ class Floor(System):
 
 
 class Etcd(System):
+    """On loopback; or each node at a host of its own, started by what `prefix` says of it."""
+
     protocol = "etcd"
 
-    def __init__(self, directory, nodes=3):
+    def __init__(self, directory, nodes=3, hosts=None, prefix=lambda _: []):
         super().__init__(directory)
         self.nodes, self.name = nodes, "etcd %d" % nodes
+        self.hosts = hosts or nodes * ["127.0.0.1"]
+        self.prefix = prefix
 
     def launch(self):
         base = free_port_base(2 * self.nodes)
         self.ports = [base + 2 * i for i in range(self.nodes)]
-        cluster = ",".join("n%d=http://127.0.0.1:%d" % (i, p + 1) for i, p in enumerate(self.ports))
-        for i, port in enumerate(self.ports):
-            client, peer = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % (port + 1)
+        peers = ["http://%s:%d" % (h, p + 1) for h, p in zip(self.hosts, self.ports)]
+        cluster = ",".join("n%d=%s" % pair for pair in enumerate(peers))
+        for i, peer in enumerate(peers):
+            client = self.url(self.ports[i])
             self.processes.start(
                 "etcd%d" % i,
                 [
+                    *self.prefix(i),
                     "etcd",
                     "--name",
                     "n%d" % i,
@@ -166,17 +172,23 @@ class Etcd(System):
                 ],
             )
 
+    def url(self, port, path=""):
+        return "http://%s:%d%s" % (self.hosts[self.ports.index(port)], port, path)
+
     def ready(self):
         for port in self.ports:
-            with urllib.request.urlopen("http://127.0.0.1:%d/health" % port, timeout=5) as answer:
+            with urllib.request.urlopen(self.url(port, "/health"), timeout=5) as answer:
                 if b'"true"' not in answer.read():
                     return False
         return True
 
-    def leads(self, port):
-        request = urllib.request.Request("http://127.0.0.1:%d/v3/maintenance/status" % port, b"{}")
+    def status(self, port):
+        request = urllib.request.Request(self.url(port, "/v3/maintenance/status"), b"{}")
         with urllib.request.urlopen(request, timeout=5) as answer:
-            status = json.load(answer)
+            return json.load(answer)
+
+    def leads(self, port):
+        status = self.status(port)
         return status["leader"] == status["header"]["member_id"]
 
 

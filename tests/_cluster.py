@@ -1,6 +1,7 @@
 """A cluster of `asterias serve` processes on this machine, for tests: started, killed, stopped for
 a while, started again. $ASTERIAS is the program; data lives in a temporary directory that goes with
 the cluster, unless a test failed with it."""
+import contextlib
 import json
 import os
 import pathlib
@@ -57,29 +58,33 @@ def run(*arguments, timeout=60, **keywords):
 
 
 class Node:
-    def __init__(self, index, data, ports, first_peer, options):
+    def __init__(self, index, data, ports, options, host=HOST):
         self.index = index
         self.data = data
-        self.resp = (HOST, ports[0])
-        self.http = (HOST, ports[1])
-        self.peer = (HOST, ports[2])
-        self.first_peer = first_peer
+        self.host = host
+        self.resp = (host, ports[0])
+        self.http = (host, ports[1])
+        self.peer = (host, ports[2])
+        self.join = None  # the node that introduces it
         self.options = options
         self.process = None
         self.stopped = False
         self.prefix = []  # a program that limits the node and becomes it
+        self.log_to = None  # beside the data otherwise
 
     def __str__(self):
         return f"node {self.index + 1}"
 
     def command(self):
-        join = ["--join", f"{HOST}:{self.first_peer}"] if self.index else []
+        join = ["--join", "{}:{}".format(*self.join.peer)] if self.join else []
         return [
             *self.prefix,
             ASTERIAS,
             "serve",
             "--data",
             self.data,
+            "--host",
+            self.host,
             "--resp-port",
             str(self.resp[1]),
             "--http-port",
@@ -93,7 +98,7 @@ class Node:
         ]
 
     def log_path(self):
-        return self.data + ".log"
+        return self.log_to or self.data + ".log"
 
     def log(self):
         return pathlib.Path(self.log_path()).read_text(errors="replace")
@@ -121,6 +126,15 @@ class Node:
         code = self.process.wait(seconds)
         self.process = None
         return code
+
+    def kill_while_starting(self, prng, times=5):
+        """Dies at moments of its start and recovery that are drawn, then may live."""
+        for _ in range(times):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(prng.uniform(0.001, 0.4))
+                raise Failure(f"{self} ended by itself: {last_lines(self.log())}")
+            self.kill()
+            self.start()
 
     def stop(self):
         """SIGSTOP: it keeps its connections and answers nothing."""
@@ -152,17 +166,19 @@ def fetch_json(address, path, timeout):
 
 
 class Cluster:
-    def __init__(self, nodes=3, shards=1, keyspaces=(), options=()):
+    def __init__(self, nodes=3, shards=1, keyspaces=(), options=(), hosts=7 * (HOST,)):
         self.directory = tempfile.mkdtemp(prefix="asterias-test-")
         self.keyspaces = list(keyspaces)
+        self.when_ended = []  # called between the nodes' end and that of the directory
         ports = free_ports(3 * nodes)
-        first_peer = ports[2]
         extra = ["--shards", str(shards), *options]
         self.shards = shards
         self.nodes = [
-            Node(i, f"{self.directory}/n{i + 1}", ports[3 * i : 3 * i + 3], first_peer, extra)
+            Node(i, f"{self.directory}/n{i + 1}", ports[3 * i : 3 * i + 3], extra, hosts[i])
             for i in range(nodes)
         ]
+        for node in self.nodes[1:]:
+            node.join = self.nodes[0]
 
     def __enter__(self):
         names = [word for name in self.keyspaces for word in ("--keyspace", name)]
@@ -190,7 +206,9 @@ class Cluster:
     def __exit__(self, kind, *_):
         for node in self.nodes:
             node.kill()
-        if kind is None:
+        for step in self.when_ended:
+            step()
+        if kind in (None, KeyboardInterrupt):
             shutil.rmtree(self.directory, ignore_errors=True)
         else:
             print(f"  data and logs: {self.directory}", flush=True)
@@ -248,7 +266,7 @@ class Cluster:
         for node in self.nodes:
             if node.process is not None and node.process.poll() is not None:
                 raise Failure(
-                    f"{node} ended with {node.process.returncode}: " f"{last_lines(node.log())}"
+                    f"{node} ended with {node.process.returncode}: {last_lines(node.log())}"
                 )
 
     def expect_serving(self, seconds=10):
@@ -270,6 +288,13 @@ class Cluster:
                 return client.call("SET", "still-serving", value) == "OK"
         except (OSError, Error):
             return False
+
+
+def kill_together(victims):
+    for node in victims:  # signals first
+        node.process.kill()
+    for node in victims:
+        node.kill()
 
 
 def last_lines(text, count=4):

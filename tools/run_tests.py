@@ -4,8 +4,9 @@
 Called by `./dev test`. Three kinds of test are counted:
   - ctest's entries that are GoogleTest binaries count case by case;
   - ctest's other entries (rooms, tidy, headers, ...) count one each;
-  - tests/*.py, real clients against the built program, count their `ok ...` and `not ok ...` lines,
-    or one by their exit code when they print none. Names that begin with `_` are helpers.
+  - tests/*.py, real clients against the built program, count their `ok ...`, `not ok ...` and
+    `skip ...` lines, or one by their exit code when they print none. Names that begin with `_` are
+    helpers.
 A binary that dies, or a script that fails without saying `not ok`, counts as one failed. Skipped
 cases are neither; they are named before the last line.
 """
@@ -127,11 +128,13 @@ def run_script(path, build, tally):
     good = len(re.findall(r"^ok\b", output, re.M))
     bad = re.findall(r"^not ok\b\s*(.*)$", output, re.M)
     tally.passed += good
+    skipped = re.findall(r"^skip\b\s*(.*)$", output, re.M)
+    tally.skipped += [f"{path.name}: {line}" for line in skipped]
     for line in bad:
         tally.failed(f"{path.name}: {line}")
     if code != 0 and not bad:
         tally.failed(f"{path.name} (exit code {code})")
-    elif code == 0 and not good and not bad:
+    elif code == 0 and not good and not bad and not skipped:
         tally.passed += 1
 
 

@@ -78,6 +78,11 @@ class Count(unittest.TestCase):
         self.script("raise SystemExit(3)")
         self.assertEqual(self.tally.failures, ["client.py (exit code 3)"])
 
+    def test_script_that_says_skip_is_named_and_not_passed(self):
+        self.script("print('skip cut links: no namespaces')")
+        self.assertEqual((self.tally.passed, self.tally.failures), (0, []))
+        self.assertEqual(self.tally.skipped, ["client.py: cut links: no namespaces"])
+
     def test_script_that_dies_after_an_ok_failed(self):
         self.script("print('ok ping', flush=True); raise SystemExit(1)")
         self.assertEqual(self.tally.failures, ["client.py (exit code 1)"])
