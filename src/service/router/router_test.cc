@@ -343,6 +343,29 @@ TEST(Router, R3AReadIsAnsweredByItsNewestEpochOnly) {  // router_old_reads_answe
     EXPECT_TRUE(b.done(2));
 }
 
+// Nobody is known to lead, so that only the first of two reads has been sent again when the old
+// leader's answers to both arrive, late.
+TEST(Router, R3AReadThatWaitsToBeSentAgainTakesNoOldAnswer) {  // router_unsent_reads_answer
+    Bench b;
+    b.read(1);
+    b.read(2);
+    b.turn();
+    b.router->on_peer_down(kA);
+    while (b.sent.size() < 2)
+        b.run_for(milliseconds(1));
+    ASSERT_EQ(b.sent[1].commands.size(), 1u);
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.answer(b.sent[0], 1, Kind::Done);
+    EXPECT_FALSE(b.done(1));
+    EXPECT_FALSE(b.done(2));
+    b.answer(b.sent[1], 0, Kind::Done);
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 3u);
+    b.answer(b.sent[2], 0, Kind::Done);
+    EXPECT_TRUE(b.done(1));
+    EXPECT_TRUE(b.done(2));
+}
+
 // ------------------------------------------------------------------------------- R4
 
 TEST(Router, R4WhatEveryNodeRefusedThatGotItExpiresAsClusterDown) {
