@@ -123,8 +123,9 @@ public:
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
-    std::set<NodeId> away;   // who answers nothing
-    std::vector<Sent> sent;  // everything, in order
+    std::set<NodeId> away;     // who answers nothing
+    std::set<NodeId> without;  // who has no log, and takes none
+    std::vector<Sent> sent;    // everything, in order
     std::set<uint64_t> full_links;
     std::vector<Heard> answers;  // in order
     NodeId leader;
@@ -313,7 +314,9 @@ private:
             if (const auto* vote = std::get_if<raft::VoteRequest>(&m.body)) {
                 if (peers_vote) reply(m, raft::VoteReply{vote->pre, true});
             } else if (const auto* append = std::get_if<raft::AppendRequest>(&m.body)) {
-                if (peers_append)
+                if (without.contains(NodeId(m.to.value)))
+                    reply(m, raft::AppendReply{false, {}, LogIndex(1), {}});
+                else if (peers_append)
                     reply(m, raft::AppendReply{
                                  true, append->prev_index.plus(append->entries.size()), {}, {}});
             } else if (const auto* beat = std::get_if<raft::Heartbeat>(&m.body)) {

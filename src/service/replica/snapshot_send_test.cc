@@ -29,9 +29,8 @@ struct Leading : Bench {
     }
     // Node 3 is back, without a log.
     void come_back() {
-        const auto raft = replica->status().raft;
-        receive(
-            {ReplicaId(3), ReplicaId(1), raft.term, raft::AppendReply{false, {}, LogIndex(1), {}}});
+        away.clear();
+        without = {NodeId(3)};
     }
     bool sends() const { return !replica->status().snapshots.empty(); }
     SnapshotReply reply(Kind kind, uint64_t next = 0) const {
@@ -141,6 +140,7 @@ TEST(SnapshotSend, WhatIsSentIsTheStateAndIsTakenOverBreaks) {
     EXPECT_GT(breaks, 3u);
     EXPECT_LE(most, SnapshotPace{}.unanswered_max + 2);
     ASSERT_EQ(peer.replica->status().raft.applied, last);
+    b.without.clear();
     for (; replies < peer.snapshot_replies.size(); ++replies)
         b.hear(peer.snapshot_replies[replies]);
     EXPECT_TRUE(b.turns_until([&] { return !b.sends(); }));
@@ -169,11 +169,13 @@ TEST(SnapshotSend, ItIsGivenUpWhenThePeerRefusesOrSaysNothing) {
     ASSERT_TRUE(b.turns_until([&] { return !b.snapshots.empty(); }));
     auto refused = b.reply(Kind::Refused);
     refused.why = "no";
+    b.away = {NodeId(3)};
     b.hear(refused);
     b.run_for(milliseconds(40));
     EXPECT_FALSE(b.sends());
-    b.come_back();
+    b.away.clear();
     ASSERT_TRUE(b.turns_until([&] { return b.sends(); }));
+    b.away = {NodeId(3)};
     ASSERT_TRUE(b.turns_until([&] { return !b.sends(); })) << "after give_up_after";
     EXPECT_GE(b.snapshots.size(), 20u) << "it was asked again and again";
 }
