@@ -119,7 +119,8 @@ void Core::Impl::tick() {
         }
         return;
     }
-    if (clock < election_deadline) return;
+    // Alone there is nobody to hear from first.
+    if (clock < election_deadline && !(alone() && role_name() == Role::Follower)) return;
     if (!may_campaign())
         ask_whether_still_a_member();
     else if (!lets_others_go_first())

@@ -22,12 +22,14 @@ std::vector<raft::MessageBody> sample_bodies() {
     const auto entry = wire::make_entry(GroupId(4), Term(6), LogIndex(8), wire::EntryKind::Effects,
                                         Bytes::literal("payload"));
     const auto noop = wire::make_entry(GroupId(4), Term(7), LogIndex(9), wire::EntryKind::Noop, {});
-    return {raft::VoteRequest{true, LogIndex(300), Term(2)},
+    return {raft::VoteRequest{true, LogIndex(300), Term(2), true},
             raft::VoteReply{false, true},
             raft::AppendRequest{LogIndex(7), Term(5), LogIndex(6), {entry, noop}},
             raft::AppendReply{false, {}, LogIndex(3), Term(1)},
-            raft::Heartbeat{LogIndex(70), 1 << 20},
-            raft::HeartbeatReply{12}};
+            raft::Heartbeat{LogIndex(70), 1 << 20, true},
+            raft::HeartbeatReply{12},
+            raft::TimeoutNow{},
+            raft::Removed{LogIndex(8)}};
 }
 
 TEST(Codec, MessagesOfSeveralGroupsShareABody) {
@@ -105,7 +107,7 @@ TEST(Codec, ForwardedCommandsRoundTripAndEveryTruncationIsRefused) {
 
 TEST(Codec, AnswersRoundTripAndEveryTruncationIsRefused) {
     for (auto kind : {Answer::Kind::Done, Answer::Kind::NotLeader, Answer::Kind::Lost,
-                      Answer::Kind::Refused, Answer::Kind::Busy}) {
+                      Answer::Kind::Refused, Answer::Kind::Busy, Answer::Kind::Full}) {
         wire::Writer out;
         const bool done = kind == Answer::Kind::Done;
         write_answered(out, {3,
@@ -128,7 +130,7 @@ TEST(Codec, AnswersRoundTripAndEveryTruncationIsRefused) {
         }
     }
     wire::Writer unknown;
-    unknown.varint(1).varint(1).u8(6).varint(0).varint(0).varint(0);
+    unknown.varint(1).varint(1).u8(7).varint(0).varint(0).varint(0);
     wire::Reader in(unknown.take());
     read_answered(in);
     EXPECT_FALSE(in.ok());

@@ -24,19 +24,6 @@ Bytes kept(const kv::Command& command, const Bytes& key, Bytes value) {
                                                          : std::move(value);
 }
 
-// Does it take more space than it gives back?
-bool grows(const kv::Command& command) {
-    switch (command.op) {
-        case kv::Op::Del:
-        case kv::Op::GetDel:
-        case kv::Op::ExpireAt:
-        case kv::Op::Persist:
-            return false;
-        default:
-            return command.is_write();
-    }
-}
-
 size_t bytes_of(const Incoming& request) {
     size_t bytes = sizeof(Incoming) + request.command.request.client.size();
     for (const auto* list : {&request.command.keys, &request.command.values})
@@ -159,7 +146,7 @@ bool Replica::known_already(Incoming& request, std::vector<PendingWrite>& writes
     return w;
 }
 
-bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
+bool Replica::admit(Incoming& request, Round& round) {
     Gateway& g = gateways_[request.session];
     g.highest = std::max(g.highest, sessions_.highest(request.session));
     auto refuse_for_good = [&](Answer::Kind kind = Answer::Kind::Refused) {
@@ -168,7 +155,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
         return false;
     };
     if (request.sequence && request.sequence <= g.highest) {
-        if (known_already(request, writes)) return false;
+        if (known_already(request, round.writes)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
         // order of its connection around. It is certain that it never was and never will be.
         if (!MUTANT(replica_retry_overtaken)) return refuse_for_good();
@@ -176,7 +163,7 @@ bool Replica::admit(Incoming& request, std::vector<PendingWrite>& writes) {
     if (request.turned_away) return refuse_for_good(Answer::Kind::Busy);
     // A gateway with another catalogue than ours must not write past a keyspace's fence.
     if (request.command.keyspace != keyspace_) return refuse_for_good();
-    if (full() && grows(request.command)) return refuse_for_good(Answer::Kind::Full);
+    if (full() && refuses_for_space(request, round)) return refuse_for_good(Answer::Kind::Full);
     // Expired work is dropped before it runs.
     if (parts_.shard.clock().now() > request.deadline) return refuse_for_good();
     return true;
@@ -193,7 +180,7 @@ void Replica::prune() {
     const bool table_complete = core_->ready_to_lead() || MUTANT(replica_expired_unlooked);
     std::set<session::SessionId> waiting;
     std::deque<Incoming> kept;
-    std::vector<PendingWrite> none;
+    Round none;
     for (size_t i = 0; i < queue_.size(); ++i) {
         Incoming& request = queue_[i];
         const bool decidable =
@@ -327,7 +314,7 @@ void Replica::evaluate_queue() {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
-        if (admit(head, round.writes) && !evaluate_one(head, round)) break;
+        if (admit(head, round) && !evaluate_one(head, round)) break;
         head_ = {};
         queue_bytes_ -= head.bytes;
         queue_.pop_front();

@@ -1,24 +1,68 @@
-// A full disk (D2): what would take more of it is refused while reads and deletions go on, a follower
-// takes no more than fits, and all of that ends by itself when there is space again.
+// A full disk (D2): what would take more of it is refused while reads and deletions go on, a
+// follower takes no more than fits, the lead goes to whoever may have space, and all of that ends
+// by itself.
 #include "base/mutant.h"
 #include "service/replica/replica.h"
 
 namespace asterias::replica {
+namespace {
+
+// Nobody knows whose disk is not full, too. Rarely enough that reads go on where all are.
+constexpr Duration kHandoverInterval = seconds(10);
+// More than the head of an entry and of its records.
+constexpr uint64_t kEntryMargin = 4096;
+
+// Does it take more space than it gives back?
+bool grows(const kv::Command& command) {
+    switch (command.op) {
+        case kv::Op::Del:
+        case kv::Op::GetDel:
+        case kv::Op::ExpireAt:
+        case kv::Op::Persist:
+            return false;
+        default:
+            return command.is_write();
+    }
+}
+
+}  // namespace
 
 void Replica::look_at_space() {
-    journal_full_ = parts_.journal.usage().no_space;
-    const bool stalled = engine_stalled_ || journal_full_;
-    if (std::exchange(told_stalled_, stalled) == stalled) return;
-    const std::string where = journal_full_ ? "the journal" : "the engine";
-    log_.warn("group " + to_string(config_.group) +
-              (stalled ? ": " + where + " takes no writes" : ": there is space for writes again"));
-    core_->step({parts_.shard.clock().now(), raft::Stalled{stalled}});
+    const Instant now = parts_.shard.clock().now();
+    const bool full = parts_.journal.usage().no_space;
+    if (std::exchange(journal_full_, full) != full)
+        log_.warn("group " + to_string(config_.group) +
+                  (full ? ": the disk is full: writes are refused" : ": the disk has space again"));
+    // A full leader goes on, for reads, until somebody takes over; a full follower lets others go
+    // first.
+    const bool stalled = full ? !leading_ : engine_stalled_;
+    if (std::exchange(told_stalled_, stalled) != stalled) {
+        if (!full)
+            log_.warn("group " + to_string(config_.group) +
+                      (stalled ? ": the engine takes no writes" : ": the engine takes writes"));
+        core_->step({now, raft::Stalled{stalled}});
+    }
+    if (full && core_->ready_to_lead() && now >= next_handover_) {
+        next_handover_ = now + kHandoverInterval;
+        core_->transfer(now, {});
+    }
 }
 
 bool Replica::full() const {
-    return journal_full_ ||
-           (engine_stalled_ &&
-            parts_.shard.clock().now() - stalled_since_ >= parts_.stall_patience);
+    return journal_full_ || (engine_stalled_ &&
+                             parts_.shard.clock().now() - stalled_since_ >= parts_.stall_patience);
+}
+
+bool Replica::refuses_for_space(const Incoming& request, const Round& round) const {
+    if (grows(request.command)) return true;
+    if (!request.sequence || !journal_full_) return false;
+    return round.bytes + 2 * request.bytes + kEntryMargin > parts_.journal.usage().bytes_left;
+}
+
+bool Replica::follower_has_space(const raft::Message& message) const {
+    const auto* append = std::get_if<raft::AppendRequest>(&message.body);
+    return !append || append->entries.empty() || parts_.journal.fits(append->entries) ||
+           MUTANT(replica_full_follower_takes);
 }
 
 // Reads go on although the engine cannot be given what is applied: they find it in the overlay. It

@@ -141,6 +141,9 @@ port::Task<Result<void>> Replica::install() {
         co_return done;
     }
     auto sessions = co_await load_sessions(parts_.engine, parts_.shard, config_.group);
+    // The core may have said meanwhile that this replica was removed: then there is nothing to tell
+    // it any more.
+    drain();
     if (!sessions)
         stop("its session windows cannot be read: " + sessions.error().describe());
     else if (!stopped_)
@@ -164,17 +167,16 @@ void Replica::installed(Applied applied, session::Table sessions, const raft::Sn
     unwritten_ = {};
     engine_stalled_ = false;
     flushing_.clear();
-    durable_applied_ = compacted_ = meta.index;
+    durable_applied_ = meta.index;
     installing_ = {};
-    core_->step({parts_.shard.clock().now(), raft::Installed{meta}});
-    if (core_->last_index() > meta.index) {  // the log goes on behind it (rule 27)
+    if (core_->holds(meta.index, meta.term)) {  // the log goes on behind it (rule 27)
         parts_.journal.installed(config_.group);
-        parts_.journal.purge(config_.group, meta.index.prev());
-        log_sizes_.compact(meta.index);
     } else {
         parts_.journal.reset(config_.group, {meta.index, meta.term});
         log_sizes_.reset(meta.index);
+        compacted_ = meta.index;
     }
+    core_->step({parts_.shard.clock().now(), raft::Installed{meta}});
     snapshots_installed_.add();
     log_.info("group " + to_string(config_.group) + ": the snapshot of index " +
               to_string(meta.index) + " is installed");

@@ -66,9 +66,7 @@ void Replica::receive(NodeId from, const raft::Message& message) {
                 return;
             }
     // What is not taken is not acknowledged, and comes again.
-    if (const auto* append = std::get_if<raft::AppendRequest>(&message.body);
-        append && !append->entries.empty() && journal_full_ && !MUTANT(replica_full_follower_takes))
-        return;
+    if (journal_full_ && !follower_has_space(message)) return;
     const uint64_t before = core_->malformed_messages();
     core_->step({parts_.shard.clock().now(), raft::Received{message}});
     if (core_->malformed_messages() != before) {
@@ -76,6 +74,8 @@ void Replica::receive(NodeId from, const raft::Message& message) {
         log_.warn("group " + to_string(config_.group) +
                   ": no correct peer can send this, dropped: " + raft::describe(message));
     }
+    // What fits has to be in the journal before the next is asked about.
+    if (journal_full_) drain();
     wake();
 }
 

@@ -282,7 +282,7 @@ private:
     bool look_up(const kv::Command& command);
     bool look_up_one(const kv::Command& command, size_t i);
     void count_value(const kv::Command& command, size_t i);
-    bool admit(Incoming& request, std::vector<PendingWrite>& writes);
+    bool admit(Incoming& request, Round& round);
     bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch();
     port::Task<> fetch_task(Bytes key, uint64_t generation);
@@ -306,6 +306,8 @@ private:
     // full.cc
     void look_at_space();
     bool full() const;
+    bool refuses_for_space(const Incoming& request, const Round& round) const;
+    bool follower_has_space(const raft::Message& message) const;
     void cover_unwritten();
 
     // answer.cc
@@ -384,7 +386,8 @@ private:
     bool engine_stalled_ = false;  // it refused the last write for want of space
     Instant stalled_since_;
     bool journal_full_ = false;
-    bool told_stalled_ = false;    // the core heard of that
+    Instant next_handover_;
+    bool told_stalled_ = false;  // the core heard of that
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;

@@ -109,11 +109,12 @@ public:
         raft::Message message;
     };
 
-    explicit Bench(size_t voters, uint64_t seed = 1) : seed_(seed) {
+    explicit Bench(size_t voters, uint64_t seed = 1, uint64_t self = 1) : seed_(seed) {
         config_.group = kGroup;
-        config_.self = ReplicaId(1);
+        config_.self = ReplicaId(self);
         for (size_t i = 1; i <= voters; ++i)
             config_.membership.voters.push_back({ReplicaId(i), NodeId(i)});
+        config_.membership.last_replica = ReplicaId(voters);
         boot();
     }
     ~Bench() override { kill(); }
@@ -122,6 +123,7 @@ public:
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
+    std::set<NodeId> away;   // who answers nothing
     std::vector<Sent> sent;  // everything, in order
     std::set<uint64_t> full_links;
     std::vector<Heard> answers;  // in order
@@ -132,6 +134,7 @@ public:
     std::vector<SnapshotReply> snapshot_replies;
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
     uint64_t compact_entries = 1000;                     // likewise
+    Duration stall_patience = seconds(3600);             // likewise
 
     sim::DiskImage image;
     engine::MemImage engine_image;
@@ -145,14 +148,15 @@ public:
         disk_ = std::make_unique<sim::SimDisk>(image, *shard, faults_, Prng(seed_));
         shard->use(*disk_);
         registry_ = std::make_unique<Registry>();
-        auto made = sim::run(*shard, disk_->create_directories("journal"));
+        for (const char* directory : {"journal", "node"})
+            auto made = sim::run(*shard, disk_->create_directories(directory));
         auto engine_made = engine::open_mem(engine_image, {.prng = Prng(seed_)});
         ASSERT_TRUE(engine_made.has_value());
         engine = std::make_unique<WatchedEngine>(std::move(*engine_made));
         journal::Options options;
         options.directory = "journal";
         options.cluster = ClusterId(7);
-        options.node = NodeId(1);
+        options.node = self();
         options.segment_bytes = 4 * 1024 * 1024;
         auto opened = sim::run(*shard, journal::open(*shard, options, *registry_, log()));
         ASSERT_TRUE(opened && *opened);
@@ -165,7 +169,8 @@ public:
         parts.queue_bytes_max = queue_bytes_max;
         parts.log_retained_bytes_max = log_retained_bytes_max;
         parts.snapshot_pace.piece_bytes = 1024;
-        parts.directory = "journal";
+        parts.stall_patience = stall_patience;
+        parts.directory = "node";
         auto replica_made =
             sim::run(*shard, Replica::open(parts, kKeyspace, config_,
                                            std::move((*opened)->recovered.groups[kGroup])));
@@ -287,7 +292,7 @@ private:
     void on_leader(GroupId, NodeId who, Term) override { leader = who; }
     void wake(GroupId) override { awake_ = true; }
     bool has_room(const Origin& origin) const override { return !full_links.contains(origin.link); }
-    NodeId self() const override { return NodeId(1); }
+    NodeId self() const override { return NodeId(config_.self.value); }
     void on_persisted(journal::BatchId through) override {
         if (replica) replica->on_persisted(through);
     }
@@ -304,6 +309,7 @@ private:
     void play_peers() {
         auto play = std::exchange(to_play_, {});
         for (const auto& m : play) {
+            if (away.contains(NodeId(m.to.value))) continue;
             if (const auto* vote = std::get_if<raft::VoteRequest>(&m.body)) {
                 if (peers_vote) reply(m, raft::VoteReply{vote->pre, true});
             } else if (const auto* append = std::get_if<raft::AppendRequest>(&m.body)) {
