@@ -14,7 +14,7 @@ from _cluster import ASTERIAS, HOST, Cluster, fetch, free_ports, run
 from _resp import Resp
 from _tap import Claims, equal, expect, poll
 
-DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
+DONE, FAILED, USAGE, UNREACHABLE, CHECK_FAILED, REFUSED = range(6)
 
 
 def refused(done, code, *texts):
@@ -79,7 +79,7 @@ def usage(directory):
     """wrong use ends with 2 and names what is wrong; help and version with 0"""
     for arguments, text in (
         (["serve", "--nonsense"], "--nonsense"),
-        (["nonsense"], "The subcommands are: init serve dev status demo sim"),
+        (["nonsense"], "The subcommands are: init serve dev status why replica demo sim"),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),
         (["dev", "--nodes", "x"], "--nodes"),
@@ -88,6 +88,10 @@ def usage(directory):
         (["demo", "--kill", "some"], "--kill"),
         (["serve", "--log-level", "loud"], "--log-level"),
         (["status", "--node", "nowhere"], "--node"),
+        (["replica"], "subcommand"),
+        (["replica", "add", "--keyspace", "default"], "--node"),
+        (["replica", "remove", "--node", "3"], "--keyspace"),
+        (["replica", "list", "--node-address", "nowhere"], "--node-address"),
         (["serve", "--data", directory, "--join", "nowhere"], "--join"),
         (["serve", "--resp-port", "70000"], "--resp-port"),
         (["serve", "--insecure", "--host", "0.0.0.0"], "name the one that they will use"),
@@ -106,6 +110,9 @@ def usage(directory):
         (["dev", "--help"], "Example:"),
         (["init", "--help"], "Example:"),
         (["status", "--help"], "Example:"),
+        (["why", "--help"], "Example:"),
+        (["replica", "--help"], "exit code 5"),
+        (["replica", "add", "--help"], "Example:"),
         (["demo", "--help"], "Example:"),
         (["sim", "--help"], "Examples:"),
         (["sim", "--list"], "swarm "),
@@ -194,7 +201,7 @@ def dev_fails(directory):
     expect(os.path.exists(data), "the directory was not its own")
     founded(f"{data}/node-1")
     shards = run("dev", "--data", data, "--shards", 2, *flags)
-    refused(shards, FAILED, "node 1 ended with exit code 1", "was made with --shards 1")
+    refused(shards, FAILED, "node 1 ended with exit code 5", "was made with --shards 1")
     expect(os.path.exists(f"{data}/node-1/identity"), "a node lives there")
 
 
@@ -247,9 +254,9 @@ def one_data_directory(directory):
         serving(ports)
         other, _ = three_ports()
         refused(run("serve", "--data", data, *other), FAILED, "held by another process (pid", data)
-    refused(run("serve", "--data", data, "--shards", 2, *flags), FAILED, "--shards 1")
+    refused(run("serve", "--data", data, "--shards", 2, *flags), REFUSED, "--shards 1")
     moved = [*flags[:5], free_ports(1)[0]]
-    refused(run("serve", "--data", data, *moved), FAILED, f"{HOST}:{ports[2]}")
+    refused(run("serve", "--data", data, *moved), REFUSED, f"{HOST}:{ports[2]}")
     with Process("serve", "--data", data, *flags):  # and as it was, it still starts
         serving(ports)
 
@@ -341,6 +348,33 @@ def status(_):
         equal(len(found["members"]), 3)
         equal(fetch(cluster.nodes[1].http, "/health"), "ok\n")
         expect("# TYPE asterias_" in fetch(cluster.nodes[1].http, "/metrics"), "/metrics")
+
+
+def why(_):
+    """why says that all is well, or which node is missing since when, what that stops, what to do"""
+    with Cluster(keyspaces=["orders"]) as cluster:
+        address = f"{HOST}:{cluster.nodes[1].http[1]}"
+        ask = ["why", "--node", address]
+        told = poll(lambda: (done := run(*ask)).returncode == DONE and done, 20, "all is well")
+        expect("All is well: 3 nodes" in told.stdout, told.stdout)
+        peer = cluster.nodes[2].peer[1]
+        cluster.nodes[2].kill()
+
+        def says(*texts):
+            told = run(*ask)
+            return told.returncode == CHECK_FAILED and all(t in told.stdout for t in texts)
+
+        weak = ("orders: 2 of 3 copies are up", "one loss more stops it", f":{peer}: connect",
+                "not connected since 2", "next: start it", "exit code 5")
+        poll(lambda: says(*weak), 20, "what one loss means")
+        status_told = run("status", "--node", address).stdout
+        expect(f":{peer} is not connected" in status_told, status_told)
+        cluster.nodes[0].kill()
+        lost = "keyspace orders: no leader, nothing is served: 2 of 3 copies are needed"
+        poll(lambda: says(lost), 20, "what two losses mean")
+        found = json.loads(run(*ask, "--keyspace", "orders", "--json").stdout)["findings"]
+        expect({"orders", ""} == {each["keyspace"] for each in found}, found)
+        refused(run(*ask, "--keyspace", "none"), USAGE, "no keyspace 'none'", "orders")
 
 
 # ---------------------------------------------------------------------------------------------- dev
@@ -447,6 +481,7 @@ def main():
             sigterm,
             sigterm_busy,
             status,
+    why,
             dev_one,
             dev_three,
             dev_text,

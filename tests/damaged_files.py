@@ -8,51 +8,11 @@ import random
 import shutil
 
 from _cluster import Cluster, last_lines
+from _damage import Patient, flip
 from _tap import Claims, equal, expect, poll
 
 KEYS = 300
 SEED = 20
-
-
-class Patient:
-    """A node of the cluster that is down, with a copy of its files from before any damage."""
-
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.node = cluster.nodes[2]
-        self.node.kill()
-        self.healthy = self.node.data + ".healthy"
-        shutil.copytree(self.node.data, self.healthy)
-
-    def path(self, name):
-        return pathlib.Path(self.node.data) / name
-
-    def journal(self):
-        """The segment with the acknowledged records, and how far it is written."""
-        found = max(
-            pathlib.Path(self.node.data, "journal-0").glob("*.journal"),
-            key=lambda path: len(path.read_bytes().rstrip(b"\0")),
-        )
-        return found, len(found.read_bytes().rstrip(b"\0"))
-
-    def heal(self):
-        self.node.kill()
-        shutil.rmtree(self.node.data)
-        shutil.copytree(self.healthy, self.node.data)
-        pathlib.Path(self.node.log_path()).write_text("", encoding="ascii")
-
-    def refuses(self, *texts):
-        self.node.start()
-        self.node.process.wait(timeout=30)
-        told = self.node.log()
-        equal(self.node.process.returncode, 1, f"exit code with {last_lines(told)}")
-        self.node.process = None
-        for text in texts:
-            expect(text in told, f"no {text!r} in {last_lines(told)}")
-
-    def starts_with_everything(self):
-        self.node.start()
-        read_everything(self.cluster, self.node)
 
 
 def write_everything(cluster):
@@ -68,12 +28,9 @@ def read_everything(cluster, node):
             equal(client.call("GET", f"key{i}"), f"value{i}.".encode() * 50, f"key{i} at {node}")
 
 
-def flip(path, offset, bit=1):
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)[0]
-        file.seek(offset)
-        file.write(bytes([byte ^ bit]))
+def starts_with_everything(patient):
+    patient.start()
+    read_everything(patient.cluster, patient.node)
 
 
 # ------------------------------------------------------------------------------------------- cases
@@ -81,7 +38,7 @@ def flip(path, offset, bit=1):
 
 def untouched(patient):
     """untouched files: the node starts and has everything"""
-    patient.starts_with_everything()
+    starts_with_everything(patient)
 
 
 def flipped_journal(patient):
@@ -107,7 +64,7 @@ def cut_tail(patient):
     with open(path, "r+b") as file:
         file.seek((written + 7) // 8 * 8 + 64)  # the last record may end in zeros
         file.write(random.Random(SEED).randbytes(3000))
-    patient.starts_with_everything()
+    starts_with_everything(patient)
 
 
 def lost_segment(patient):
@@ -126,7 +83,7 @@ def lost_journal(patient):
 def lost_engine(patient):
     """the engine is gone: its state comes back from the journal, or the node refuses"""
     shutil.rmtree(patient.path("engine"))
-    patient.node.start()
+    patient.start()
 
     def decided():
         return not patient.node.alive() or patient.cluster.answers(patient.node)
@@ -171,6 +128,19 @@ def foreign_directory(patient):
     patient.refuses("the cluster knows this node at")
 
 
+def old_copy(patient):
+    """an old copy of its own directory: the others refuse it, it says so and ends; it stays out"""
+    starts_with_everything(patient)
+    patient.node.kill()
+    newest = patient.path("identity").read_bytes()
+    shutil.rmtree(patient.node.data)
+    shutil.copytree(patient.healthy, patient.node.data)
+    patient.refuses("is an old copy", "must not take part again", patient.node.data)
+    pathlib.Path(patient.node.log_path()).write_text("", encoding="ascii")
+    patient.refuses("is an old copy")
+    patient.path("identity").write_bytes(newest)
+
+
 def lost_directory(patient):
     """an empty disk in the place of a member: refused, the cluster is told to be complete"""
     shutil.rmtree(patient.node.data)
@@ -189,6 +159,7 @@ CASES = [
     short_identity,
     foreign_journal,
     foreign_directory,
+    old_copy,
     lost_directory,
 ]
 
@@ -205,7 +176,7 @@ def main():
         patient.heal()
         with claims.claim("the other two served all the while; healed, the node does, too"):
             cluster.expect_serving()
-            patient.starts_with_everything()
+            starts_with_everything(patient)
             for node in cluster.nodes:
                 read_everything(cluster, node)
     claims.end()

@@ -1,7 +1,10 @@
 #include "app/client.h"
 
 #include <arpa/inet.h>
+#include <cctype>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -83,12 +86,12 @@ Result<resp::Value> RespClient::call(const std::vector<std::string>& arguments) 
     }
 }
 
-Result<std::string> http_get(const port::Address& address, const std::string& path,
-                             Duration timeout) {
+Result<HttpAnswer> http_ask(const port::Address& address, const std::string& method,
+                            const std::string& path, Duration timeout) {
     auto socket = Socket::connect(address, timeout);
     if (!socket) return std::unexpected(socket.error());
-    if (auto sent = socket->write("GET " + path + " HTTP/1.1\r\nHost: " + address.describe() +
-                                  "\r\nConnection: close\r\n\r\n");
+    if (auto sent = socket->write(method + " " + path + " HTTP/1.1\r\nHost: " + address.describe() +
+                                  "\r\nAsterias-Command: cli\r\nConnection: close\r\n\r\n");
         !sent)
         return std::unexpected(sent.error());
     std::string all;
@@ -98,11 +101,34 @@ Result<std::string> http_get(const port::Address& address, const std::string& pa
         if (more->empty()) break;
         all += *more;
     }
+    constexpr std::string_view kStatusLine = "HTTP/1.1 ";
     const size_t head = all.find("\r\n\r\n");
-    if (head == std::string::npos || !all.starts_with("HTTP/1.1 200"))
-        return fail(Errc::Unavailable, address.describe() + path + " answered " +
-                                           all.substr(0, std::min(all.find("\r\n"), all.size())));
-    return all.substr(head + 4);
+    if (head == std::string::npos || !all.starts_with(kStatusLine))
+        return fail(Errc::Unavailable, address.describe() + " did not answer in HTTP");
+    return HttpAnswer{std::atoi(all.c_str() + kStatusLine.size()), all.substr(head + 4)};
+}
+
+Result<std::string> http_get(const port::Address& address, const std::string& path,
+                             Duration timeout) {
+    auto answer = http_ask(address, "GET", path, timeout);
+    if (!answer) return std::unexpected(answer.error());
+    if (answer->code != 200)
+        return fail(Errc::Unavailable,
+                    address.describe() + path + " answered " + std::to_string(answer->code));
+    return answer->body;
+}
+
+std::string percent_encoded(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+        char escape[4];
+        std::snprintf(escape, sizeof escape, "%%%02X", static_cast<unsigned char>(c));
+        if (std::isalnum(static_cast<unsigned char>(c)) || std::strchr("-._~", c))
+            out += c;
+        else
+            out += escape;
+    }
+    return out;
 }
 
 }  // namespace asterias::app

@@ -44,8 +44,17 @@ private:
     std::string unread_;
 };
 
+struct HttpAnswer {
+    int code = 0;
+    std::string body;
+};
+// One request without a body; `method` is GET or POST, `path` has its query.
+Result<HttpAnswer> http_ask(const port::Address& address, const std::string& method,
+                            const std::string& path, Duration timeout);
 // The body of GET path; an answer other than 200 is Unavailable.
 Result<std::string> http_get(const port::Address& address, const std::string& path,
                              Duration timeout);
+// For a value in a query.
+std::string percent_encoded(const std::string& text);
 
 }  // namespace asterias::app

@@ -1,5 +1,6 @@
 // app/commands.h: the commands of the program. Each returns the process's exit code:
-// 0 done · 1 failed · 2 wrong use · 3 could not reach a node · 4 a check of the demo failed.
+// 0 done · 1 failed · 2 wrong use · 3 could not reach a node · 4 a check of the demo failed ·
+// 5 the directory or the cluster refuses: doing the same again does not help.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@ inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 inline constexpr int kUnreachable = 3;
 inline constexpr int kCheckFailed = 4;
+inline constexpr int kRefused = 5;
 
 std::string version();
 
@@ -59,6 +61,27 @@ struct StatusOptions {
     bool json = false;
 };
 int run_status(const StatusOptions& options);
+
+struct WhyOptions {
+    std::string address = "127.0.0.1:8080";
+    std::string keyspace;  // empty: all
+    bool json = false;
+};
+// kCheckFailed when something is not as it should be.
+int run_why(const WhyOptions& options);
+
+struct ReplicaOptions {
+    std::string op;  // list | add | remove | replace | transfer
+    std::string address = "127.0.0.1:8080";
+    std::string keyspace;
+    uint64_t node = 0, from = 0;
+    bool witness = false;
+    bool no_wait = false;
+    uint32_t timeout_s = 600;
+    bool json = false;
+};
+// kRefused when the cluster refuses; kFailed when it is not done in time, or nobody leads.
+int run_replica(const ReplicaOptions& options);
 
 struct DemoOptions {
     std::string file;  // empty: the text that is built in

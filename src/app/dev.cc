@@ -1,10 +1,8 @@
 // asterias dev: a cluster on this machine without configuration, and the card that says what it is.
-// asterias status: what a node says of itself.
 #include <chrono>
 #include <cstdio>
 #include <signal.h>
 
-#include "app/client.h"
 #include "app/commands.h"
 #include "app/local_cluster.h"
 
@@ -82,38 +80,6 @@ int run_dev(const DevOptions& options) {
         if (cluster.running_count() == 0) return kFailed;
     }
     cluster.stop();
-    return kDone;
-}
-
-int run_status(const StatusOptions& options) {
-    auto address = port::Address::parse(options.address);
-    if (!address) {
-        std::fprintf(stderr, "asterias status: --node: %s\n", address.error().context.c_str());
-        return kUsage;
-    }
-    auto json = http_get(*address, "/status", seconds(5));
-    if (!json) {
-        std::fprintf(stderr,
-                     "asterias status: %s\nIs a node's --http-port there? Name it with --node.\n",
-                     json.error().context.c_str());
-        return kUnreachable;
-    }
-    if (options.json) {
-        std::fputs(json->c_str(), stdout);
-        return kDone;
-    }
-    std::printf("cluster %s, seen from node %s (start %s)\n", json_field(*json, "cluster").c_str(),
-                json_field(*json, "node").c_str(), json_field(*json, "incarnation").c_str());
-    std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", "group", "keyspace", "role here", "leader",
-                "term", "commit", "applied");
-    const size_t groups = json->find("\"groups\":");
-    for (size_t at = json->find("{\"group\":", groups); at != std::string::npos;
-         at = json->find("{\"group\":", at + 1))
-        std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", json_field(*json, "group", at).c_str(),
-                    json_field(*json, "keyspace", at).c_str(),
-                    json_field(*json, "role", at).c_str(), json_field(*json, "leader", at).c_str(),
-                    json_field(*json, "term", at).c_str(), json_field(*json, "commit", at).c_str(),
-                    json_field(*json, "applied", at).c_str());
     return kDone;
 }
 

@@ -104,7 +104,12 @@ std::string json_field(const std::string& json, const std::string& name, size_t 
     size_t at = json.find(mark, from);
     if (at == std::string::npos) return "";
     at += mark.size();
-    if (json[at] == '"') return json.substr(at + 1, json.find('"', at + 1) - at - 1);
+    if (json[at] == '"') {
+        std::string text;
+        for (++at; at < json.size() && json[at] != '"'; ++at)
+            text += json[at] == '\\' && at + 1 < json.size() ? json[++at] : json[at];
+        return text;
+    }
     return json.substr(at, json.find_first_of(",}]", at) - at);
 }
 

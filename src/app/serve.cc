@@ -1,5 +1,6 @@
 // asterias init, asterias serve: one node on the real runtime.
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
 #include "runtime/epoll/runtime.h"
+#include "service/node/json.h"
 #include "service/node/node.h"
 
 namespace asterias::app {
@@ -58,9 +60,26 @@ std::string wrong_use(const ServeOptions& options) {
 }
 
 // Asked before anything is made there. Where it cannot be seen the node finds out, and says why.
-bool nobody_lives_in(const std::string& directory) {
+bool is_empty(const std::string& directory) {
     std::error_code ec;
-    return !std::filesystem::exists(directory + "/identity", ec) && !ec;
+    return !std::filesystem::exists(directory + "/identity", ec) && !ec &&
+           !std::filesystem::exists(directory + "/engine", ec) && !ec;
+}
+
+bool is_port(const Error& error) { return error.context.starts_with("listen on "); }
+
+// Starting again as it is does not help.
+bool is_hopeless(const Error& error) {
+    switch (error.code) {
+        case Errc::Corrupt:
+        case Errc::Conflict:
+        case Errc::Unsupported:
+            return true;
+        case Errc::Io:  // also what a taken port is
+            return !is_port(error);
+        default:
+            return false;
+    }
 }
 
 // Connections that the process has descriptors for. Files come first: a journal that cannot open
@@ -111,6 +130,7 @@ public:
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
                                              registry, log);
+        node_->on_end([this](const Error& why) { refuse(why); });
         doors_.resize(runtime.shard_count());
     }
 
@@ -131,14 +151,14 @@ private:
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
         if (!started) {
-            if (started.error().code == Errc::Corrupt)
-                started.error().context += "\nThe directory of this node is " + options_.data;
+            if (is_hopeless(started.error())) co_return refuse(started.error());
             co_return fail(started.error(), "--peer-port");
         }
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
         pages.trouble = [this] { return trouble(); };
+        pages.api = [this](edge_http::ApiRequest request) { return api(std::move(request)); };
         http_ = std::make_unique<edge_http::Door>(
             shard, std::move(pages),
             edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
@@ -150,6 +170,42 @@ private:
             else
                 shard.submit(ShardId(i), [this, i] { open_door(i); });
         }
+    }
+
+    // What lies under /v1/.
+    port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
+        if (request.path == "/v1/why" && !request.post)
+            co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
+        co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
+    }
+    port::Task<Result<std::string>> replica(edge_http::ApiRequest request) {
+        node::Order order;
+        order.keyspace = request.query["keyspace"];
+        order.witness = request.query["witness"] == "1";
+        if (request.post) {
+            const auto what = node::what_of(request.query["op"]);
+            if (!what) co_return std::unexpected(what.error());
+            order.what = *what;
+        }
+        for (const auto& [name, number] : {std::pair{"node", &order.node}, {"from", &order.from}}) {
+            const std::string& text = request.query[name];
+            const auto [end, ec] =
+                std::from_chars(text.data(), text.data() + text.size(), number->value);
+            if (!text.empty() && (ec != std::errc() || end != text.data() + text.size()))
+                co_return asterias::fail(Errc::InvalidArgument,
+                                         std::string(name) + ": '" + text + "' is no number");
+        }
+        co_return co_await node_->order(order);
+    }
+    static edge_http::ApiReply reply_of(const Result<std::string>& result) {
+        if (result) return {200, *result};
+        const Error& error = result.error();
+        const int code = error.code == Errc::InvalidArgument ? 400
+                         : error.code == Errc::NotFound      ? 404
+                         : error.code == Errc::Conflict      ? 409
+                                                             : 503;
+        return {code, "{\"error\":" + node::quoted(error.context) + "}"};
     }
 
     port::Task<std::string> trouble() {
@@ -209,9 +265,16 @@ private:
         runtime_.stop();
     }
 
+    // The directory cannot take part: a supervisor that starts it again changes nothing.
+    void refuse(const Error& error) {
+        std::fprintf(stderr, "asterias serve: %s\nThe directory of this node is %s\n",
+                     error.describe().c_str(), options_.data.c_str());
+        result_ = kRefused;
+        runtime_.stop();
+    }
     // `port_flag` is what moves the port, if that is what was in the way.
     void fail(const Error& error, const char* port_flag) {
-        const bool port = error.context.starts_with("listen on ");
+        const bool port = is_port(error);
         std::fprintf(stderr, "asterias serve: %s%s%s\n", error.describe().c_str(),
                      port ? "\nThe port is set with " : "", port ? port_flag : "");
         result_ = kFailed;
@@ -281,11 +344,8 @@ int run_serve(const ServeOptions& options) {
         std::fprintf(stderr, "asterias serve: %s\n", wrong.c_str());
         return kUsage;
     }
-    if (options.join.empty() && nobody_lives_in(options.data)) {
-        std::fprintf(stderr,
-                     "asterias serve: no node lives in %s. Begin a new cluster:  asterias init "
-                     "--data %s   or join one:  asterias serve --data %s --join HOST:PORT\n",
-                     options.data.c_str(), options.data.c_str(), options.data.c_str());
+    if (options.join.empty() && is_empty(options.data)) {
+        std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
         return kFailed;
     }
     Registry registry;

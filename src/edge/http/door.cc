@@ -8,9 +8,10 @@ namespace asterias::edge_http {
 namespace {
 
 struct RequestHead {
-    std::string method, path;
+    std::string method, path, query;
     bool keep_alive = true;
-    int refuse = 0;  // a status code; 0: fine
+    bool command = false;  // the header that a browser does not send
+    int refuse = 0;        // a status code; 0: fine
 };
 
 std::string lower(std::string_view text) {
@@ -48,11 +49,16 @@ RequestHead parse_head(std::string_view head) {
     const size_t line_end = std::min(head.find("\r\n"), head.size());
     const std::string_view line = head.substr(0, line_end);
     const size_t a = line.find(' '), b = line.rfind(' ');
-    if (a == std::string_view::npos || b <= a) return {"", "", false, 400};
+    const auto refused = [](int code) {
+        RequestHead refusal;
+        refusal.refuse = code;
+        return refusal;
+    };
+    if (a == std::string_view::npos || b <= a) return refused(400);
     r.method = line.substr(0, a);
     r.path = line.substr(a + 1, b - a - 1);
     const std::string_view version = line.substr(b + 1);
-    if (version != "HTTP/1.1" && version != "HTTP/1.0") return {"", "", false, 505};
+    if (version != "HTTP/1.1" && version != "HTTP/1.0") return refused(505);
     r.keep_alive = version == "HTTP/1.1";
     bool host = false;
     size_t at = line_end + 2;
@@ -62,23 +68,63 @@ RequestHead parse_head(std::string_view head) {
         at = end + 2;
         const size_t colon = field.find(':');
         if (colon == 0 || colon == std::string_view::npos || field[colon - 1] == ' ')
-            return {"", "", false, 400};
+            return refused(400);
         const std::string name = lower(field.substr(0, colon));
         std::string_view value = field.substr(colon + 1);
         while (!value.empty() && value.front() == ' ')
             value.remove_prefix(1);
         if (name == "host") host = true;
+        if (name == "asterias-command") r.command = true;
         if (name == "connection") {
             if (lower(value) == "close") r.keep_alive = false;
             if (lower(value) == "keep-alive") r.keep_alive = true;
         }
         // No page takes a body: what announces one cannot be answered and resynchronised safely.
         if (name == "transfer-encoding" || (name == "content-length" && value != "0"))
-            return {"", "", false, 413};
+            return refused(413);
     }
-    if (!host && version == "HTTP/1.1") return {"", "", false, 400};
-    if (const size_t query = r.path.find('?'); query != std::string::npos) r.path.resize(query);
+    if (!host && version == "HTTP/1.1") return refused(400);
+    if (const size_t query = r.path.find('?'); query != std::string::npos) {
+        r.query = r.path.substr(query + 1);
+        r.path.resize(query);
+    }
     return r;
+}
+
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    const int letter = std::tolower(static_cast<unsigned char>(c)) - 'a';
+    return letter >= 0 && letter < 6 ? 10 + letter : -1;
+}
+
+// false: a broken escape.
+bool percent_decode(std::string_view text, std::string& out) {
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i] == '+' ? ' ' : text[i];
+            continue;
+        }
+        const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+        const int low = high < 0 ? -1 : hex_digit(text[i + 2]);
+        if (low < 0) return false;
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return true;
+}
+
+bool parse_query(std::string_view text, std::map<std::string, std::string>& out) {
+    while (!text.empty()) {
+        const std::string_view pair = text.substr(0, text.find('&'));
+        text.remove_prefix(std::min(pair.size() + 1, text.size()));
+        const size_t equals = std::min(pair.find('='), pair.size());
+        std::string name, value;
+        if (!percent_decode(pair.substr(0, equals), name) ||
+            !percent_decode(pair.substr(std::min(equals + 1, pair.size())), value))
+            return false;
+        out[name] = value;
+    }
+    return true;
 }
 
 std::string_view reason(int code) {
@@ -87,12 +133,16 @@ std::string_view reason(int code) {
             return "OK";
         case 400:
             return "Bad Request";
+        case 403:
+            return "Forbidden";
         case 404:
             return "Not Found";
         case 405:
             return "Method Not Allowed";
         case 408:
             return "Request Timeout";
+        case 409:
+            return "Conflict";
         case 413:
             return "Content Too Large";
         case 431:
@@ -172,7 +222,7 @@ public:
         std::string text = "HTTP/1.1 " + std::to_string(code) + " " + std::string(reason(code)) +
                            "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
         if (!type.empty()) text += "Content-Type: " + std::string(type) + "\r\n";
-        if (code == 405) text += "Allow: GET, HEAD\r\n";
+        if (code == 405) text += "Allow: GET, HEAD, POST\r\n";
         text += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
         connection_->out().append(std::string_view(text));
         if (!head) connection_->out().append(body);
@@ -215,22 +265,37 @@ private:
     }
     void handle(const RequestHead& r) {
         if (r.refuse) return answer(r.refuse, "", "", false, false);
-        if (r.method != "GET" && r.method != "HEAD") return answer(405, "", "", false, false);
-        const bool head = r.method == "HEAD";
+        const bool head = r.method == "HEAD", post = r.method == "POST";
+        const bool api = door_.pages_.api && r.path.starts_with("/v1/");
+        if (r.method != "GET" && !head && !(post && api)) return answer(405, "", "", false, false);
+        if (post && !r.command)
+            return answer(403, "text/plain", "a POST needs the header Asterias-Command\n", false,
+                          r.keep_alive);
+        if (api) {
+            ApiRequest request{post, r.path, {}};
+            if (!parse_query(r.query, request.query))
+                return answer(400, "text/plain", "broken query\n", head, r.keep_alive);
+            wait_for_page();
+            return door_.scope_.spawn(
+                "http.api", door_.answer_api(id_, std::move(request), head, r.keep_alive));
+        }
         if (r.path == "/metrics")
             return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(),
                           head, r.keep_alive);
         if (r.path == "/health" || r.path == "/status") {
-            // Later requests of this connection wait: answers keep their order.
-            busy_ = true;
-            await(Awaits::Nothing);
-            connection_->pause_reading(true);
+            wait_for_page();
             if (r.path == "/health")
                 return door_.scope_.spawn("http.health",
                                           door_.answer_health(id_, head, r.keep_alive));
             return door_.scope_.spawn("http.status", door_.answer_status(id_, head, r.keep_alive));
         }
         answer(404, "text/plain", "pages: /metrics /status /health\n", head, r.keep_alive);
+    }
+    // Later requests of this connection wait: answers keep their order.
+    void wait_for_page() {
+        busy_ = true;
+        await(Awaits::Nothing);
+        connection_->pause_reading(true);
     }
     void end() {
         if (std::exchange(ended_, true)) return;
@@ -295,6 +360,13 @@ port::Task<> Door::answer_health(uint64_t session, bool head, bool keep_alive) {
     if (it != sessions_.end())
         it->second->finish(trouble.empty() ? 200 : 503, "text/plain",
                            trouble.empty() ? "ok\n" : trouble, head, keep_alive);
+}
+
+port::Task<> Door::answer_api(uint64_t session, ApiRequest request, bool head, bool keep_alive) {
+    const ApiReply reply = co_await pages_.api(std::move(request));
+    const auto it = sessions_.find(session);
+    if (it != sessions_.end())
+        it->second->finish(reply.code, "application/json", reply.json + "\n", head, keep_alive);
 }
 
 port::Task<> Door::close() {

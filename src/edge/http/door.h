@@ -1,7 +1,9 @@
-// edge/http/door.h: the observation door: GET /metrics (Prometheus text 0.0.4), GET /status (JSON),
-// GET /health (200, or 503 and the reasons). HTTP/1.1 and 1.0 as far as scrapers, curl and load
-// balancers need for these three: GET and HEAD, keep-alive, pipelining in order; anything else is
-// refused in HTTP's own form. Threading: one shard.
+// edge/http/door.h: the operator's door: GET /metrics (Prometheus text 0.0.4), GET /status (JSON),
+// GET /health (200, or 503 and the reasons), and what lies under /v1/ (JSON; arguments in the
+// query, GET to look, POST to change). HTTP/1.1 and 1.0 as far as scrapers, curl and load balancers
+// need: no request has a body; keep-alive, pipelining in order; anything else is refused in HTTP's
+// own form. A POST needs the header `Asterias-Command`, whatever its value: a page in somebody's
+// browser cannot send that to a node on loopback. Threading: one shard.
 #pragma once
 
 #include <functional>
@@ -26,12 +28,25 @@ struct Options {
     Duration idle_timeout = seconds(60);     // between requests; then the connection is closed
 };
 
+// What was asked under /v1/. The query is decoded; a name that comes twice has its last value.
+struct ApiRequest {
+    bool post = false;
+    std::string path;  // with /v1/
+    std::map<std::string, std::string> query;
+};
+struct ApiReply {
+    int code = 200;  // 200, 400, 404, 409 or 503
+    std::string json;
+};
+
 // Pages. Called on the door's shard.
 struct Pages {
     std::function<std::string()> metrics;
     std::function<port::Task<std::string>()> status;
     // What keeps this node from serving, a line each; empty: nothing.
     std::function<port::Task<std::string>()> trouble;
+    // Without it nothing lies under /v1/.
+    std::function<port::Task<ApiReply>(ApiRequest)> api{};
 };
 
 class Door {
@@ -49,6 +64,7 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     port::Task<> answer_status(uint64_t session, bool head, bool keep_alive);
     port::Task<> answer_health(uint64_t session, bool head, bool keep_alive);
+    port::Task<> answer_api(uint64_t session, ApiRequest request, bool head, bool keep_alive);
 
     port::Shard& shard_;
     const Pages pages_;

@@ -22,6 +22,7 @@ struct Bench {
         };
         pages.status = [this] { return status_page(this); };
         pages.trouble = [this] { return trouble_page(this); };
+        pages.api = [this](ApiRequest request) { return api_page(this, std::move(request)); };
         door = &host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
             host->shard(), std::move(pages), options, Log(world.log(server), "t")));
         EXPECT_TRUE((*door)->listen());
@@ -31,6 +32,11 @@ struct Bench {
         co_return "{}";
     }
     static port::Task<std::string> trouble_page(Bench* b) { co_return b->trouble; }
+    static port::Task<ApiReply> api_page(Bench* b, ApiRequest request) {
+        co_await port::sleep(b->host->shard(), milliseconds(20));
+        b->asked.push_back(request);
+        co_return b->api_reply;
+    }
     sim::Collector& connect() {
         auto& c = guest->own<sim::Collector>();
         auto& result = guest->own<sim::DialResult>();
@@ -53,6 +59,8 @@ struct Bench {
     std::string metrics = "m 1\n";
     std::string trouble;
     int made = 0;
+    std::vector<ApiRequest> asked;
+    ApiReply api_reply{200, "{}"};
 };
 
 size_t count(const std::string& text, std::string_view what) {
@@ -162,6 +170,36 @@ TEST(HttpDoor, AnUnhealthyNodeSaysSo) {
     const auto& c = b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n");
     EXPECT_TRUE(c.received.starts_with("HTTP/1.1 503"));
     EXPECT_TRUE(c.received.ends_with("\r\n\r\ngroup 2 is stopped\n"));
+}
+
+TEST(HttpDoor, AQueryIsDecodedAndAnsweredInOrder) {
+    Bench b;
+    b.api_reply = {409, "[1]"};
+    auto& c = b.ask(
+        "POST /v1/replica?op=add&keyspace=a%20b%2Bc+d&node=4&&node=5&empty= HTTP/1.1\r\nHost: s\r\n"
+        "asterias-command: 1\r\n\r\nGET /v1/why HTTP/1.1\r\nHost: s\r\n\r\n"
+        "GET /metrics HTTP/1.1\r\nHost: s\r\n\r\n");
+    ASSERT_EQ(b.asked.size(), 2u);
+    EXPECT_TRUE(b.asked[0].post);
+    EXPECT_EQ(b.asked[0].path, "/v1/replica");
+    EXPECT_EQ(b.asked[0].query["keyspace"], "a b+c d");
+    EXPECT_EQ(b.asked[0].query["node"], "5");
+    EXPECT_FALSE(b.asked[1].post);
+    EXPECT_EQ(count(c.received, "HTTP/1.1 409 Conflict"), 2u);
+    EXPECT_TRUE(c.received.ends_with("m 1\n"));
+    EXPECT_FALSE(c.ended || c.closed);
+}
+
+TEST(HttpDoor, APostIsACommandOnlyWithTheHeaderThatNoBrowserSends) {
+    Bench b;
+    auto& c = b.ask("POST /v1/replica?op=remove HTTP/1.1\r\nHost: s\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_TRUE(c.received.starts_with("HTTP/1.1 403")) << c.received;
+    EXPECT_TRUE(b.asked.empty());
+    for (const char* query : {"%", "a=%4", "a=%zz"})
+        EXPECT_TRUE(b.ask("GET /v1/why?" + std::string(query) + " HTTP/1.1\r\nHost: s\r\n\r\n")
+                        .received.starts_with("HTTP/1.1 400"))
+            << query;
+    EXPECT_TRUE(b.asked.empty());
 }
 
 TEST(HttpDoor, WhoDoesNotReadItsPagesIsNotReadFrom) {

@@ -9,7 +9,7 @@ namespace asterias::node {
 namespace {
 
 constexpr uint8_t kFormat = 1;  // of a founding record
-constexpr uint8_t kIdentityFormat = 2;
+constexpr uint8_t kIdentityFormat = 3;
 constexpr uint64_t kFirstKeyspaceGroup = 2;  // 1 is the system group
 constexpr size_t kReplicas = 3;
 
@@ -68,6 +68,13 @@ Bytes encode(const Identity& identity) {
     body.u64(identity.node.value).u64(identity.incarnation.value).u64(identity.nonce);
     body.u32(identity.shards).u8(identity.born);
     write_founding(body, identity.founding);
+    body.varint(identity.earlier.size());
+    for (Incarnation start : identity.earlier)
+        body.u64(start.value);
+    body.varint(identity.seen.size());
+    for (const auto& [node, start] : identity.seen)
+        body.u64(node.value).u64(start.value);
+    body.bytes(identity.fenced);
     wire::Writer out(body.size() + 16);
     out.raw("ASTERIAS").u8(kIdentityFormat).u32(crc32c(body.view())).raw(body.view());
     return out.take();
@@ -89,6 +96,13 @@ Result<Identity> decode_identity(const Bytes& bytes) {
     id.shards = in.u32();
     id.born = in.u8() != 0;
     id.founding = read_founding(in);
+    for (uint64_t n = in.varint(); n > 0 && in.ok(); --n)
+        id.earlier.push_back(Incarnation(in.u64()));
+    for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
+        const NodeId node(in.u64());
+        if (!id.seen.emplace(node, Incarnation(in.u64())).second) in.set_failed();
+    }
+    id.fenced = in.bytes().str();
     if (!in.ok() || !in.at_end()) return fail(Errc::Corrupt, "identity: body");
     return id;
 }
@@ -117,6 +131,13 @@ router::Catalogue catalogue_of(const Founding& founding) {
         c.keyspaces.push_back({KeyspaceId(1 + n), name, GroupId(kFirstKeyspaceGroup + n)});
     }
     return c;
+}
+
+std::string keyspace_name(const router::Catalogue& catalogue, GroupId group) {
+    if (group == kSystemGroup) return "system";
+    for (const auto& k : catalogue.keyspaces)
+        if (k.group == group) return k.name;
+    return "";
 }
 
 std::vector<GroupId> groups_of(const Founding& founding) {

@@ -5,6 +5,7 @@
 // (docs/formats/identity.md).
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,14 +36,21 @@ struct Founding {
 };
 
 struct Identity {
-    NodeId node;              // 0: joining
-    Incarnation incarnation;  // one per start, durable before anything is sent
-    uint64_t nonce = 0;
+    NodeId node;  // 0: joining
+    // This start (known_starts.h), durable before anything is sent, and those before it, ascending,
+    // the last kEarlierStarts.
+    Incarnation incarnation;
+    std::vector<Incarnation> earlier;
+    uint64_t nonce = 0;  // of the founding or joining
     uint32_t shards = 1;
     Founding founding;
     // Every journal holds a first vote of each of its groups, durably: from now on one that does
     // not is a lost one.
     bool born = false;
+    // The last start seen of each other node.
+    std::map<NodeId, Incarnation> seen;
+    // Why this directory must never take part again; empty: it may.
+    std::string fenced;
     bool operator==(const Identity&) const = default;
 };
 
@@ -63,6 +71,8 @@ port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory,
 // What follows from a founding record: functions of it alone, so that all nodes agree.
 // `default` is keyspace 1 in group 2; each of Founding::keyspaces follows, in order.
 router::Catalogue catalogue_of(const Founding& founding);
+// "system" for the system group; empty: no such group.
+std::string keyspace_name(const router::Catalogue& catalogue, GroupId group);
 // The members of a group, ascending: all nodes for the system group, up to three, rotating, for the
 // others. `founding` is complete.
 std::vector<NodeId> members_of(const Founding& founding, GroupId group);

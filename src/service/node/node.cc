@@ -4,13 +4,18 @@
 #include <cctype>
 #include <cstring>
 
+#include "base/mutant.h"
+#include "service/node/calls.h"
+
 namespace asterias::node {
 namespace {
 
-constexpr std::string_view kJoin = "join";
 constexpr size_t kKeyspaceNameMax = 64;
 constexpr Duration kJoinInterval = milliseconds(100);
 constexpr Duration kJoinTimeout = seconds(2);
+constexpr std::string_view kOldCopyWayOut =
+    "\nThis directory must not take part again, and starting it again does not help. If it was "
+    "copied, end both processes, and start the directory that is newer.";
 
 struct JoinRequest {
     uint64_t nonce = 0;
@@ -47,6 +52,18 @@ Bytes answer_join(const NodeId& node, const Founding& founding) {
     return out.take();
 }
 
+// What a node keeps beside its identity must not be taken over by one that is born there.
+port::Task<Result<void>> expect_empty(port::Disk& disk, std::string directory) {
+    auto names = co_await disk.list(directory);
+    if (!names) co_return std::unexpected(names.error());
+    for (const auto& name : *names)
+        if (name == "engine" || name.starts_with("journal-"))
+            co_return fail(Errc::Corrupt, directory + " holds " + name +
+                                              " of a node, but its identity file is lost: who it "
+                                              "was is not known, and it must not take part again");
+    co_return Result<void>{};
+}
+
 }  // namespace
 
 // While a founder waits for its members it answers Calls and nothing else.
@@ -56,7 +73,11 @@ public:
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override {
         if (frame.header.type != rpc::FrameType::Call || !endpoint) return;
         auto call = rpc::read_call(frame.body);
-        auto answer = call ? node_.on_call(*call) : Result<Bytes>(std::unexpected(call.error()));
+        Result<Bytes> answer = fail(Errc::Unavailable, "this cluster is still being founded");
+        if (!call)
+            answer = std::unexpected(call.error());
+        else if (call->name == kJoin)
+            answer = node_.on_join(call->payload);
         const auto header = endpoint->header(rpc::FrameType::CallReply, frame.header.request);
         endpoint->reply(from.link, rpc::FrameType::CallReply, rpc::reply_frame(header, answer));
     }
@@ -95,6 +116,7 @@ port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_
         co_return fail(Errc::AlreadyExists, "a node lives in " + directory +
                                                 " already; start it with: asterias serve --data " +
                                                 directory);
+    if (auto empty = co_await expect_empty(shard.disk(), directory); !empty) co_return empty;
     Identity id;
     id.node = NodeId(1);
     id.nonce = draw(shard);
@@ -103,6 +125,11 @@ port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_
     id.founding.expected = expected_nodes;
     id.founding.keyspaces = std::move(keyspaces);
     co_return co_await store_identity(shard.disk(), directory, std::move(id));
+}
+
+std::string nobody_lives_in(const std::string& directory) {
+    return "no node lives in " + directory + ". Begin a new cluster:  asterias init --data " +
+           directory + "   or join one:  asterias serve --data " + directory + " --join HOST:PORT";
 }
 
 Node::Node(std::vector<port::Shard*> shards, Options options, EngineFactory engine,
@@ -130,23 +157,17 @@ port::Task<Result<void>> Node::start() {
     if (auto made = co_await disk.create_directories(options_.directory); !made) co_return made;
     auto lock = disk.lock(options_.directory + "/lock");
     if (!lock)
-        co_return fail(lock.error().code, "cannot take the directory " + options_.directory +
+        co_return fail(Errc::Unavailable, "cannot take the directory " + options_.directory +
                                               " for this process: " + lock.error().context);
     lock_ = std::move(*lock);
     if (auto known = co_await become_someone(); !known) co_return known;
 
-    if (identity_.shards != shards_.size())
-        co_return fail(Errc::Conflict,
-                       options_.directory + " was made with --shards " +
-                           std::to_string(identity_.shards) +
-                           "; changing the number is not possible yet, start with that");
-    for (const auto& m : identity_.founding.members)
-        if (m.node == identity_.node && m.peer_address != options_.peer_address)
-            co_return fail(Errc::Conflict,
-                           "the cluster knows this node at " + m.peer_address.describe() +
-                               ", not at " + options_.peer_address.describe() +
-                               "; start it there (moving a node is not possible yet)");
-    identity_.incarnation = identity_.incarnation.next();
+    if (auto fits = check_fit(); !fits) co_return fits;
+    // Who may have seen the start before this one asks whether this directory knows of it.
+    if (identity_.incarnation) identity_.earlier.push_back(identity_.incarnation);
+    if (identity_.earlier.size() > kEarlierStarts)
+        identity_.earlier.erase(identity_.earlier.begin());
+    identity_.incarnation = next_start(identity_.incarnation, draw(*shards_[0]));
     if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
         co_return stored;
 
@@ -164,11 +185,29 @@ port::Task<Result<void>> Node::start() {
     started_ = true;
     log_.info("node " + to_string(identity_.node) + " of cluster " +
               to_string(identity_.founding.cluster) + " started, incarnation " +
-              to_string(identity_.incarnation));
+              std::to_string(count_of(identity_.incarnation)));
     co_return Result<void>{};
 }
 
+Result<void> Node::check_fit() const {
+    if (!identity_.fenced.empty())
+        return fail(Errc::Conflict, identity_.fenced + std::string(kOldCopyWayOut));
+    if (identity_.shards != shards_.size())
+        return fail(Errc::Conflict,
+                    options_.directory + " was made with --shards " +
+                        std::to_string(identity_.shards) +
+                        "; changing the number is not possible yet, start with that");
+    for (const auto& m : identity_.founding.members)
+        if (m.node == identity_.node && m.peer_address != options_.peer_address)
+            return fail(Errc::Conflict, "the cluster knows this node at " +
+                                            m.peer_address.describe() + ", not at " +
+                                            options_.peer_address.describe() +
+                                            "; start it there (moving a node is not possible yet)");
+    return {};
+}
+
 port::Task<> Node::close() {
+    closing_ = true;
     if (!engine_) co_return;
     co_await on_every_shard(Step::Close);
     for (auto& scope : scopes_)
@@ -220,6 +259,46 @@ void Node::step_done(size_t, Result<void> result) {
     steps_changed_->notify();
 }
 
+// ------------------------------------------------------------------------------- other starts
+
+void Node::on_peer_start(NodeId node, Incarnation start) {
+    if (closing_) return;
+    for (const auto& member : members_)
+        shards_[0]->submit(member->shard().id(),
+                           [m = member.get(), node, start] { m->note_start(node, start); });
+    Incarnation& seen = identity_.seen[node];
+    if (start <= seen) return;
+    seen = start;
+    identity_changed_ = true;
+    if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
+}
+
+void Node::on_disowned(NodeId by, std::string why) {
+    if (closing_ || !identity_.fenced.empty()) return;
+    identity_.fenced = "node " + to_string(by) + " refused this node: " + why;
+    log_.error(identity_.fenced);
+    identity_changed_ = true;
+    if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
+}
+
+// One write at a time, the latest. If it fails what was seen is known until this process ends.
+port::Task<> Node::keep_identity() {
+    while (std::exchange(identity_changed_, false)) {
+        Identity kept = identity_;
+        if (MUTANT(node_fence_forgotten)) kept.fenced.clear();
+        auto stored =
+            co_await store_identity(shards_[0]->disk(), options_.directory, std::move(kept));
+        if (!stored) log_.error("the identity file: " + stored.error().describe());
+    }
+    identity_kept_ = true;
+    if (identity_.fenced.empty() || std::exchange(ended_, true)) co_return;
+    const Error why{Errc::Conflict, identity_.fenced + std::string(kOldCopyWayOut)};
+    if (end_)
+        end_(why);
+    else
+        shards_[0]->fatal(why.context.c_str());
+}
+
 // ------------------------------------------------------------------------------- birth
 
 port::Task<Result<void>> Node::become_someone() {
@@ -232,12 +311,10 @@ port::Task<Result<void>> Node::become_someone() {
         co_return Result<void>{};
     }
     if (identity.error().code != Errc::NotFound) co_return std::unexpected(identity.error());
+    if (auto empty = co_await expect_empty(shards_[0]->disk(), options_.directory); !empty)
+        co_return empty;
     if (options_.join.host.empty())
-        co_return fail(Errc::NotFound, "no node lives in " + options_.directory +
-                                           ". Begin a new cluster:  asterias init --data " +
-                                           options_.directory +
-                                           "   or join one:  asterias serve --data " +
-                                           options_.directory + " --join HOST:PORT");
+        co_return fail(Errc::NotFound, nobody_lives_in(options_.directory));
     identity_.nonce = draw(*shards_[0]);
     identity_.shards = static_cast<uint32_t>(shards_.size());
     // The nonce is kept before it is used: a joiner that crashes asks again as the same one.
@@ -305,9 +382,23 @@ port::Task<Result<void>> Node::join() {
     }
 }
 
-Result<Bytes> Node::on_call(const rpc::CallBody& call) {
-    if (call.name == kJoin) return on_join(call.payload);
-    return fail(Errc::Unsupported, "no call named '" + call.name + "'");
+void Node::on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
+    if (call.name == kJoin) return answer(on_join(call.payload));
+    if (!started_ || closing_) return answer(fail(Errc::Unavailable, "the node is not up"));
+    scopes_[0]->spawn("node.call", answer_call(std::move(call), std::move(answer)));
+}
+
+port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
+    if (call.name == kWhy) {
+        answer(Bytes::copy(co_await findings_json(call.payload.str())));
+    } else if (call.name == kReplica) {
+        const auto order = decode_order(call.payload);
+        if (!order) co_return answer(std::unexpected(order.error()));
+        const auto done = co_await order_here(*order);
+        answer(done ? Result<Bytes>(Bytes::copy(*done)) : std::unexpected(done.error()));
+    } else {
+        answer(fail(Errc::Unsupported, "no call named '" + call.name + "'"));
+    }
 }
 
 Result<Bytes> Node::on_join(const Bytes& payload) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "service/node/node_shard.h"
+#include "service/node/orders.h"
 
 namespace asterias::node {
 
@@ -19,6 +20,9 @@ using EngineFactory = std::function<Result<std::unique_ptr<port::Engine>>(std::s
 port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_t expected_nodes,
                               std::vector<std::string> keyspaces, uint32_t shards);
 
+// What start() says of an empty directory: both ways out.
+std::string nobody_lives_in(const std::string& directory);
+
 class Node : public CallHandler {
 public:
     // `shards` outlive the node.
@@ -28,7 +32,9 @@ public:
 
     // On shard 0. Loads or makes the identity (founding, joining: waits for the others), opens
     // every shard and starts. After success router(i) may be used on shard i. Errors: NotFound (an
-    // empty directory without `join`: the text names both ways out), Conflict, Corrupt, ...
+    // empty directory without `join`), Unavailable (another process holds the directory), Corrupt,
+    // Conflict, Unsupported, Io (this directory cannot take part as it is: starting it again does
+    // not help), or what listening says.
     port::Task<Result<void>> start();
     // On shard 0. Orderly stop. Destroy the node when the loops of its shards have ended: the last
     // instructions of a step may still run on another thread when this completes.
@@ -40,14 +46,43 @@ public:
     const Identity& identity() const { return identity_; }
     bool started() const { return started_; }
 
+    // On shard 0, before start(). `end` is called once, on shard 0, when this node must not go on,
+    // with the reason for the operator; without it the reason goes to Shard::fatal.
+    void on_end(std::function<void(const Error&)> end) { end_ = std::move(end); }
+
     // On shard 0; asks every shard.
     port::Task<std::vector<ShardStatus>> status();
     // For `asterias status --json` and GET /status.
     port::Task<std::string> status_json();
+    // For `asterias why`: what is not as it should be, as all nodes that answer see it. `keyspace`:
+    // only of that one, and of nodes as a whole; empty: all. NotFound: there is none of that name.
+    port::Task<Result<std::string>> why_json(std::string keyspace);
+
+    // For `asterias replica`: carried to the leader of the group. A JSON text: of List,
+    // members_json() of one keyspace or of all ({"groups":[..]}); else {"done":..}, false: it goes
+    // on, and List shows how far it is. Errors: InvalidArgument, NotFound (keyspace), Conflict
+    // (refused, with the way out), Unavailable (certainly not done), Timeout, Closed (it may go
+    // on).
+    port::Task<Result<std::string>> order(Order order);
 
 private:
-    Result<Bytes> on_call(const rpc::CallBody& call) override;
+    void on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) override;
+    port::Task<> answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer);
+    void on_peer_start(NodeId node, Incarnation start) override;
+    void on_disowned(NodeId by, std::string why) override;
     Result<Bytes> on_join(const Bytes& payload);
+    // carry.cc
+    struct Work;
+    port::Task<> work_on(std::shared_ptr<Work> work, GroupId group, Order order);
+    port::Task<Result<std::string>> order_here(Order order);
+    port::Task<Result<std::string>> carry(Order order);
+    Result<GroupId> group_named(const std::string& keyspace) const;
+    // A finding each, without the brackets of a list.
+    port::Task<std::string> findings_json(std::string keyspace);
+    port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
+                         size_t* left, port::Signal* changed);
+    Result<void> check_fit() const;
+    port::Task<> keep_identity();
     port::Task<Result<void>> become_someone();
     port::Task<Result<void>> found();
     port::Task<Result<void>> join();
@@ -73,8 +108,10 @@ private:
     std::unique_ptr<port::Signal> steps_changed_;
     size_t steps_left_ = 0;
     Result<void> steps_result_;
+    std::function<void(const Error&)> end_;
     bool founding_stored_ = false;
-    bool started_ = false;
+    bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
+    bool started_ = false, ended_ = false, closing_ = false;
 };
 
 }  // namespace asterias::node

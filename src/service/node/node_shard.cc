@@ -17,6 +17,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       log_(log.named("node")),
       sending_(options.snapshots_sending_max),
       receiving_(options.snapshots_receiving_max),
+      known_starts_(identity.seen),
       persisted_changed_(shard),
       flush_pace_(options.journal_flush_bytes, options.compact_entries),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
@@ -37,7 +38,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
     endpoint_ = std::make_unique<rpc::Endpoint>(
         shard,
         rpc::Identity{identity.founding.cluster, identity.founding.cluster_incarnation,
-                      identity.node, identity.incarnation},
+                      identity.node, identity.incarnation, identity.earlier},
         rpc, *this, registry, log);
 }
 
@@ -98,7 +99,10 @@ port::Task<Result<void>> NodeShard::open_groups(std::set<GroupId> found) {
 Result<void> NodeShard::start() {
     if (auto listening = endpoint_->listen(options_.peer_address); !listening) return listening;
     for (const auto& member : identity_.founding.members)
-        if (member.node != identity_.node) endpoint_->add_peer(member.node, member.peer_address);
+        if (member.node != identity_.node) {
+            contacts_[member.node].since = shard_.clock().wall();
+            endpoint_->add_peer(member.node, member.peer_address);
+        }
     tick();
     return {};
 }
@@ -244,14 +248,49 @@ Result<void> NodeShard::admit(const rpc::Peer& peer) {
                                     to_string(identity_.founding.cluster));
 }
 
+Result<void> NodeShard::recognise(const rpc::Peer& peer, const std::vector<Incarnation>& earlier) {
+    switch (known_starts_.judge(peer.node, peer.incarnation, earlier)) {
+        case KnownStarts::Verdict::Known:
+            return {};
+        case KnownStarts::Verdict::Newer:
+            known_starts_.note(peer.node, peer.incarnation);
+            refused_.erase(peer.node);
+            shard_.submit(ShardId(0),
+                          [&calls = calls_, node = peer.node, start = peer.incarnation] {
+                              calls.on_peer_start(node, start);
+                          });
+            return {};
+        case KnownStarts::Verdict::OldCopy:
+            break;
+    }
+    std::string why = "the directory of node " + to_string(peer.node) +
+                      " is an old copy, or runs elsewhere, too: it says start " +
+                      std::to_string(count_of(peer.incarnation)) +
+                      " and does not know the one that node " + to_string(identity_.node) +
+                      " saw last (start " +
+                      std::to_string(count_of(known_starts_.last(peer.node))) + ")";
+    refused_[peer.node] = why;
+    return fail(Errc::Conflict, std::move(why));
+}
+
+void NodeShard::on_disowned(NodeId by, std::string why) {
+    shard_.submit(ShardId(0), [&calls = calls_, by, why = std::move(why)]() mutable {
+        calls.on_disowned(by, std::move(why));
+    });
+}
+
 void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {
-    if (outgoing && peer.lane == rpc::Lane::Normal)
-        log_.info("node " + to_string(peer.node) + " is connected");
+    if (!outgoing || peer.lane != rpc::Lane::Normal) return;
+    contacts_[peer.node] = {true, true, shard_.clock().wall()};
+    log_.info("node " + to_string(peer.node) + " is connected");
 }
 
 void NodeShard::on_peer_down(const rpc::Peer& peer, bool outgoing) {
     if (closing_) return;
-    if (outgoing && peer.lane == rpc::Lane::Normal) router_->on_peer_down(peer.node);
+    if (outgoing && peer.lane == rpc::Lane::Normal) {
+        contacts_[peer.node] = {false, true, shard_.clock().wall()};
+        router_->on_peer_down(peer.node);
+    }
     for (const auto& member : siblings_) {
         if (&*member == this) {
             for (auto& [group, replica] : replicas_)
@@ -300,15 +339,8 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
             return receive_forward(from, frame.body);
         case rpc::FrameType::ForwardReply:
             return receive_answers(from.node, frame.body);
-        case rpc::FrameType::Call: {
-            const auto header = endpoint_->header(rpc::FrameType::CallReply, frame.header.request);
-            auto call = rpc::read_call(frame.body);
-            auto answer =
-                call ? calls_.on_call(*call) : Result<Bytes>(std::unexpected(call.error()));
-            endpoint_->reply(from.link, rpc::FrameType::CallReply,
-                             rpc::reply_frame(header, answer));
-            return;
-        }
+        case rpc::FrameType::Call:
+            return receive_call(from, frame);
         case rpc::FrameType::Snapshot:
             return receive_snapshot(from.node, frame.body);
         case rpc::FrameType::SnapshotReply:
@@ -319,6 +351,23 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
             bad_bodies_.add();
             return;
     }
+}
+
+void NodeShard::receive_call(const rpc::Peer& from, const rpc::Frame& frame) {
+    const auto header = endpoint_->header(rpc::FrameType::CallReply, frame.header.request);
+    const auto answer = [this, link = from.link, header](Result<Bytes> a) {
+        endpoint_->reply(link, rpc::FrameType::CallReply, rpc::reply_frame(header, a));
+    };
+    auto call = rpc::read_call(frame.body);
+    if (!call) return answer(std::unexpected(call.error()));
+    if (shard_.id() == ShardId(0)) return calls_.on_call(std::move(*call), answer);
+    shard_.submit(ShardId(0), [this, c = std::move(*call), answer]() mutable {
+        calls_.on_call(std::move(c), [this, answer](Result<Bytes> a) {
+            sibling(ShardId(0)).shard_.submit(shard_.id(), [answer, r = std::move(a)]() mutable {
+                answer(std::move(r));
+            });
+        });
+    });
 }
 
 void NodeShard::receive_forward(const rpc::Peer& from, const Bytes& body) {
@@ -461,6 +510,8 @@ ShardStatus NodeShard::status() const {
     s.in_flight = router_->in_flight();
     for (GroupId group : groups_of(identity_.founding))
         s.leaders[group] = router_->leader_of(group);
+    s.contacts = contacts_;
+    s.refused = refused_;
     return s;
 }
 

@@ -16,6 +16,7 @@
 #include "port/sync.h"
 #include "service/node/flush_pace.h"
 #include "service/node/identity.h"
+#include "service/node/known_starts.h"
 #include "service/replica/replica.h"
 #include "service/router/router.h"
 #include "service/rpc/call.h"
@@ -47,11 +48,23 @@ struct Options {
     rpc::Options rpc;
 };
 
-// Answers a Call by name; on shard 0.
+// The node above its shards. All on shard 0.
 class CallHandler {
 public:
     virtual ~CallHandler() = default;
-    virtual Result<Bytes> on_call(const rpc::CallBody& call) = 0;
+    // Answers a Call by name. `answer` is called once, there, unless the node closes.
+    virtual void on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) = 0;
+    // A start of another node was seen for the first time.
+    virtual void on_peer_start(NodeId node, Incarnation start) = 0;
+    // Another node refuses this one for good.
+    virtual void on_disowned(NodeId by, std::string why) = 0;
+};
+
+// What a shard knows of the connection to another node.
+struct Contact {
+    bool connected = false;
+    bool ever = false;  // since this node started
+    WallTime since;     // of the present state
 };
 
 struct ShardStatus {
@@ -59,6 +72,8 @@ struct ShardStatus {
     journal::Journal::Usage journal;
     size_t in_flight = 0;
     std::map<GroupId, NodeId> leaders;
+    std::map<NodeId, Contact> contacts;
+    std::map<NodeId, std::string> refused;  // old copies that came lately, and why
 };
 
 class NodeShard : public rpc::Receiver,
@@ -84,6 +99,8 @@ public:
     rpc::Endpoint& endpoint() { return *endpoint_; }
     port::Shard& shard() { return shard_; }
     ShardStatus status() const;
+    // Another shard saw this start of another node.
+    void note_start(NodeId node, Incarnation start) { known_starts_.note(node, start); }
 
     // Another node of the cluster, besides those of the founding record: it may connect from now
     // on, is connected to, and may hold any group.
@@ -100,6 +117,8 @@ public:
 private:
     // rpc::Receiver
     Result<void> admit(const rpc::Peer& peer) override;
+    Result<void> recognise(const rpc::Peer& peer, const std::vector<Incarnation>& earlier) override;
+    void on_disowned(NodeId by, std::string why) override;
     void on_frame(const rpc::Peer& from, rpc::Frame frame) override;
     void on_peer_up(const rpc::Peer& peer, bool outgoing) override;
     void on_peer_down(const rpc::Peer& peer, bool outgoing) override;
@@ -146,6 +165,7 @@ private:
 
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
+    void receive_call(const rpc::Peer& from, const rpc::Frame& frame);
     void receive_raft(NodeId from, const raft::Message& message, GroupId group);
     void receive_snapshot(NodeId from, const Bytes& body);
     void receive_snapshot_reply(const Bytes& body);
@@ -178,6 +198,9 @@ private:
     std::vector<replica::Replica*> woken_;
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
+    KnownStarts known_starts_;
+    std::map<NodeId, Contact> contacts_;
+    std::map<NodeId, std::string> refused_;
     port::TimerId ticker_;
     journal::BatchId persisted_;
     port::Signal persisted_changed_;

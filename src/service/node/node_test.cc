@@ -24,7 +24,8 @@ Founding sample_founding() {
 }
 
 TEST(Identity, RoundTripAndEveryTruncationOrFlippedBitIsRefused) {
-    const Identity id{NodeId(2), Incarnation(9), 22, 4, sample_founding(), true};
+    const Identity id{NodeId(2),         Incarnation(9), {Incarnation(3), Incarnation(7)}, 22,   4,
+                      sample_founding(), true,           {{NodeId(1), Incarnation(5)}},    "why"};
     const Bytes bytes = encode(id);
     ASSERT_EQ(decode_identity(bytes).value(), id);
     for (size_t n = 0; n < bytes.size(); ++n)
@@ -90,6 +91,7 @@ struct Process {
             shards, options,
             [&image, seed](std::string) { return engine::open_mem(image, {.prng = Prng(seed)}); },
             registry, Log(sink, "n"));
+        node->on_end([this](const Error& why) { ended = why.context; });
     }
     port::Task<> run(uint32_t init_nodes) {
         if (init_nodes) {
@@ -107,6 +109,7 @@ struct Process {
     Registry registry;
     std::unique_ptr<Node> node;
     std::optional<Result<void>> started;
+    std::string ended;
     port::Scope scope;  // dies first
 };
 
@@ -232,6 +235,20 @@ TEST(Node, AnEmptyDirectoryIsNotAdopted) {
     EXPECT_EQ(c.processes[1]->started->error().code, Errc::NotFound);
 }
 
+TEST(Node, ADirectoryThatLostItsIdentityIsNobodysBirthplace) {
+    for (const bool founder : {true, false}) {
+        Cluster c(1);
+        const size_t i = founder ? 0 : 1;
+        c.machines[i]->image.put("data/engine", "x");
+        c.boot(i);
+        ASSERT_TRUE(
+            c.world.run_until([&] { return c.processes[i]->started.has_value(); }, seconds(5)));
+        ASSERT_FALSE(c.up(i));
+        EXPECT_EQ(c.processes[i]->started->error().code, Errc::Corrupt);
+        EXPECT_NE(c.processes[i]->started->error().context.find("engine"), std::string::npos);
+    }
+}
+
 // Whoever crashes wherever on the way to a cluster: it comes about, once, and all agree.
 TEST(Node, BirthSurvivesACrashOfAnybodyAnywhere) {
     for (uint64_t seed = 1; seed <= 60; ++seed) {
@@ -270,7 +287,9 @@ TEST(Node, ANodeThatStartsAgainIsTheSameOneOfAHigherIncarnation) {
     c.boot(1);
     ASSERT_TRUE(c.started());
     EXPECT_EQ(c.processes[1]->node->identity().node, before.node);
-    EXPECT_EQ(c.processes[1]->node->identity().incarnation, before.incarnation.next());
+    const Identity& after = c.processes[1]->node->identity();
+    EXPECT_EQ(count_of(after.incarnation), count_of(before.incarnation) + 1);
+    EXPECT_EQ(after.earlier, std::vector{before.incarnation});
     EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
 }
 
@@ -303,6 +322,119 @@ TEST(Node, TheLastNodeStandingSaysThatNothingWasDone) {
         c.world.run_for(seconds(20));
         EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})).text.view(), execute::kClusterDown);
     }
+}
+
+// ------------------------------------------------------------------------------- old copies (D7)
+
+// The files of a node; its engine begins empty again, for the journal still has everything.
+struct Backup {
+    explicit Backup(const Machine& m) {
+        for (const auto& path : m.image.paths())
+            files[path] = m.image.content(path).value();
+    }
+    void restore(Machine& m) const {
+        for (const auto& path : m.image.paths())
+            m.image.erase(path);
+        for (const auto& [path, content] : files)
+            m.image.put(path, content.view());
+        m.engine = engine::MemImage();
+    }
+    std::map<std::string, Bytes> files;
+};
+
+// Three nodes; the second was started again after the backup that is returned.
+Backup with_old_copy(Cluster& c) {
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    EXPECT_TRUE(c.started());
+    c.crash(1);
+    Backup backup(*c.machines[1]);
+    c.boot(1);
+    EXPECT_TRUE(c.started());
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    c.crash(1);
+    return backup;
+}
+
+bool ends(Cluster& c, size_t i) {
+    return c.world.run_until([&] { return c.processes[i] && !c.processes[i]->ended.empty(); },
+                             seconds(20));
+}
+
+TEST(Node, ADirectoryThatIsRolledBackTakesNoPartAndStaysOut) {
+    Cluster c(3);
+    with_old_copy(c).restore(*c.machines[1]);
+    c.boot(1);
+    ASSERT_TRUE(ends(c, 1));
+    EXPECT_NE(c.processes[1]->ended.find("is an old copy"), std::string::npos);
+    EXPECT_NE(c.processes[1]->ended.find("must not take part again"), std::string::npos);
+    c.crash(1);
+    c.boot(1);
+    ASSERT_TRUE(c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(5)));
+    ASSERT_FALSE(c.up(1)) << "it has heard it before";
+    EXPECT_EQ(c.processes[1]->started->error().code, Errc::Conflict);
+    EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+}
+
+TEST(Node, NeitherRestartedPeersNorManyStartsLetAnOldCopyIn) {
+    Cluster c(3);
+    const Backup backup = with_old_copy(c);
+    for (size_t i : {0, 2})
+        c.crash(i);
+    backup.restore(*c.machines[1]);
+    for (int starts = 0; starts < 3; ++starts) {  // nobody hears of these
+        c.boot(1);
+        ASSERT_TRUE(c.world.run_until([&] { return c.up(1); }, seconds(20)));
+        c.crash(1);
+    }
+    for (size_t i : {0, 2, 1})
+        c.boot(i);
+    ASSERT_TRUE(ends(c, 1));
+    EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+}
+
+// D9: two processes that both began from one copy have the same count of starts.
+TEST(Node, OfTwoDirectoriesThatAreOneAtMostOneIsHeard) {
+    Cluster c(3);
+    with_old_copy(c);
+    Backup copy(*c.machines[1]);
+    c.boot(1);
+    ASSERT_TRUE(c.started());
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+    const Identity one = c.processes[1]->node->identity();
+    c.crash(1);
+    copy.restore(*c.machines[1]);
+    c.boot(1);
+    ASSERT_TRUE(ends(c, 1));
+    const Identity& other = c.processes[1]->node->identity();
+    EXPECT_EQ(count_of(other.incarnation), count_of(one.incarnation));
+    EXPECT_EQ(other.earlier, one.earlier);
+    EXPECT_NE(other.incarnation, one.incarnation);
+}
+
+TEST(KnownStarts, ALaterStartIsBelievedIfItKnowsOfTheOneSeen) {
+    using V = KnownStarts::Verdict;
+    const NodeId n(2);
+    KnownStarts known;
+    const auto start = [](uint64_t count, uint64_t drawn) {
+        return Incarnation(count << 32 | drawn);
+    };
+    EXPECT_EQ(known.judge(n, start(5, 1), {}), V::Newer) << "never seen";
+    EXPECT_TRUE(known.note(n, start(5, 1)));
+    EXPECT_EQ(known.judge(n, start(5, 1), {}), V::Known);
+    EXPECT_EQ(known.judge(n, start(5, 2), {}), V::OldCopy);
+    EXPECT_EQ(known.judge(n, start(4, 9), {}), V::OldCopy);
+    EXPECT_EQ(known.judge(n, start(7, 1), {start(5, 1), start(6, 3)}), V::Newer);
+    EXPECT_EQ(known.judge(n, start(7, 1), {start(5, 2), start(6, 3)}), V::OldCopy);
+    EXPECT_EQ(known.judge(n, start(7, 1), {}), V::OldCopy);
+    EXPECT_FALSE(known.note(n, start(4, 1)));
+    EXPECT_EQ(known.last(n), start(5, 1));
+    std::vector<Incarnation> many;
+    for (uint64_t i = 0; i < kEarlierStarts; ++i)
+        many.push_back(start(10 + i, i));
+    EXPECT_EQ(known.judge(n, start(90, 1), many), V::Newer) << "away for too long to be known";
+    many.pop_back();
+    EXPECT_EQ(known.judge(n, start(90, 1), many), V::OldCopy);
 }
 
 // A turn's commands, entries and answers that are too much for one frame leave in several, in
@@ -372,6 +504,7 @@ TEST(Node, NoCommandIsAcceptedWhoseAnswerMayFindNoRoom) {
     const rpc::Header header{
         rpc::FrameType::Hello, c.founding(0).cluster, c.founding(0).cluster_incarnation, 0, 0, 0};
     const NodeId absent = c.processes[gone]->node->identity().node;
+    const Incarnation last_start = c.processes[gone]->node->identity().incarnation;
     c.crash(gone);
 
     sim::Host* host = sim::boot_host(c.world, c.machines[3]->index);
@@ -386,7 +519,7 @@ TEST(Node, NoCommandIsAcceptedWhoseAnswerMayFindNoRoom) {
     };
     rpc::FrameBuilder hello;
     wire::field(hello.body(), 1, absent.value);
-    wire::field(hello.body(), 2, uint64_t{9});
+    wire::field(hello.body(), 2, last_start.value);
     wire::field(hello.body(), 4, static_cast<uint64_t>(rpc::Lane::Normal));
     say(hello.finish(header));
     slow.connection->pause_reading(true);
@@ -434,6 +567,7 @@ TEST(Node, OnlyWhomTheFoundingRecordNamesIsTalkedTo) {
         c.boot(i);
     ASSERT_TRUE(c.started());
     const NodeId absent = c.processes[2]->node->identity().node;
+    const Incarnation last_start = c.processes[2]->node->identity().incarnation;
     c.crash(2);
     const Founding founding = c.founding(0);
     const auto extra = c.machines[3]->index;
@@ -442,7 +576,7 @@ TEST(Node, OnlyWhomTheFoundingRecordNamesIsTalkedTo) {
         sim::Host* host = sim::boot_host(c.world, extra);
         auto& pretender = host->own<Pretender>(
             host->shard(),
-            rpc::Identity{founding.cluster, founding.cluster_incarnation, number, Incarnation(9)},
+            rpc::Identity{founding.cluster, founding.cluster_incarnation, number, last_start},
             c.world.log(extra));
         pretender.endpoint.add_peer(NodeId(1), {"n0", 7});
         c.world.run_for(seconds(2));

@@ -1,33 +1,21 @@
 // The node's answer to `asterias status`: gathered from its shards, printed as JSON.
+#include "service/node/findings.h"
+#include "service/node/json.h"
 #include "service/node/node.h"
 
 namespace asterias::node {
 namespace {
 
-std::string quoted(std::string_view text) {
-    std::string out = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        if (static_cast<unsigned char>(c) < 0x20)
-            out += ' ';
-        else
-            out += c;
-    }
-    return out + "\"";
-}
-std::string number(uint64_t n) { return std::to_string(n); }
-
 std::string group_json(const replica::Status& g, const router::Catalogue& catalogue) {
-    std::string name = "system";
-    for (const auto& k : catalogue.keyspaces)
-        if (k.group == g.group) name = k.name;
     std::string out =
-        "{\"group\":" + number(g.group.value) + ",\"keyspace\":" + quoted(name) +
+        "{\"group\":" + number(g.group.value) +
+        ",\"keyspace\":" + quoted(keyspace_name(catalogue, g.group)) +
         ",\"role\":" + quoted(g.stopped ? "stopped" : raft::to_string(g.raft.role)) +
         ",\"leader\":" + number(g.raft.leader.value) + ",\"term\":" + number(g.raft.term.value) +
         ",\"commit\":" + number(g.raft.commit.value) +
         ",\"applied\":" + number(g.raft.applied.value) + ",\"last\":" + number(g.raft.last.value) +
         ",\"queued\":" + number(g.queued) + ",\"proposed\":" + number(g.proposed);
+    out += ",\"membership\":" + quoted(raft::describe(g.raft.membership));
     if (g.stopped) out += ",\"why\":" + quoted(g.stopped_why);
     out += ",\"peers\":[";
     for (size_t i = 0; i < g.raft.peers.size(); ++i) {
@@ -62,12 +50,18 @@ port::Task<std::string> Node::status_json() {
     const auto catalogue = catalogue_of(founding);
     std::string out = "{\"cluster\":" + quoted(to_string(founding.cluster)) +
                       ",\"node\":" + number(identity_.node.value) +
-                      ",\"incarnation\":" + number(identity_.incarnation.value) + ",\"members\":[";
+                      ",\"incarnation\":" + number(count_of(identity_.incarnation)) +
+                      ",\"members\":[";
     for (size_t i = 0; i < founding.members.size(); ++i) {
         const auto& m = founding.members[i];
         out += std::string(i ? "," : "") + "{\"node\":" + number(m.node.value) +
                ",\"peer\":" + quoted(m.peer_address.describe()) +
-               ",\"door\":" + quoted(m.door_address.describe()) + "}";
+               ",\"door\":" + quoted(m.door_address.describe());
+        const Contact contact = contact_with(all, m.node);
+        if (m.node != identity_.node)
+            out += std::string(",\"connected\":") + (contact.connected ? "true" : "false") +
+                   ",\"since\":" + quoted(since(contact.since, shards_[0]->clock().wall()));
+        out += "}";
     }
     out += "],\"groups\":[";
     bool first = true;

@@ -12,13 +12,15 @@ enum HelloField : uint32_t {
     kShard = 3,
     kLane = 4,
     kExpected = 5,
-    kRefusal = 6
+    kRefusal = 6,
+    kEarlier = 7,
+    kDisowned = 8
 };
 // Hello and Calls are short: who is not known to be a member is not lent more memory.
 constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
 // Of a long frame more is asked for before it is whole, because its bytes are signs of life.
 constexpr size_t kProgressBytes = 64 * 1024;
-constexpr size_t kRefusalBytesMax = 200;  // of what a peer says, that much goes to the log
+constexpr size_t kRefusalBytesMax = 500;  // of what a peer says, that much goes to the log
 constexpr Duration kRefusalNotesInterval = seconds(10);
 }  // namespace
 
@@ -43,7 +45,8 @@ public:
             if (!ready_) die({Errc::Timeout, "no Hello in time"});
         });
     }
-    void say_hello(NodeId expected, Lane lane, std::string_view refusal = {}) {
+    void say_hello(NodeId expected, Lane lane, std::string_view refusal = {},
+                   bool disowned = false) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
         wire::field(b.body(), kNodeIncarnation, owner_.self_.incarnation.value);
@@ -51,6 +54,11 @@ public:
         wire::field(b.body(), kLane, static_cast<uint64_t>(lane));
         wire::field(b.body(), kExpected, expected.value);
         if (!refusal.empty()) wire::field(b.body(), kRefusal, refusal);
+        if (disowned) wire::field(b.body(), kDisowned, uint64_t{1});
+        wire::Writer earlier;
+        for (Incarnation start : owner_.self_.earlier)
+            earlier.u64(start.value);
+        if (earlier.size() > 0) wire::field(b.body(), kEarlier, earlier.view());
         connection_->out().append(b.finish(owner_.header(FrameType::Hello)));
         peer_.lane = lane;
         expected_ = expected;
@@ -178,6 +186,8 @@ private:
         NodeId meant;
         Lane lane = Lane::Normal;
         Bytes refusal;
+        bool disowned = false;
+        std::vector<Incarnation> earlier;
         wire::Fields fields(frame.body);
         while (fields.next()) {
             switch (fields.id()) {
@@ -202,6 +212,16 @@ private:
                 case kRefusal:
                     refusal = fields.body();
                     break;
+                case kEarlier: {
+                    wire::Reader starts(fields.body());
+                    while (starts.ok() && !starts.at_end())
+                        earlier.push_back(Incarnation(starts.u64()));
+                    if (!starts.ok()) fields.set_failed();
+                    break;
+                }
+                case kDisowned:
+                    disowned = fields.number() != 0;
+                    break;
                 default:
                     break;  // a newer peer says more
             }
@@ -211,7 +231,12 @@ private:
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a member's name without its cluster"});
         }
-        if (!refusal.empty()) return die({Errc::Conflict, told(refusal)});
+        if (!refusal.empty()) {
+            const std::string why = told(refusal);
+            if (disowned && outgoing_ && peer_.node && peer_.node == expected_)
+                owner_.receiver_.on_disowned(peer_.node, why);
+            return die({Errc::Conflict, "refused by it: " + why});
+        }
         if (outgoing_ && lane != peer_.lane)
             return die({Errc::Conflict, "the peer answers for another lane"});
         peer_.lane = lane;
@@ -222,7 +247,13 @@ private:
             return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
         if (!outgoing_ && peer_.node) {
             auto admitted = owner_.receiver_.admit(peer_);
-            if (!admitted) return refuse(std::move(admitted.error()));
+            if (!admitted) return refuse(std::move(admitted.error()), false);
+        }
+        if (peer_.node) {
+            auto recognised = owner_.receiver_.recognise(peer_, earlier);
+            // Whoever was dialed hears it when it dials in turn.
+            if (!recognised && outgoing_) return die(std::move(recognised.error()));
+            if (!recognised) return refuse(std::move(recognised.error()), true);
         }
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
@@ -230,9 +261,9 @@ private:
         owner_.link_up(*this);
     }
 
-    void refuse(Error why) {
+    void refuse(Error why, bool disowned) {
         owner_.note_refused(*this, why);
-        say_hello(peer_.node, peer_.lane, why.context);
+        say_hello(peer_.node, peer_.lane, why.context, disowned);
         connection_->close_after_flush();
         die(std::move(why));
     }
@@ -241,7 +272,7 @@ private:
         std::string out(text.view().substr(0, kRefusalBytesMax));
         for (char& c : out)
             if (c < 0x20 || c > 0x7e) c = '?';
-        return "refused by it: " + out;
+        return out;
     }
 };
 

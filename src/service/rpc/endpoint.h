@@ -33,6 +33,7 @@ struct Identity {
     Incarnation cluster_incarnation;
     NodeId node;  // 0: not a member (a joining node, a tool); such a peer may only Call
     Incarnation incarnation;
+    std::vector<Incarnation> earlier{};  // starts of this node before this one, as it tells others
 };
 
 // One connection, named for replies; never reused.
@@ -70,6 +71,14 @@ public:
     // May a node of this number take part? Asked once for each connection that names one. The
     // error's text is told to the peer.
     virtual Result<void> admit(const Peer& peer) = 0;
+    // Is this a start of that node which may take part? Asked once for each connection of a member,
+    // in both directions; `earlier` is what it says of itself (Identity). The error means never,
+    // and is told to a peer that dialed.
+    virtual Result<void> recognise(const Peer&, const std::vector<Incarnation>& /*earlier*/) {
+        return {};
+    }
+    // Node `by` says that this start may never take part, and why.
+    virtual void on_disowned(NodeId /*by*/, std::string /*why*/) {}
     virtual void on_frame(const Peer& from, Frame frame) = 0;
     // A connection from or to this peer is up or was lost; until then no frame of it was, or after
     // that none will be, seen. `outgoing` tells which of the two directions.

@@ -1,0 +1,118 @@
+// asterias status, asterias why: what the operator of a cluster asks, over the HTTP door of any
+// node.
+#include "app/operate.h"
+
+#include <cstdio>
+
+#include "app/client.h"
+#include "app/commands.h"
+#include "app/local_cluster.h"
+
+namespace asterias::app {
+Result<port::Address> door_of(const std::string& text, const char* command, const char* flag) {
+    auto address = port::Address::parse(text);
+    if (!address)
+        std::fprintf(stderr, "asterias %s: %s: %s\n", command, flag,
+                     address.error().context.c_str());
+    return address;
+}
+
+int unreachable(const Error& error, const char* command, const char* flag) {
+    std::fprintf(stderr, "asterias %s: %s\nIs a node's --http-port there? Name it with %s.\n",
+                 command, error.context.c_str(), flag);
+    return kUnreachable;
+}
+
+// What the node said instead of doing it.
+int failed(const HttpAnswer& answer, const char* command) {
+    const std::string why = json_field(answer.body, "error");
+    std::fprintf(
+        stderr, "asterias %s: %s\n", command,
+        why.empty() ? ("the node answered " + std::to_string(answer.code)).c_str() : why.c_str());
+    switch (answer.code) {
+        case 400:
+        case 404:
+            return kUsage;
+        case 409:
+            return kRefused;
+        default:
+            return kFailed;
+    }
+}
+
+namespace {
+
+void print_groups(const std::string& json) {
+    std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", "group", "keyspace", "role here", "leader",
+                "term", "commit", "applied");
+    const auto field = [&json](const char* name, size_t at) { return json_field(json, name, at); };
+    constexpr std::string_view kGroup = "{\"group\":";
+    size_t at = json.find(kGroup, json.find("\"groups\":"));
+    while (at != std::string::npos) {
+        const size_t next = json.find(kGroup, at + 1);
+        std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", field("group", at).c_str(),
+                    field("keyspace", at).c_str(), field("role", at).c_str(),
+                    field("leader", at).c_str(), field("term", at).c_str(),
+                    field("commit", at).c_str(), field("applied", at).c_str());
+        if (field("role", at) == "stopped")
+            std::printf("       stopped: %s\n", field("why", at).c_str());
+        at = next;
+    }
+}
+
+}  // namespace
+
+int run_status(const StatusOptions& options) {
+    const auto address = door_of(options.address, "status", "--node");
+    if (!address) return kUsage;
+    const auto json = http_get(*address, "/status", seconds(5));
+    if (!json) return unreachable(json.error(), "status", "--node");
+    if (options.json) {
+        std::fputs(json->c_str(), stdout);
+        return kDone;
+    }
+    std::printf("cluster %s, seen from node %s (start %s)\n", json_field(*json, "cluster").c_str(),
+                json_field(*json, "node").c_str(), json_field(*json, "incarnation").c_str());
+    print_groups(*json);
+    const size_t groups = json->find("\"groups\":");
+    for (size_t at = json->find("\"connected\":false"); at < groups;
+         at = json->find("\"connected\":false", at + 1)) {
+        const size_t member = json->rfind("{\"node\":", at);
+        std::printf("node %s at %s is not connected (%s); asterias why says more\n",
+                    json_field(*json, "node", member).c_str(),
+                    json_field(*json, "peer", member).c_str(),
+                    json_field(*json, "since", at).c_str());
+    }
+    return kDone;
+}
+
+int run_why(const WhyOptions& options) {
+    const auto address = door_of(options.address, "why", "--node");
+    if (!address) return kUsage;
+    const auto asked = http_ask(
+        *address, "GET", "/v1/why?keyspace=" + percent_encoded(options.keyspace), seconds(10));
+    if (!asked) return unreachable(asked.error(), "why", "--node");
+    if (asked->code != 200) return failed(*asked, "why");
+    const std::string& answer = asked->body;
+    const size_t findings = answer.find("\"findings\":");
+    size_t at = answer.find("{\"node\":", findings);
+    const bool well = at == std::string::npos;
+    if (options.json) {
+        std::fputs(answer.c_str(), stdout);
+        return well ? kDone : kCheckFailed;
+    }
+    if (well)
+        std::printf(
+            "All is well: %s nodes answer, and every one of %s groups has a leader and "
+            "all its copies.\n",
+            json_field(answer, "nodes").c_str(), json_field(answer, "groups").c_str());
+    for (; at != std::string::npos; at = answer.find("{\"node\":", at + 1)) {
+        const std::string keyspace = json_field(answer, "keyspace", at);
+        std::printf("node %s%s%s: %s\n    next: %s\n", json_field(answer, "node", at).c_str(),
+                    keyspace.empty() ? "" : ", keyspace ", keyspace.c_str(),
+                    json_field(answer, "what", at).c_str(), json_field(answer, "next", at).c_str());
+    }
+    return well ? kDone : kCheckFailed;
+}
+
+}  // namespace asterias::app

@@ -1,0 +1,12 @@
+// service/node/calls.h: names of Calls (docs/formats/rpc.md).
+#pragma once
+
+#include <string_view>
+
+namespace asterias::node {
+
+inline constexpr std::string_view kJoin = "join";
+inline constexpr std::string_view kWhy = "why";
+inline constexpr std::string_view kReplica = "replica";
+
+}  // namespace asterias::node

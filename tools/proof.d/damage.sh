@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# proof: every class of byte of journal, identity and engine damaged on one of three nodes: no wrong answer
+# evidence: skeleton
+set -euo pipefail
+./dev build release
+export ASTERIAS="$ROOT/build/release/asterias" ASTERIAS_BUILD="$ROOT/build/release"
+/usr/bin/python3 tests/damage_matrix.py all | tee "$STATE/output"
+verdict="$(sed -n 's/^ *pass: //p' "$STATE/output" | tail -n 1)"
+[[ -n "$verdict" ]]
+echo "figure: $verdict"
