@@ -79,7 +79,7 @@ def usage(directory):
     """wrong use ends with 2 and names what is wrong; help and version with 0"""
     for arguments, text in (
         (["serve", "--nonsense"], "--nonsense"),
-        (["nonsense"], "The subcommands are: init serve dev status why demo sim"),
+        (["nonsense"], "The subcommands are: init serve dev status why replica demo sim"),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),
         (["dev", "--nodes", "x"], "--nodes"),
@@ -88,6 +88,10 @@ def usage(directory):
         (["demo", "--kill", "some"], "--kill"),
         (["serve", "--log-level", "loud"], "--log-level"),
         (["status", "--node", "nowhere"], "--node"),
+        (["replica"], "subcommand"),
+        (["replica", "add", "--keyspace", "default"], "--node"),
+        (["replica", "remove", "--node", "3"], "--keyspace"),
+        (["replica", "list", "--node-address", "nowhere"], "--node-address"),
         (["serve", "--data", directory, "--join", "nowhere"], "--join"),
         (["serve", "--resp-port", "70000"], "--resp-port"),
         (["serve", "--insecure", "--host", "0.0.0.0"], "name the one that they will use"),
@@ -107,6 +111,8 @@ def usage(directory):
         (["init", "--help"], "Example:"),
         (["status", "--help"], "Example:"),
         (["why", "--help"], "Example:"),
+        (["replica", "--help"], "exit code 5"),
+        (["replica", "add", "--help"], "Example:"),
         (["demo", "--help"], "Example:"),
         (["sim", "--help"], "Examples:"),
         (["sim", "--list"], "swarm "),
@@ -368,7 +374,7 @@ def why(_):
         poll(lambda: says(lost), 20, "what two losses mean")
         found = json.loads(run(*ask, "--keyspace", "orders", "--json").stdout)["findings"]
         expect({"orders", ""} == {each["keyspace"] for each in found}, found)
-        refused(run(*ask, "--keyspace", "none"), FAILED, "no keyspace 'none'", "orders")
+        refused(run(*ask, "--keyspace", "none"), USAGE, "no keyspace 'none'", "orders")
 
 
 # ---------------------------------------------------------------------------------------------- dev

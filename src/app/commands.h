@@ -70,6 +70,19 @@ struct WhyOptions {
 // kCheckFailed when something is not as it should be.
 int run_why(const WhyOptions& options);
 
+struct ReplicaOptions {
+    std::string op;  // list | add | remove | replace | transfer
+    std::string address = "127.0.0.1:8080";
+    std::string keyspace;
+    uint64_t node = 0, from = 0;
+    bool witness = false;
+    bool no_wait = false;
+    uint32_t timeout_s = 600;
+    bool json = false;
+};
+// kRefused when the cluster refuses; kFailed when it is not done in time, or nobody leads.
+int run_replica(const ReplicaOptions& options);
+
 struct DemoOptions {
     std::string file;  // empty: the text that is built in
     uint32_t nodes = 3;

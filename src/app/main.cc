@@ -92,6 +92,46 @@ CLI::App* add_why(CLI::App& app, WhyOptions& why) {
     return command;
 }
 
+void add_replica(CLI::App& app, ReplicaOptions& replica) {
+    auto* command = app.add_subcommand(
+        "replica", "Which nodes hold a keyspace, and changes of that while it serves");
+    command->require_subcommand(1);
+    const auto add = [&](const char* name, const char* what, bool keyspace) {
+        auto* op = command->add_subcommand(name, what);
+        op->add_option("--node-address", replica.address, "HOST:HTTP_PORT of any node")
+            ->capture_default_str();
+        op->add_option("--keyspace", replica.keyspace, "`default`, `system`, or one of init's")
+            ->required(keyspace);
+        op->add_flag("--json", replica.json, "As JSON");
+        op->callback([&replica, name] { replica.op = name; });
+        if (!keyspace) return op;
+        op->add_flag("--no-wait", replica.no_wait, "Do not wait until it is done");
+        op->add_option("--timeout", replica.timeout_s, "Seconds to wait; it goes on after that")
+            ->capture_default_str();
+        return op;
+    };
+    add("list", "Who holds it, and how far each is", false)
+        ->footer("Example: asterias replica list --keyspace orders");
+    auto* op = add("add", "A copy on another node: it catches up first, then it votes", true);
+    op->add_option("--node", replica.node, "Number of the node")->required();
+    op->add_flag("--witness", replica.witness, "It votes, and holds no data");
+    op->footer("Example: asterias replica add --keyspace orders --node 4");
+    op = add("remove", "Take the copy of a node away", true);
+    op->add_option("--node", replica.node, "Number of the node")->required();
+    op->footer("Example: asterias replica remove --keyspace orders --node 3");
+    op = add("replace", "A copy on one node instead of another, in one step", true);
+    op->add_option("--node", replica.node, "Number of the node that comes")->required();
+    op->add_option("--from", replica.from, "Number of the node that goes")->required();
+    op->footer("Example: asterias replica replace --keyspace orders --from 3 --node 4");
+    op = add("transfer", "Give the lead to another node", true);
+    op->add_option("--node", replica.node, "Number of the node; without it the best one");
+    op->footer("Example: asterias replica transfer --keyspace orders --node 2");
+    command->footer(
+        "A change is done when it is committed; while a copy catches up the way is told. What "
+        "would\n"
+        "leave too few copies is refused, with the way out: exit code 5.");
+}
+
 CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     auto* command = app.add_subcommand(
         "demo", "Count the words of a text through all nodes while one is killed");
@@ -136,6 +176,8 @@ int main(int argc, char** argv) {
     auto* status_command = add_status(app, status);
     WhyOptions why;
     auto* why_command = add_why(app, why);
+    ReplicaOptions replica;
+    add_replica(app, replica);
     DemoOptions demo;
     add_demo(app, demo);
     // Only listed here: its options are the simulator's own.
@@ -164,5 +206,6 @@ int main(int argc, char** argv) {
     if (dev_command->parsed()) return run_dev(dev);
     if (status_command->parsed()) return run_status(status);
     if (why_command->parsed()) return run_why(why);
+    if (!replica.op.empty()) return run_replica(replica);
     return run_demo(demo);
 }

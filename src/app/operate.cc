@@ -1,5 +1,7 @@
 // asterias status, asterias why: what the operator of a cluster asks, over the HTTP door of any
 // node.
+#include "app/operate.h"
+
 #include <cstdio>
 
 #include "app/client.h"
@@ -7,21 +9,17 @@
 #include "app/local_cluster.h"
 
 namespace asterias::app {
-namespace {
-
-// Several nodes that hang cost two seconds.
-constexpr Duration kAnswerTime = seconds(10);
-
-Result<port::Address> door_of(const std::string& text, const char* command) {
+Result<port::Address> door_of(const std::string& text, const char* command, const char* flag) {
     auto address = port::Address::parse(text);
     if (!address)
-        std::fprintf(stderr, "asterias %s: --node: %s\n", command, address.error().context.c_str());
+        std::fprintf(stderr, "asterias %s: %s: %s\n", command, flag,
+                     address.error().context.c_str());
     return address;
 }
 
-int unreachable(const Error& error, const char* command) {
-    std::fprintf(stderr, "asterias %s: %s\nIs a node's --http-port there? Name it with --node.\n",
-                 command, error.context.c_str());
+int unreachable(const Error& error, const char* command, const char* flag) {
+    std::fprintf(stderr, "asterias %s: %s\nIs a node's --http-port there? Name it with %s.\n",
+                 command, error.context.c_str(), flag);
     return kUnreachable;
 }
 
@@ -31,8 +29,18 @@ int failed(const HttpAnswer& answer, const char* command) {
     std::fprintf(
         stderr, "asterias %s: %s\n", command,
         why.empty() ? ("the node answered " + std::to_string(answer.code)).c_str() : why.c_str());
-    return answer.code == 409 ? kRefused : kFailed;
+    switch (answer.code) {
+        case 400:
+        case 404:
+            return kUsage;
+        case 409:
+            return kRefused;
+        default:
+            return kFailed;
+    }
 }
+
+namespace {
 
 void print_groups(const std::string& json) {
     std::printf("%-6s %-14s %-12s %6s %6s %10s %10s\n", "group", "keyspace", "role here", "leader",
@@ -55,10 +63,10 @@ void print_groups(const std::string& json) {
 }  // namespace
 
 int run_status(const StatusOptions& options) {
-    const auto address = door_of(options.address, "status");
+    const auto address = door_of(options.address, "status", "--node");
     if (!address) return kUsage;
     const auto json = http_get(*address, "/status", seconds(5));
-    if (!json) return unreachable(json.error(), "status");
+    if (!json) return unreachable(json.error(), "status", "--node");
     if (options.json) {
         std::fputs(json->c_str(), stdout);
         return kDone;
@@ -79,11 +87,11 @@ int run_status(const StatusOptions& options) {
 }
 
 int run_why(const WhyOptions& options) {
-    const auto address = door_of(options.address, "why");
+    const auto address = door_of(options.address, "why", "--node");
     if (!address) return kUsage;
     const auto asked = http_ask(
-        *address, "GET", "/v1/why?keyspace=" + percent_encoded(options.keyspace), kAnswerTime);
-    if (!asked) return unreachable(asked.error(), "why");
+        *address, "GET", "/v1/why?keyspace=" + percent_encoded(options.keyspace), seconds(10));
+    if (!asked) return unreachable(asked.error(), "why", "--node");
     if (asked->code != 200) return failed(*asked, "why");
     const std::string& answer = asked->body;
     const size_t findings = answer.find("\"findings\":");

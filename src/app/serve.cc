@@ -1,5 +1,6 @@
 // asterias init, asterias serve: one node on the real runtime.
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <signal.h>
@@ -175,7 +176,27 @@ private:
     port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
         if (request.path == "/v1/why" && !request.post)
             co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
         co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
+    }
+    port::Task<Result<std::string>> replica(edge_http::ApiRequest request) {
+        node::Order order;
+        order.keyspace = request.query["keyspace"];
+        order.witness = request.query["witness"] == "1";
+        if (request.post) {
+            const auto what = node::what_of(request.query["op"]);
+            if (!what) co_return std::unexpected(what.error());
+            order.what = *what;
+        }
+        for (const auto& [name, number] : {std::pair{"node", &order.node}, {"from", &order.from}}) {
+            const std::string& text = request.query[name];
+            const auto [end, ec] =
+                std::from_chars(text.data(), text.data() + text.size(), number->value);
+            if (!text.empty() && (ec != std::errc() || end != text.data() + text.size()))
+                co_return asterias::fail(Errc::InvalidArgument,
+                                         std::string(name) + ": '" + text + "' is no number");
+        }
+        co_return co_await node_->order(order);
     }
     static edge_http::ApiReply reply_of(const Result<std::string>& result) {
         if (result) return {200, *result};

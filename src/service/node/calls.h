@@ -7,5 +7,6 @@ namespace asterias::node {
 
 inline constexpr std::string_view kJoin = "join";
 inline constexpr std::string_view kWhy = "why";
+inline constexpr std::string_view kReplica = "replica";
 
 }  // namespace asterias::node

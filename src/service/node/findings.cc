@@ -60,9 +60,10 @@ private:
                           std::move(what), std::move(next)});
     }
     void no_leader(const replica::Status& g) {
-        const auto members = members_of(scene_.identity.founding, g.group);
+        const auto& members = g.raft.membership.voters;
+        if (members.empty()) return;  // just made, and has not heard of its group yet
         std::vector<NodeId> silent;
-        for (NodeId node : members)
+        for (const auto& [replica, node, witness] : members)
             if (node != scene_.identity.node && !contact_with(scene_.shards, node).connected)
                 silent.push_back(node);
         const size_t majority = members.size() / 2 + 1;
@@ -81,9 +82,11 @@ private:
     void led_here(const replica::Status& g) {
         std::vector<NodeId> silent;
         for (const auto& peer : g.raft.peers)
-            if (!peer.recently_heard) silent.push_back(peer.member.node);
+            if (!peer.recently_heard && g.raft.membership.votes(peer.member.replica))
+                silent.push_back(peer.member.node);
+        under_way(g);
         if (silent.empty()) return;
-        const size_t copies = g.raft.peers.size() + 1;
+        const size_t copies = g.raft.membership.voters.size();
         const size_t left = copies - silent.size();
         const bool last = left == copies / 2 + 1;
         say(g.group,
@@ -91,6 +94,19 @@ private:
                 " copies are up: " + list(silent) + " not heard" +
                 (last ? "; it serves, and one loss more stops it" : ""),
             std::string(kStartThem));
+    }
+
+    void under_way(const replica::Status& g) {
+        for (const auto& snapshot : g.snapshots)
+            if (!snapshot.incoming)
+                say(g.group,
+                    "a snapshot is on its way to " + name_of(snapshot.peer) + ", " +
+                        std::to_string(snapshot.bytes >> 20) + " MiB so far",
+                    "nothing: it serves meanwhile");
+        const raft::Membership& m = g.raft.membership;
+        if (m.joint() || m.promote)
+            say(g.group, "its members are being changed: " + raft::describe(m),
+                "nothing: it serves meanwhile; asterias replica list shows how far it is");
     }
 
     const Scene& scene_;

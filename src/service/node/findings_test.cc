@@ -21,6 +21,8 @@ struct Bench {
         group.group = GroupId(2);
         group.raft.role = raft::Role::Leader;
         group.raft.leader = NodeId(1);
+        for (uint64_t i = 1; i <= 3; ++i)
+            group.raft.membership.voters.push_back({ReplicaId(i), NodeId(i)});
         for (uint64_t i = 2; i <= 3; ++i)
             group.raft.peers.push_back({{ReplicaId(i), NodeId(i)}, {}, {}, true});
         shards[0].groups.push_back(group);
@@ -68,6 +70,18 @@ TEST(Findings, WithoutALeaderItSaysWhoIsMissingForOne) {
                      "2 of 3 copies are needed, and this node does not hear node 2, "
                      "node 3"))
         << b.found();
+}
+
+TEST(Findings, AChangeUnderWayIsToldAndALearnerThatIsNotHeardIsNoLostCopy) {
+    Bench b;
+    auto& raft = b.group().raft;
+    raft.membership.learners = {{ReplicaId(4), NodeId(4)}};
+    raft.membership.promote = ReplicaId(4);
+    raft.peers.push_back({{ReplicaId(4), NodeId(4)}, {}, {}, false});
+    b.group().snapshots.push_back({false, NodeId(4), LogIndex(9), uint64_t{5} << 20});
+    EXPECT_TRUE(says(b.found(), "members are being changed")) << b.found();
+    EXPECT_TRUE(says(b.found(), "snapshot is on its way to node 4, 5 MiB"));
+    EXPECT_FALSE(says(b.found(), "not heard"));
 }
 
 TEST(Findings, AStoppedCopySaysWhyAndNothingElseOfItsGroup) {

@@ -389,10 +389,16 @@ void Node::on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer
 }
 
 port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
-    if (call.name == kWhy)
+    if (call.name == kWhy) {
         answer(Bytes::copy(co_await findings_json(call.payload.str())));
-    else
+    } else if (call.name == kReplica) {
+        const auto order = decode_order(call.payload);
+        if (!order) co_return answer(std::unexpected(order.error()));
+        const auto done = co_await order_here(*order);
+        answer(done ? Result<Bytes>(Bytes::copy(*done)) : std::unexpected(done.error()));
+    } else {
         answer(fail(Errc::Unsupported, "no call named '" + call.name + "'"));
+    }
 }
 
 Result<Bytes> Node::on_join(const Bytes& payload) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "service/node/node_shard.h"
+#include "service/node/orders.h"
 
 namespace asterias::node {
 
@@ -32,8 +33,8 @@ public:
     // On shard 0. Loads or makes the identity (founding, joining: waits for the others), opens
     // every shard and starts. After success router(i) may be used on shard i. Errors: NotFound (an
     // empty directory without `join`), Unavailable (another process holds the directory), Corrupt,
-    // Conflict, Unsupported, Io (this directory cannot take part as it is: starting it again does not
-    // help), or what listening says.
+    // Conflict, Unsupported, Io (this directory cannot take part as it is: starting it again does
+    // not help), or what listening says.
     port::Task<Result<void>> start();
     // On shard 0. Orderly stop. Destroy the node when the loops of its shards have ended: the last
     // instructions of a step may still run on another thread when this completes.
@@ -57,12 +58,24 @@ public:
     // only of that one, and of nodes as a whole; empty: all. NotFound: there is none of that name.
     port::Task<Result<std::string>> why_json(std::string keyspace);
 
+    // For `asterias replica`: carried to the leader of the group. A JSON text: of List,
+    // members_json() of one keyspace or of all ({"groups":[..]}); else {"done":..}, false: it goes
+    // on, and List shows how far it is. Errors: InvalidArgument, NotFound (keyspace), Conflict
+    // (refused, with the way out), Unavailable (certainly not done), Timeout, Closed (it may go
+    // on).
+    port::Task<Result<std::string>> order(Order order);
+
 private:
     void on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) override;
     port::Task<> answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer);
     void on_peer_start(NodeId node, Incarnation start) override;
     void on_disowned(NodeId by, std::string why) override;
     Result<Bytes> on_join(const Bytes& payload);
+    // carry.cc
+    struct Work;
+    port::Task<> work_on(std::shared_ptr<Work> work, GroupId group, Order order);
+    port::Task<Result<std::string>> order_here(Order order);
+    port::Task<Result<std::string>> carry(Order order);
     Result<GroupId> group_named(const std::string& keyspace) const;
     // A finding each, without the brackets of a list.
     port::Task<std::string> findings_json(std::string keyspace);

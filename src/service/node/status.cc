@@ -15,6 +15,7 @@ std::string group_json(const replica::Status& g, const router::Catalogue& catalo
         ",\"commit\":" + number(g.raft.commit.value) +
         ",\"applied\":" + number(g.raft.applied.value) + ",\"last\":" + number(g.raft.last.value) +
         ",\"queued\":" + number(g.queued) + ",\"proposed\":" + number(g.proposed);
+    out += ",\"membership\":" + quoted(raft::describe(g.raft.membership));
     if (g.stopped) out += ",\"why\":" + quoted(g.stopped_why);
     out += ",\"peers\":[";
     for (size_t i = 0; i < g.raft.peers.size(); ++i) {

@@ -141,6 +141,9 @@ port::Task<Result<void>> Replica::install() {
         co_return done;
     }
     auto sessions = co_await load_sessions(parts_.engine, parts_.shard, config_.group);
+    // The core may have said meanwhile that this replica was removed: then there is nothing to tell
+    // it any more.
+    drain();
     if (!sessions)
         stop("its session windows cannot be read: " + sessions.error().describe());
     else if (!stopped_)

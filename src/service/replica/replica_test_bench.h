@@ -109,11 +109,12 @@ public:
         raft::Message message;
     };
 
-    explicit Bench(size_t voters, uint64_t seed = 1) : seed_(seed) {
+    explicit Bench(size_t voters, uint64_t seed = 1, uint64_t self = 1) : seed_(seed) {
         config_.group = kGroup;
-        config_.self = ReplicaId(1);
+        config_.self = ReplicaId(self);
         for (size_t i = 1; i <= voters; ++i)
             config_.membership.voters.push_back({ReplicaId(i), NodeId(i)});
+        config_.membership.last_replica = ReplicaId(voters);
         boot();
     }
     ~Bench() override { kill(); }
@@ -122,7 +123,9 @@ public:
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
-    std::vector<Sent> sent;  // everything, in order
+    std::set<NodeId> away;     // who answers nothing
+    std::set<NodeId> without;  // who has no log, and takes none
+    std::vector<Sent> sent;    // everything, in order
     std::set<uint64_t> full_links;
     std::vector<Heard> answers;  // in order
     NodeId leader;
@@ -154,7 +157,7 @@ public:
         journal::Options options;
         options.directory = "journal";
         options.cluster = ClusterId(7);
-        options.node = NodeId(1);
+        options.node = self();
         options.segment_bytes = 4 * 1024 * 1024;
         auto opened = sim::run(*shard, journal::open(*shard, options, *registry_, log()));
         ASSERT_TRUE(opened && *opened);
@@ -290,7 +293,7 @@ private:
     void on_leader(GroupId, NodeId who, Term) override { leader = who; }
     void wake(GroupId) override { awake_ = true; }
     bool has_room(const Origin& origin) const override { return !full_links.contains(origin.link); }
-    NodeId self() const override { return NodeId(1); }
+    NodeId self() const override { return NodeId(config_.self.value); }
     void on_persisted(journal::BatchId through) override {
         if (replica) replica->on_persisted(through);
     }
@@ -307,10 +310,13 @@ private:
     void play_peers() {
         auto play = std::exchange(to_play_, {});
         for (const auto& m : play) {
+            if (away.contains(NodeId(m.to.value))) continue;
             if (const auto* vote = std::get_if<raft::VoteRequest>(&m.body)) {
                 if (peers_vote) reply(m, raft::VoteReply{vote->pre, true});
             } else if (const auto* append = std::get_if<raft::AppendRequest>(&m.body)) {
-                if (peers_append)
+                if (without.contains(NodeId(m.to.value)))
+                    reply(m, raft::AppendReply{false, {}, LogIndex(1), {}});
+                else if (peers_append)
                     reply(m, raft::AppendReply{
                                  true, append->prev_index.plus(append->entries.size()), {}, {}});
             } else if (const auto* beat = std::get_if<raft::Heartbeat>(&m.body)) {

@@ -4,6 +4,9 @@
 #include "service/replica/state.h"
 
 namespace asterias::replica {
+namespace {
+constexpr Duration kNoWay = milliseconds(50);  // until the next look for a connection
+}
 
 SnapshotSender::SnapshotSender(port::Shard& shard, port::Engine& engine, SnapshotPace pace,
                                NodeId node, SnapshotMessage blank, SnapshotHead head,
@@ -62,8 +65,8 @@ void SnapshotSender::tick() {
     if (now - progress_ >= pace_.give_up_after) return stop("no progress");
     if (!asking_ && now - heard_ >= pace_.ask_after) ask({});
     if (!asking_ || now < next_ask_) return;
-    next_ask_ = now + pace_.ask_after / 2;
-    send(SnapshotBegin{head_});
+    const bool sent = send(SnapshotBegin{head_});
+    next_ask_ = now + (sent ? pace_.ask_after / 2 : kNoWay);
 }
 
 void SnapshotSender::on_peer_down() {
