@@ -197,6 +197,7 @@ class Chaos:
             "operations": sum(self.fates.values()),
             "fates": dict(self.fates),
             "hits": dict(self.hits),
+            "longest_stop": round(self.arena.longest_stop, 1),
             "not_yet": self.arena.gaps,
         }
 
