@@ -309,10 +309,10 @@ def main():
     about = machine()
     try:
         enter()
+        network = Network(NODES)
     except Unavailable as error:
-        sys.exit(f"failover needs namespaces: {error}")
+        sys.exit(f"failover needs namespaces and links: {error}")
     print(f"machine: {about}; {options.runs} runs; longest gap in acknowledged writes, ms")
-    network = Network(NODES)
     runs = {kind.name: [] for kind in (AsteriasNodes, EtcdNodes)}
     for number in range(1, options.runs + 1):
         for kind in (AsteriasNodes, EtcdNodes):

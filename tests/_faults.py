@@ -42,6 +42,7 @@ class Arena:
         self.mortal = set()  # nodes that may end by themselves
         self.gaps = {}  # finding of NOT_YET: how often
         self.trouble = []  # of background threads
+        self.longest_stop = 0  # seconds
 
     def candidates(self):
         return [node for node in self.cluster.running() if node not in self.busy]
@@ -227,7 +228,9 @@ def stop(arena, node):
     probes = late_probes(load.history, load.keys_of(load.epoch()), node.resp, load.round)
     node.carry_on()
     answer_probes(probes)
-    print(f"    {node} was stopped for {time.monotonic() - begun:.1f} s", flush=True)
+    seconds = time.monotonic() - begun
+    arena.longest_stop = max(arena.longest_stop, seconds)
+    print(f"    {node} was stopped for {seconds:.1f} s", flush=True)
 
 
 @fault("stop_most", minority=False)

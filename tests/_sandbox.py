@@ -20,10 +20,11 @@ class Unavailable(Exception):
     """What this machine does not let us do."""
 
 
-def tell(*command, **keywords):
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, **keywords
-    )
+def tell(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError as error:  # it is not installed
+        raise Unavailable(str(error)) from error
     if done.returncode != 0:
         raise Unavailable(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
@@ -32,14 +33,12 @@ def tell(*command, **keywords):
 def enter():
     """Comes back in the sandbox only. The process that was called waits for it and ends with its
     exit code. Raises Unavailable outside of it."""
+    os.environ["PATH"] += ":/usr/sbin"  # of ip and tc, for who is not root
     if os.environ.get(MARK) != "inside":
         unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         if os.geteuid() != 0:
             unshare += ["--user", "--map-root-user"]
-        try:
-            tell(*unshare, "ip", "link", "set", "lo", "up")
-        except OSError as error:
-            raise Unavailable(str(error)) from error
+        tell(*unshare, "ip", "link", "set", "lo", "up")
         environment = dict(os.environ, **{MARK: "inside"})
         inside = subprocess.Popen([*unshare, sys.executable, *sys.argv], env=environment)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is inside hears it, and tidies up
@@ -60,6 +59,8 @@ class Network:
         tell("ip", "link", "set", "bridge", "up")
         for at in range(count):
             self.plug(at)
+        self.cut(0, count - 1)  # whether this machine can
+        self.heal()
 
     def plug(self, at):
         tell("ip", "netns", "add", f"n{at}")
@@ -159,7 +160,7 @@ class Volume:
             tell("mkfs.ext4", "-q", "-F", "-m", "0", image)
             tell("mount", "-o", "loop", image, path)
             self.kind = "ext4"
-        except (OSError, Unavailable):
+        except Unavailable:
             tell("mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", path)
             self.kind = "tmpfs"
 

@@ -197,6 +197,7 @@ class Chaos:
             "operations": sum(self.fates.values()),
             "fates": dict(self.fates),
             "hits": dict(self.hits),
+            "longest_stop": round(self.arena.longest_stop, 1),
             "not_yet": self.arena.gaps,
         }
 
@@ -218,9 +219,8 @@ class Stall:
 
 
 @contextlib.contextmanager
-def arena_of(options):
+def arena_of(options, network):
     """A cluster whose nodes live on small file systems, behind links, on disks that can fail."""
-    network = Network(options.nodes)
     hosts = [network.host(at) for at in range(options.nodes)]
     insecure = ["--insecure"]  # no loopback; nobody else is on this bridge
     cluster = Cluster(options.nodes, options.shards, KEYSPACES, insecure, hosts)
@@ -242,12 +242,13 @@ def main():
     options = parse()
     try:
         enter()
+        network = Network(options.nodes)
     except Unavailable as error:
-        print(f"{'not ok' if options.long else 'skip'} chaos needs namespaces: {error}")
+        print(f"{'not ok' if options.long else 'skip'} chaos needs namespaces and links: {error}")
         raise SystemExit(1 if options.long else 0) from None
     claims = Claims()
     print(f"  seed {options.seed}, {options.nodes} nodes", flush=True)
-    with arena_of(options) as arena:
+    with arena_of(options, network) as arena:
         chaos = Chaos(options, arena)
         chaos.run(claims)
         for name, count in sorted(arena.gaps.items()):

@@ -28,7 +28,8 @@ told = ", ".join(f"{name} ({n})" for name, n in sorted(gaps.items())) or "none"
 print(f"{operations} operations ({fates['ok']} ok, {fates['failed']} failed,"
       f" {fates['unknown']} unknown) in {seconds} s of {len(parts)} parts;"
       f" {sum(hits.values())} faults of {len(hits)} kinds, each at least {min(hits.values())}"
-      f" times; known gaps: {told}")
+      f" times; longest SIGSTOP {max(part.get('longest_stop', 0) for part in parts)} s;"
+      f" known gaps: {told}")
 SUMS
 }
 
