@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,12 +49,22 @@ struct Options {
 struct Vote {
     Term term;
     ReplicaId vote;
+    ReplicaId self{};  // which replica of the group this log is (rule 47); 0: not said
     bool operator==(const Vote&) const = default;
+};
+// A place in a group's log.
+struct LogPlace {
+    LogIndex index;
+    Term term;
+    bool operator==(const LogPlace&) const = default;
 };
 
 struct RecoveredGroup {
     Vote vote;
     LogIndex purged_through;           // entries at or below were purged
+    Term purged_term{};  // of the entry at purged_through, if reset() said it; else 0
+    // An install that began and was not said to have ended: whether the engine has it decides.
+    std::optional<LogPlace> installing;
     std::vector<wire::Entry> entries;  // contiguous, ascending; above purged_through
 };
 
@@ -85,6 +96,17 @@ public:
     // `through` may lie above the last entry (a snapshot from elsewhere): the log is empty then and
     // goes on at through + 1.
     virtual void purge(GroupId group, LogIndex through) = 0;
+    // A snapshot of `at` is about to be installed into the engine (RecoveredGroup::installing says
+    // so until reset() or installed() does not). Wait until it is durable before touching the engine.
+    virtual void begin_install(GroupId group, LogPlace at) = 0;
+    // It is installed, and the log, which agrees at its place, stays as it is.
+    virtual void installed(GroupId group) = 0;
+    // The group's log is void; it goes on at at.index + 1, behind a place of this term. Also ends an
+    // install, and begins the log of another replica of the same group ({0, 0}). The vote stays.
+    virtual void reset(GroupId group, LogPlace at) = 0;
+    // The group has no replica here any more: its log is void and holds no segment back. What
+    // remains is the vote, as the next open() returns it: {term, vote, self}, entries none.
+    virtual void remove(GroupId group) = 0;
 
     // The observer outlives the journal; set once, before the first append.
     virtual void set_observer(Observer& observer) = 0;

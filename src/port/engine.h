@@ -91,6 +91,26 @@ public:
                                                ScanLimit limit) = 0;
 };
 
+struct Span {
+    Bytes from, to;  // from <= key < to
+    bool operator==(const Span&) const = default;
+};
+
+// Content that lies aside until it is installed or thrown away (the destructor does that). Its
+// calls run off the shard, one at a time, and resume on `shard`; the object outlives them.
+class Staging {
+public:
+    virtual ~Staging() = default;
+    // Ascending over all calls, each key inside one of the spans. Errors: NoSpace (nothing of this
+    // call was taken; ask again later), Io (give up).
+    virtual Task<Result<void>> add(Shard& shard, std::vector<KeyValue> content) = 0;
+    // Replaces all spans by what was added, and applies `meta` (puts outside the spans), as
+    // Engine::install() does: atomic, durable on return. Once, last. Errors: NoSpace (nothing
+    // happened; ask again), Io (fatal: it may have happened or not).
+    virtual Task<Result<void>> install(Shard& shard, EngineBatch meta) = 0;
+    virtual uint64_t bytes() const = 0;  // of keys and values, added so far
+};
+
 class Engine {
 public:
     virtual ~Engine() = default;
@@ -119,6 +139,10 @@ public:
     // `meta` in the same atomic, durable step.
     virtual Result<void> install(Bytes from, Bytes to, std::vector<KeyValue> content,
                                  EngineBatch meta) = 0;
+
+    // Prepares an install that is larger than memory, aside. Leftovers of a crash are removed when
+    // the engine opens. At most one for a span at a time.
+    virtual Result<std::unique_ptr<Staging>> stage(std::vector<Span> spans) = 0;
 };
 
 }  // namespace asterias::port

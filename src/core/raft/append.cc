@@ -1,6 +1,7 @@
 // The log: proposals, replication, acknowledgement, commit (sections 3.5, 3.6 and 10.2.1; rules
 // 2, 3, 5-8, 32, 45).
 #include <algorithm>
+#include <utility>
 
 #include "core/raft/impl.h"
 
@@ -9,6 +10,7 @@ namespace asterias::raft {
 // Leader: appending --------------------------------------------------------------------------
 
 ProposeOutcome Core::Impl::propose(EntryKind kind, Bytes payload) {
+    CHECK(kind != EntryKind::Config, "change() makes them");
     if (!ready_to_lead()) return NotLeader{node_of(leader)};
     Leader& l = *leading();
     // One entry of any size always has room, so that no limit can block a group for good.
@@ -24,6 +26,7 @@ void Core::Impl::append_as_leader(EntryKind kind, Bytes payload) {
     log.append(wire::make_entry(config.group, term, log.last().next(), kind, std::move(payload)));
     durability.appended(log.last());
     sends_due = true;
+    if (kind == EntryKind::Config) config_appended(log.at(log.last()));
 }
 
 // Leader: sending ----------------------------------------------------------------------------
@@ -31,6 +34,10 @@ void Core::Impl::append_as_leader(EntryKind kind, Bytes payload) {
 void Core::Impl::send_appends() {
     const Progress::Window window{config.inflight_messages_max, config.inflight_bytes_max};
     for (Progress& p : leading()->peers) {
+        if (p.state() == Progress::State::Snapshot) {
+            ask_for_snapshot(p);
+            continue;
+        }
         if (p.state() == Progress::State::Probe) {
             if (p.may_send(window)) send_append(p);
             continue;
@@ -50,8 +57,7 @@ void Core::Impl::send_append(Progress& p) {
     AppendRequest request{p.next().prev(), log.term(p.next().prev()), commit, {}};
     size_t bytes = 0;
     LogIndex last = request.prev_index;
-    // A peer that has refused our first index needs a snapshot: only ask, do not ship.
-    while (last < log.last() && !p.needs_snapshot()) {
+    while (last < log.last()) {
         const size_t size = log.at(last.next()).payload.size();
         if (last > request.prev_index && bytes + size > config.append_bytes_max) break;
         bytes += size;
@@ -81,10 +87,10 @@ LogIndex Core::Impl::own_match() const {
 }
 
 void Core::Impl::advance_commit_by_quorum() {
-    scratch.assign(1, own_match().value);
-    for (const Progress& p : leading()->peers)
-        scratch.push_back(p.match().value);
-    const LogIndex index(quorum_value(scratch));
+    const LogIndex index(reached([this](ReplicaId replica) {
+        const Progress* p = peer(replica);
+        return (p ? p->match() : replica == config.self ? own_match() : LogIndex(0)).value;
+    }));
     if (index <= commit) return;
     // Figure 8: an entry of an earlier term on a quorum may still be overwritten (rule 3).
     if (log.term(index) == term || MUTANT(raft_commit_old_term)) commit_to(index);
@@ -97,7 +103,8 @@ void Core::Impl::commit_to(LogIndex index) {
         for (LogIndex i = commit.next(); i <= index; i = i.next())
             l->uncommitted_bytes -= log.at(i).payload.size();
     }
-    commit = index;
+    const LogIndex before = std::exchange(commit, index);
+    membership_committed(before);
 }
 
 // Follower -----------------------------------------------------------------------------------
@@ -108,6 +115,7 @@ bool well_formed(Term sender, const AppendRequest& request) {
     Term last_term = request.prev_term;
     for (const Entry& e : request.entries) {
         if (e.index != index.next() || e.term < last_term || e.term > sender) return false;
+        if (e.kind == EntryKind::Config && !decode_membership(e.payload)) return false;
         index = e.index;
         last_term = e.term;
     }
@@ -162,13 +170,16 @@ void Core::Impl::take_entries(std::vector<Entry> entries) {
         if (e.index <= commit || log.matches(e.index, e.term)) continue;
         if (e.index <= log.last()) truncate_from(e.index);
         durability.appended(e.index);
+        const bool is_config = e.kind == EntryKind::Config;
         log.append(std::move(e));
+        if (is_config) config_appended(log.at(log.last()));
     }
 }
 
 void Core::Impl::truncate_from(LogIndex index) {
     log.truncate_from(index, commit);
     durability.truncated(index);
+    if (memberships.truncated(index)) membership_changed();
 }
 
 // Tells the leader how far this log is durable in agreement with its own, if that is `at_least`

@@ -16,6 +16,13 @@ const Recovered& checked(const Recovered& recovered) {
     return recovered;
 }
 
+// Those who were born with their group count from there.
+Memberships::At base_of(Membership membership, LogIndex index) {
+    for (const Member& m : membership.voters)
+        membership.last_replica = std::max(membership.last_replica, m.replica);
+    return {index, std::move(membership)};
+}
+
 template <typename... Fs>
 struct Overloads : Fs... {
     using Fs::operator()...;
@@ -25,14 +32,14 @@ struct Overloads : Fs... {
 
 bool Output::empty() const {
     return !hard_state && append.empty() && messages.empty() && committed.empty() &&
-           reads_confirmed.empty() && reads_refused.empty() && !role_change && !forgotten;
+           reads_confirmed.empty() && reads_refused.empty() && !role_change && !forgotten &&
+           snapshots_wanted.empty() && !membership && !removed;
 }
 
-uint64_t quorum_value(std::vector<uint64_t>& values) {
-    const size_t at = values.size() / 2;  // of n values, n / 2 + 1 are at or above the n/2-th
-    std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(at), values.end(),
-                     std::greater<>());
-    return values[at];
+uint64_t quorum_value(std::vector<uint64_t>& values, size_t majority) {
+    const auto at = values.begin() + static_cast<ptrdiff_t>(majority - 1);
+    std::nth_element(values.begin(), at, values.end(), std::greater<>());
+    return *at;
 }
 
 Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant now)
@@ -40,6 +47,7 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
       prng(prng_in),
       log(checked(recovered).log_start, recovered.log_start_term, std::move(recovered.entries)),
       durability(log.last()),
+      memberships(base_of(config.membership, recovered.membership_index)),
       clock(now),
       last_input(now),
       term(recovered.hard_state.term),
@@ -48,13 +56,19 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
       given(recovered.applied),
       applied_index(recovered.applied),
       matched(recovered.applied) {
-    CHECK(member(config.self), "a replica is a voter of its own group");
-    CHECK(std::is_sorted(config.membership.voters.begin(), config.membership.voters.end()),
+    CHECK(std::is_sorted(membership().voters.begin(), membership().voters.end()),
           "voters ascend by replica");
+    CHECK(recovered.membership_index <= recovered.applied, "the base is part of the applied state");
     CHECK(config.election_timeout_min <= config.election_timeout_max &&
               config.heartbeat_interval < config.election_timeout_min,
           "several heartbeats fit into an election timeout");
+    // The term of an installed snapshot may not have come to the journal; nobody voted in it here.
+    if (term < log.term(log.start())) set_hard_state(log.term(log.start()), ReplicaId(0));
     CHECK(term >= log.last_term(), "the journal keeps a term no later than its entries");
+    for (LogIndex i = log.start().next(); i <= log.last(); i = i.next())
+        if (log.at(i).kind == EntryKind::Config && i > memberships.index())
+            config_appended(log.at(i));
+    out.membership.reset();  // membership() says it
     CHECK(applied_index <= log.last(), "applied <= last (I1)");
     disk_moved = clock;
     reported = role_now();
@@ -76,7 +90,9 @@ void Core::Impl::step(Input input) {
                              else if (!stalled_since)
                                  stalled_since = clock;
                          },
-                         [&](Compact e) { compact(e.through); }},
+                         [&](Compact e) { compact(e.through); },
+                         [&](const SnapshotSent& e) { snapshot_sent(e); },
+                         [&](const Installed& e) { installed(e.meta); }, [&](Wake) {}},
                input.event);
     check_invariants();
 }
@@ -101,15 +117,19 @@ void Core::Impl::tick() {
         return;
     }
     if (clock < election_deadline) return;
-    if (!lets_others_go_first()) return start_pre_vote();
+    if (!may_campaign())
+        ask_whether_still_a_member();
+    else if (!lets_others_go_first())
+        return start_pre_vote();
     leader = ReplicaId(0);
     heard_leader.reset();
     restart_election_timer();
 }
 
 void Core::Impl::receive(Message message) {
-    const bool ours =
-        message.to == config.self && message.from != config.self && member(message.from) != nullptr;
+    if (removed) return;
+    // Whoever sends it may be one of a newer membership than is known here (rule 13).
+    const bool ours = message.to == config.self && message.from != config.self && message.from;
     if (!ours && !MUTANT(raft_accept_other_life)) {
         ++foreign_messages;
         return;
@@ -118,6 +138,7 @@ void Core::Impl::receive(Message message) {
         ++malformed_messages;
         return;
     }
+    if (auto* said = std::get_if<Removed>(&message.body)) return on_removed(*said);
     // Vote requests judge the term themselves: asking alone moves nobody's term (9.6).
     if (auto* request = std::get_if<VoteRequest>(&message.body)) {
         if (request->pre)
@@ -127,7 +148,8 @@ void Core::Impl::receive(Message message) {
         return;
     }
     if (!adopt_term(message)) return;
-    std::visit(Overloads{[](VoteRequest&) {}, [&](auto& body) { on(message, body); }},
+    std::visit(Overloads{[](VoteRequest&) {}, [](Removed&) {}, [](TimeoutNow&) {},
+                         [&](auto& body) { on(message, body); }},
                message.body);
 }
 
@@ -195,6 +217,7 @@ void Core::Impl::applied(LogIndex through) {
 
 void Core::Impl::compact(LogIndex through) {
     log.compact(std::min(through, applied_index));
+    memberships.compacted(log.start());
     if (Leader* l = leading()) {
         for (Progress& p : l->peers)
             p.compacted(log.start());
@@ -205,7 +228,7 @@ void Core::Impl::compact(LogIndex through) {
 
 bool Core::Impl::has_output() const {
     return sends_due || !out.empty() || durability.dirty() || role_now() != reported ||
-           std::min(commit, durability.index()) > given;
+           (!installing && std::min(commit, durability.index()) > given);
 }
 
 Output Core::Impl::take_output() {
@@ -224,7 +247,7 @@ Output Core::Impl::take_output() {
 // Only what is durable here as well: applied state never gets ahead of the own journal.
 void Core::Impl::give_committed() {
     const LogIndex through = std::min(commit, durability.index());
-    if (through <= given) return;
+    if (through <= given || (installing && !MUTANT(raft_install_given))) return;
     log.copy(given.next(), through, out.committed);
     given = through;
 }
@@ -245,6 +268,7 @@ void Core::Impl::send(ReplicaId to, Term message_term, MessageBody body) {
 // Sends as soon as the term (and vote) in which this is said is durable: after a crash this replica
 // must still be bound by it (rules 1, 8).
 void Core::Impl::answer(ReplicaId to, MessageBody body) {
+    if (removed) return;
     const bool wait = durability.hard_state_pending() && !MUTANT(raft_vote_not_synced);
     Message message{config.self, to, term, std::move(body)};
     if (!wait) {
@@ -288,15 +312,18 @@ void Core::Impl::check_invariants() const {
 
 // Looking in ---------------------------------------------------------------------------------
 
-const Member* Core::Impl::member(ReplicaId replica) const {
-    const auto& voters = config.membership.voters;
-    auto it = std::lower_bound(voters.begin(), voters.end(), replica,
-                               [](const Member& m, ReplicaId r) { return m.replica < r; });
-    return it != voters.end() && it->replica == replica ? &*it : nullptr;
+bool Core::Impl::alone() const {
+    const Membership& m = membership();
+    return !m.joint() && m.voters.size() == 1 && m.voters.front().replica == config.self;
+}
+
+bool Core::Impl::is_witness() const {
+    const Member* self = membership().find(config.self);
+    return self && self->witness;
 }
 
 NodeId Core::Impl::node_of(ReplicaId replica) const {
-    const Member* m = member(replica);
+    const Member* m = membership().find(replica);
     return m ? m->node : NodeId(0);
 }
 
@@ -320,7 +347,11 @@ Status Core::Impl::status() const {
              .peers = {},
              .durable = durability.index(),
              .foreign_messages = foreign_messages,
-             .malformed_messages = malformed_messages};
+             .malformed_messages = malformed_messages,
+             .membership = membership(),
+             .membership_index = memberships.index(),
+             .membership_committed = memberships.index() <= commit,
+             .snapshots_installed = snapshots_installed};
     if (const Leader* l = leading()) {
         s.uncommitted_bytes = l->uncommitted_bytes;
         for (const Progress& p : l->peers)
@@ -340,11 +371,18 @@ Core::Core(Config config, Recovered recovered, Prng prng, Instant now)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(recovered), prng, now)) {}
 Core::~Core() = default;
 Core::Core(Core&&) noexcept = default;
+Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Core Core::clone() const { return Core(std::make_unique<Impl>(*impl_)); }
 
 void Core::step(Input input) { impl_->step(std::move(input)); }
 ProposeOutcome Core::propose(Instant now, EntryKind kind, Bytes payload) {
     impl_->advance_clock(now);
     return impl_->propose(kind, std::move(payload));
+}
+bool Core::begin_install(Instant now, const SnapshotMeta& meta) {
+    impl_->advance_clock(now);
+    return impl_->begin_install(meta);
 }
 Output Core::take_output() { return impl_->take_output(); }
 bool Core::has_output() const { return impl_->has_output(); }
@@ -354,6 +392,9 @@ NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
 LogIndex Core::commit() const { return impl_->commit; }
 LogIndex Core::last_index() const { return impl_->log.last(); }
 bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
+const Membership& Core::membership() const { return impl_->membership(); }
+SnapshotMeta Core::meta_at(LogIndex index) const { return impl_->meta_at(index); }
+bool Core::holds(LogIndex index, Term term) const { return impl_->holds(index, term); }
 uint64_t Core::malformed_messages() const { return impl_->malformed_messages; }
 Status Core::status() const { return impl_->status(); }
 

@@ -9,7 +9,9 @@
 //   held
 //      back inside the core until its Persisted arrives (rules 1, 2, 7, 8, 45);
 //   3. applies Output::committed in order and feeds Applied;
-//   4. feeds Tick at least every 20 ms, with now constant within a turn; a longer gap counts as one
+//   4. sends snapshots that are wanted and feeds SnapshotSent; asks begin_install() before it
+//   installs one;
+//   5. feeds Tick at least every 20 ms, with now constant within a turn; a longer gap counts as one
 //   heartbeat interval at most (rule 34).
 // step() is total: any input in any role, duplicated, reordered, late, or from an earlier life. No
 // message fails a CHECK, for its bytes are somebody else's: what only a broken or lying peer can
@@ -38,6 +40,8 @@ namespace asterias::raft {
 struct Config {
     GroupId group;
     ReplicaId self;
+    // As of Recovered::membership_index. Empty voters: a replica that was just made for a member
+    // that a leader told us to be; it hears of the rest with the log or a snapshot (rule 13).
     Membership membership;
     Duration election_timeout_min = milliseconds(600);
     Duration election_timeout_max = milliseconds(900);
@@ -46,6 +50,14 @@ struct Config {
     size_t inflight_messages_max = 128;    // unanswered AppendRequests per peer
     size_t inflight_bytes_max = 16 * 1024 * 1024;     // their payload
     size_t uncommitted_bytes_max = 64 * 1024 * 1024;  // propose() answers Overloaded above it
+    // A learner is promoted once it lacks no more than so many entries (rule 17).
+    uint64_t promotion_lag_max = 1000;
+    // A group without proposals and reads for so long goes quiet (rule 40); 0: never.
+    Duration quiesce_after{0};
+    // Reads without a round while a lease holds (rule 23); 0: leases are off. What clocks may be
+    // apart in their rate, as a part of the election timeout, is taken off as margin. The driver's
+    // clock has to count suspends.
+    uint32_t lease_drift_ppm = 0;
 };
 
 // What the journal and the engine still had. entries are contiguous, first one at log_start + 1.
@@ -55,6 +67,8 @@ struct Recovered {
     Term log_start_term;
     LogIndex applied;  // log_start <= applied; known committed
     std::vector<Entry> entries;
+    LogIndex membership_index{};  // of Config::membership's entry, <= applied; later ones are found
+                                  // in `entries`
 };
 
 using PersistId = TaggedCounter<struct PersistIdTag>;
@@ -88,8 +102,23 @@ struct Stalled {
 struct Compact {
     LogIndex through;
 };
+// What became of a snapshot that Output::snapshots_wanted asked for. Delivered: the peer has said
+// that it is installed there; else it was given up, and may be asked for again (rule 30: what the
+// peer matches moves only by its own AppendReply).
+struct SnapshotSent {
+    ReplicaId to;
+    LogIndex index;
+    bool delivered;
+};
+// The install that begin_install() allowed is durable: state and applied index are the snapshot's
+// (rules 26, 29). The driver has told the journal, too: see Core::holds().
+struct Installed {
+    SnapshotMeta meta;
+};
+// Somebody needs this group: a quiet one wakes up (rule 40).
+struct Wake {};
 using Event = std::variant<Tick, Received, Persisted, Applied, PeerDisconnected, ReadRequested,
-                           Stalled, Compact>;
+                           Stalled, Compact, SnapshotSent, Installed, Wake>;
 
 struct Input {
     Instant now;
@@ -117,6 +146,14 @@ struct Forgotten {
     bool operator==(const Forgotten&) const = default;
 };
 
+// The leader's log begins behind what this peer needs: send it a snapshot, then say SnapshotSent.
+// Until then it gets heartbeats only. `at_least`: the least index that helps.
+struct SnapshotWanted {
+    Member to;
+    LogIndex at_least;
+    bool operator==(const SnapshotWanted&) const = default;
+};
+
 struct RoleChange {
     Role role;
     Term term;
@@ -134,6 +171,12 @@ struct Output {
     std::vector<ReadRefused> reads_refused;
     std::optional<RoleChange> role_change;  // the last one since the previous output
     std::optional<Forgotten> forgotten;
+    std::vector<SnapshotWanted> snapshots_wanted;
+    // The membership in force (appended, perhaps not committed) changed: where messages go.
+    std::optional<Membership> membership;
+    // This replica was removed from its group, and that is committed: it says nothing more, and
+    // whoever drives it deletes it (rule 19).
+    bool removed = false;
 
     bool empty() const;
 };
@@ -148,6 +191,24 @@ struct NotLeader {
 struct Overloaded {};
 using ProposeOutcome = std::variant<Accepted, NotLeader, Overloaded>;
 
+// Membership changes, as an operator means them. Each is one entry, or several that follow by
+// themselves; done when Status::membership says so and nothing is under way.
+struct AddReplica {  // a learner first, promoted when it has caught up
+    NodeId node;
+    bool witness = false;
+};
+struct RemoveReplica {  // a learner: the addition is taken back
+    NodeId node;
+};
+struct ReplaceReplica {  // one joint step, so that the number of voters never falls
+    NodeId from, to;
+};
+using Change = std::variant<AddReplica, RemoveReplica, ReplaceReplica>;
+struct Refused {
+    std::string why;  // and the way out, for people
+};
+using ChangeOutcome = std::variant<Accepted, NotLeader, Refused>;
+
 // What status, metrics and tests look at.
 struct Status {
     Role role;
@@ -159,8 +220,8 @@ struct Status {
         Member member;
         LogIndex match;
         LogIndex next;
-        bool recently_heard;  // within the shortest election timeout
-        bool needs_snapshot;  // its log ends below ours: heartbeats only, until snapshots exist
+        bool recently_heard;                       // within the shortest election timeout
+        bool needs_snapshot;                       // its log ends below ours
         size_t inflight_messages, inflight_bytes;  // sent and not answered
     };
     std::vector<Peer> peers;  // leaders only
@@ -168,6 +229,13 @@ struct Status {
     // Messages dropped: addressed to another replica or from a non-member (rule 47); contradictory,
     // in themselves or to what this replica knows.
     uint64_t foreign_messages, malformed_messages;
+    Membership membership;  // in force
+    LogIndex membership_index;
+    bool membership_committed = true;
+    bool quiet = false;      // rule 40
+    bool lease = false;      // a leader's, now
+    NodeId transferring_to;  // 0: nobody
+    uint64_t snapshots_installed = 0;
 };
 
 class Core {
@@ -175,12 +243,33 @@ public:
     Core(Config config, Recovered recovered, Prng prng, Instant now);
     ~Core();
     Core(Core&&) noexcept;
+    // Another core in the same state, for whoever explores what could happen.
+    Core clone() const;
 
     void step(Input input);
     // Leader only, and only once its own no-op is applied (rule 4); otherwise NotLeader.
     ProposeOutcome propose(Instant now, EntryKind kind, Bytes payload);
     [[nodiscard]] Output take_output();
     bool has_output() const;
+
+    // Leader only. Refused, with the reason: another change is under way (rule 15), the node is a
+    // member already, or none; nobody would be left; or too few of the voters that would remain
+    // were heard lately to go on without the others (O1 of docs/faults.md).
+    ChangeOutcome change(Instant now, const Change& change);
+    // Leader only: gives the lead to the replica on `to`, or, 0, to the best one. Proposals are
+    // NotLeader from now on until it has happened or an election timeout has passed (rule 21).
+    // Refused: no such voter, a witness, this one itself, or one that was not heard lately.
+    ChangeOutcome transfer(Instant now, NodeId to);
+    // A whole, verified snapshot lies aside. True: install it, and then feed Installed with the
+    // same meta; until then nothing is given as committed. False: it is not ahead of what is
+    // applied or committed here (rule 27), or an install is under way.
+    bool begin_install(Instant now, const SnapshotMeta& meta);
+
+    // Whether the log has this entry, durably. Of a snapshot's place it decides, at the moment
+    // before Installed is fed, what becomes of the journal's log: true, it stays as it is
+    // (Journal::installed); false, it is void and goes on behind the place (Journal::reset): what
+    // this core keeps of it comes once more in Output::append.
+    bool holds(LogIndex index, Term term) const;
 
     Role role() const;
     Term term() const;
@@ -189,7 +278,12 @@ public:
     LogIndex last_index() const;
     // Leader whose no-op of this term is applied: may evaluate, propose and read.
     bool ready_to_lead() const;
-    // The lowest match of all voters as this leader knows it; 0 when not leading.
+    // The membership in force.
+    const Membership& membership() const;
+    // For a snapshot of the state after `index`: given as committed, and not below the log's start.
+    SnapshotMeta meta_at(LogIndex index) const;
+    // The lowest match of all members but this one, learners too, as this leader knows it; 0 when
+    // not leading.
     LogIndex slowest_match() const;
     // Status::malformed_messages, for who asks often.
     uint64_t malformed_messages() const;

@@ -247,12 +247,12 @@ TEST(RaftRule47, MessagesOfOtherLivesAreDroppedAndCounted) {
     Cluster cluster(3, 1);
     lead(cluster);
     const Status before = cluster.core(k2).status();
-    // To a replica that lived here before; from one that is no member; from itself.
+    // To a replica that lived here before; from itself; from nobody.
     cluster.feed(k2, Received{{k1, ReplicaId(77), Term(9), Heartbeat{}}});
-    cluster.feed(k2, Received{{ReplicaId(88), k2, Term(9), AppendRequest{}}});
+    cluster.feed(k2, Received{{k1, ReplicaId(77), Term(9), AppendRequest{}}});
     cluster.feed(k2, Received{{k2, k2, Term(9), VoteReply{false, true}}});
     cluster.feed(k2,
-                 Received{{ReplicaId(88), k2, Term(9), VoteRequest{false, LogIndex(99), Term(9)}}});
+                 Received{{ReplicaId(0), k2, Term(9), VoteRequest{false, LogIndex(99), Term(9)}}});
     const Status after = cluster.core(k2).status();
     EXPECT_EQ(after.foreign_messages, before.foreign_messages + 4);
     EXPECT_EQ(after.term, before.term);
@@ -370,9 +370,12 @@ TEST(RaftCore, APeerBelowTheCompactedLogIsNamedAndKeptQuiet) {
     for (int i = 0; i < 10; ++i)
         cluster.propose(k1, std::to_string(i));
     cluster.run(milliseconds(200));
-    cluster.feed(k1, Compact{LogIndex(8)});
+    cluster.snapshots_at_once = false;
+    cluster.flush(k1);
+    ASSERT_TRUE(cluster.compact(k1, LogIndex(8)));
     cluster.start(k3);
     cluster.run(seconds(3));
+    EXPECT_EQ(cluster.snapshots.size(), 1u);
     const Status s = cluster.core(k1).status();
     EXPECT_EQ(s.first, LogIndex(9));
     EXPECT_FALSE(s.peers[0].needs_snapshot);
@@ -383,6 +386,18 @@ TEST(RaftCore, APeerBelowTheCompactedLogIsNamedAndKeptQuiet) {
     cluster.propose(k1, "more");
     cluster.settle();
     EXPECT_EQ(cluster.core(k1).commit(), LogIndex(12));
+    // Given up, it is asked for again, but no faster than heartbeats.
+    cluster.deliver_snapshot(0, true);
+    cluster.settle();
+    EXPECT_EQ(cluster.snapshots.size(), 0u);
+    cluster.run(milliseconds(200));
+    EXPECT_EQ(cluster.snapshots.size(), 1u);
+    cluster.snapshots_at_once = true;
+    cluster.run(milliseconds(200));
+    EXPECT_FALSE(cluster.core(k1).status().peers[1].needs_snapshot);
+    EXPECT_EQ(cluster.core(k3).status().snapshots_installed, 1u);
+    EXPECT_EQ(cluster.difference(), "");
+    EXPECT_EQ(cluster.violations, std::vector<std::string>{});
 }
 
 TEST(RaftCore, CompactionNeverPassesWhatIsApplied) {

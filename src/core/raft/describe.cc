@@ -10,7 +10,10 @@ namespace {
 std::string entry_name(const Entry& e) {
     std::string text = to_string(e.index) + "/" + to_string(e.term);
     if (e.kind == EntryKind::Noop) return text + " noop";
-    if (e.kind == EntryKind::Config) text += " config";
+    if (e.kind == EntryKind::Config) {
+        const auto membership = decode_membership(e.payload);
+        return text + " config {" + (membership ? describe(*membership) : "undecodable") + "}";
+    }
     constexpr size_t kShown = 16;
     const std::string_view payload = e.payload.view().substr(0, kShown);
     const bool printable = std::all_of(payload.begin(), payload.end(),
@@ -33,7 +36,7 @@ std::string entry_list(const std::vector<Entry>& entries) {
 struct BodyText {
     std::string operator()(const VoteRequest& m) const {
         return std::string(m.pre ? "pre-vote?" : "vote?") + " log=" + to_string(m.last_index) +
-               "/" + to_string(m.last_term);
+               "/" + to_string(m.last_term) + (m.transfer ? " by transfer" : "");
     }
     std::string operator()(const VoteReply& m) const {
         return std::string(m.pre ? "pre-vote " : "vote ") + (m.granted ? "granted" : "refused");
@@ -48,11 +51,14 @@ struct BodyText {
         return "apart conflict=" + to_string(m.conflict_index) + "/" + to_string(m.conflict_term);
     }
     std::string operator()(const Heartbeat& m) const {
-        return "heartbeat commit=" + to_string(m.commit) + " round=" + std::to_string(m.round);
+        return "heartbeat commit=" + to_string(m.commit) + " round=" + std::to_string(m.round) +
+               (m.quiesce ? " quiesce" : "");
     }
     std::string operator()(const HeartbeatReply& m) const {
         return "alive round=" + std::to_string(m.round);
     }
+    std::string operator()(const TimeoutNow&) const { return "timeout-now"; }
+    std::string operator()(const Removed& m) const { return "removed index=" + to_string(m.index); }
 };
 
 struct EventText {
@@ -70,6 +76,14 @@ struct EventText {
         return e.stalled ? "stalled" : "stalled no more";
     }
     std::string operator()(const Compact& e) const { return "compact " + to_string(e.through); }
+    std::string operator()(const SnapshotSent& e) const {
+        return "snapshot " + to_string(e.index) + " for r" + to_string(e.to) +
+               (e.delivered ? " delivered" : " given up");
+    }
+    std::string operator()(const Installed& e) const {
+        return "installed " + to_string(e.meta.index) + "/" + to_string(e.meta.term);
+    }
+    std::string operator()(const Wake&) const { return "wake"; }
 };
 
 }  // namespace
@@ -118,13 +132,18 @@ std::string describe(const Output& output) {
                      " vote=" + to_string(output.hard_state->vote);
         line(output.append.empty() ? write : write + " " + entry_list(output.append));
     }
+    if (output.membership) line("membership: " + describe(*output.membership));
     for (const Message& m : output.messages)
         line("send " + describe(m));
+    for (const SnapshotWanted& s : output.snapshots_wanted)
+        line("snapshot wanted for r" + to_string(s.to.replica) + "@n" + to_string(s.to.node) +
+             ", at least " + to_string(s.at_least));
     if (!output.committed.empty()) line("committed " + entry_list(output.committed));
     for (const ReadConfirmed& r : output.reads_confirmed)
         line("read " + std::to_string(r.context) + " confirmed");
     for (const ReadRefused& r : output.reads_refused)
         line("read " + std::to_string(r.context) + " refused");
+    if (output.removed) line("removed");
     return text;
 }
 

@@ -18,6 +18,13 @@ void Durability::truncated(LogIndex from) {
         write.last = std::min(write.last, from.prev());
 }
 
+void Durability::installed(LogIndex index, bool more) {
+    index_ = index;
+    unsaved_from_ = more ? index.next() : LogIndex(0);
+    for (Write& write : in_flight_)
+        write.last = LogIndex(0);
+}
+
 PersistId Durability::begin_write(LogIndex last) {
     CHECK(dirty(), "a write has something to write");
     issued_ = issued_.next();

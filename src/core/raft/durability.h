@@ -22,6 +22,9 @@ public:
     void hard_state_changed() { hard_state_dirty_ = true; }
     void appended(LogIndex first);
     void truncated(LogIndex from);
+    // A durable snapshot took the place of everything up to `index`, and of what was written of the
+    // log so far; `more`: entries follow, all to be written (again).
+    void installed(LogIndex index, bool more);
 
     bool dirty() const { return hard_state_dirty_ || unsaved_from_; }
     bool hard_state_dirty() const { return hard_state_dirty_; }

@@ -1,8 +1,10 @@
 // core/raft/impl.h: the inside of Core, private to this room. One state machine, written in several
 // files by noun: core.cc (turns, time, what is durable), vote.cc (elections), append.cc (the log),
-// read.cc (heartbeats and reads).
+// read.cc (heartbeats and reads), change.cc (membership), snapshot.cc. Its members are values: a
+// copy is another replica in the same state.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 
 #include "base/check.h"
@@ -10,6 +12,7 @@
 #include "core/raft/core.h"
 #include "core/raft/durability.h"
 #include "core/raft/log.h"
+#include "core/raft/memberships.h"
 #include "core/raft/progress.h"
 
 namespace asterias::raft {
@@ -31,7 +34,7 @@ struct Candidate {
 struct Leader {
     LogIndex noop;  // the first entry of this term
     Instant since;
-    std::vector<Progress> peers;  // all other voters, ascending by replica
+    std::vector<Progress> peers;  // all other members, learners too, ascending by replica
     size_t uncommitted_bytes = 0;
 
     bool heartbeat_due = false;
@@ -85,6 +88,10 @@ struct Core::Impl {
     void on(const Message& message, VoteReply& reply);
     void count_own_vote();
     void peer_disconnected(NodeId peer);
+    bool won(const Tally& tally) const;
+    bool lost(const Tally& tally) const;
+    bool may_campaign() const;
+    void ask_whether_still_a_member();
     void check_quorum_contact();
     void check_fitness();
     bool disk_hangs() const;
@@ -115,8 +122,34 @@ struct Core::Impl {
     void refuse_reads(Leader& leader);
     bool ready_to_lead() const;
 
-    size_t quorum() const { return config.membership.voters.size() / 2 + 1; }
-    const Member* member(ReplicaId replica) const;
+    // change.cc
+    void config_appended(const Entry& entry);
+    void membership_changed();
+    void sync_peers();
+    bool known_removed(ReplicaId replica) const;
+    void membership_committed(LogIndex before);
+    void say_removed(ReplicaId replica);
+    void leave();
+    void on_removed(const Removed& said);
+
+    // snapshot.cc
+    bool begin_install(const SnapshotMeta& meta);
+    bool holds(LogIndex index, Term at) const;
+    void installed(const SnapshotMeta& meta);
+    SnapshotMeta meta_at(LogIndex index) const;
+    void ask_for_snapshot(Progress& peer);
+    void snapshot_sent(const SnapshotSent& sent);
+
+    const Membership& membership() const { return memberships.in_force(); }
+    // The only voter.
+    bool alone() const;
+    bool is_witness() const;
+    // The highest value that a majority has reached; of a joint membership, of both halves
+    // (rule 12). `value_of` is asked for each voter.
+    template <typename F>
+    uint64_t reached(F value_of);
+    template <typename F>
+    uint64_t reached_by(const std::vector<Member>& half, F value_of);
     NodeId node_of(ReplicaId replica) const;
     Leader* leading() { return std::get_if<Leader>(&role); }
     const Leader* leading() const { return std::get_if<Leader>(&role); }
@@ -127,6 +160,7 @@ struct Core::Impl {
     Prng prng;
     Log log;
     Durability durability;
+    Memberships memberships;
 
     // Time as this core lives it: a pause counts for one heartbeat interval at most (rule 34).
     Instant clock;
@@ -156,18 +190,41 @@ struct Core::Impl {
     LogIndex acknowledged;  // the highest match sent in this term
     bool ack_is_due = false;  // an AppendRequest is accepted and not yet durable
 
+    std::optional<SnapshotMeta> installing;  // begun and not ended: nothing is given
+    bool removed = false;                    // for good; says nothing more
+
     Output out;
     bool sends_due = false;  // take_output() may find messages to build
     RoleChange reported;
     uint64_t foreign_messages = 0;
     uint64_t malformed_messages = 0;
+    uint64_t snapshots_installed = 0;
     std::vector<uint64_t> scratch;
 };
 
 // Entries one behind the other, of terms that do not fall, none later than the sender's.
 bool well_formed(Term sender, const AppendRequest& request);
 
-// The highest value that a quorum has reached, given the values of all voters (reordered).
-uint64_t quorum_value(std::vector<uint64_t>& values);
+// The highest value that `majority` of these values reach (reordered).
+uint64_t quorum_value(std::vector<uint64_t>& values, size_t majority);
+
+template <typename F>
+uint64_t Core::Impl::reached_by(const std::vector<Member>& half, F value_of) {
+    if (half.empty()) return 0;
+    scratch.clear();
+    for (const Member& m : half)
+        scratch.push_back(value_of(m.replica));
+    if (MUTANT(raft_learner_votes))
+        for (const Member& m : membership().learners)
+            scratch.push_back(value_of(m.replica));
+    return quorum_value(scratch, half.size() / 2 + 1);
+}
+
+template <typename F>
+uint64_t Core::Impl::reached(F value_of) {
+    const uint64_t entering = reached_by(membership().voters, value_of);
+    if (!membership().joint() || MUTANT(raft_joint_one_majority)) return entering;
+    return std::min(entering, reached_by(membership().outgoing, value_of));
+}
 
 }  // namespace asterias::raft

@@ -37,6 +37,8 @@ public:
     void truncate_from(LogIndex from, LogIndex commit);
     // Drops (start(), through].
     void compact(LogIndex through);
+    // Drops everything: the log goes on behind (start, term).
+    void reset(LogIndex start, Term term) { *this = Log(start, term, {}); }
 
 private:
     struct Run {

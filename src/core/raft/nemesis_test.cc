@@ -64,7 +64,10 @@ private:
         config.uncommitted_bytes_max = 128;
     }
 
-    ReplicaId any() { return ReplicaId(1 + prng_.below(cluster_.ids().size())); }
+    ReplicaId any() {
+        const auto ids = cluster_.ids();
+        return ids[prng_.below(ids.size())];
+    }
 
     void step() {
         const ReplicaId id = any();
@@ -137,18 +140,12 @@ private:
     // The engine flushes what is applied now and then; what all engines hold is compacted.
     void flush_and_compact(ReplicaId id) {
         Node& n = cluster_.node(id);
-        if (prng_.chance(0.3)) n.disk.applied = n.applied;
+        if (prng_.chance(0.3)) cluster_.flush(id);
         if (!prng_.chance(0.1)) return;
         LogIndex everywhere = n.disk.applied;
         for (const ReplicaId other : cluster_.ids())
             everywhere = std::min(everywhere, cluster_.node(other).disk.applied);
-        Disk& disk = n.disk;
-        if (everywhere <= disk.log_start) return;
-        const auto count = static_cast<ptrdiff_t>(everywhere.value - disk.log_start.value);
-        disk.log_start_term = disk.entries[static_cast<size_t>(count) - 1].term;
-        disk.log_start = everywhere;
-        disk.entries.erase(disk.entries.begin(), disk.entries.begin() + count);
-        cluster_.feed(id, Compact{everywhere});
+        cluster_.compact(id, everywhere);
     }
 
     // Equal (index, term) in two logs: everything before is equal, too.

@@ -10,13 +10,12 @@ void Progress::accepted(LogIndex match, const Log& log, Instant now) {
     if (match < match_) return;  // reordered: says nothing new
     match_ = match;
     // A late answer may name less than our log still has; it does not show that the peer has more.
-    if (state_ == State::Probe && match < log.start()) return;
-    needs_snapshot_ = false;
+    if (state_ != State::Replicate && match < log.start()) return;
     while (!inflight_.empty() && inflight_.front().last <= match) {
         inflight_bytes_ -= inflight_.front().bytes;
         inflight_.pop_front();
     }
-    if (state_ == State::Probe) {
+    if (state_ != State::Replicate) {
         state_ = State::Replicate;
         probe_unanswered_ = false;
         next_ = match.next();
@@ -29,6 +28,7 @@ void Progress::accepted(LogIndex match, const Log& log, Instant now) {
 // at or below that prev); whatever does not is late and is ignored.
 void Progress::refused(const AppendReply& reply, const Log& log, Instant now) {
     last_answer_ = now;
+    if (state_ == State::Snapshot) return;
     if (!reply.conflict_term && reply.conflict_index <= match_) return;  // it has more by now
     LogIndex next = reply.conflict_index;
     if (reply.conflict_term) {
@@ -41,11 +41,12 @@ void Progress::refused(const AppendReply& reply, const Log& log, Instant now) {
     const LogIndex lowest = log.start().next();
     if (next < lowest) {
         // The run may begin below our start while the logs agree at the start: ask there before
-        // giving up. Then go on asking at heartbeat pace, for the refusal may have been a late one.
+        // giving up.
         const bool asked = state_ == State::Probe && next_ == lowest;
         probe_from(lowest);
-        needs_snapshot_ = asked;
-        probe_unanswered_ = asked;
+        if (!asked) return;
+        state_ = State::Snapshot;
+        snapshot_asked_ = snapshot_failed_ = false;
     } else if (next < next_) {
         probe_from(next);
     }
@@ -65,15 +66,31 @@ void Progress::heartbeat_answered(uint64_t round, Instant now, Duration patience
     if (now - last_answer_ < patience) return;
     if (state_ == State::Probe)
         probe_unanswered_ = false;
-    else if (match_ < next_.prev())
+    else if (state_ == State::Snapshot && snapshot_failed_)
+        probe_from(next_);
+    else if (state_ == State::Replicate && match_ < next_.prev())
         query_due_ = true;
 }
 
 void Progress::compacted(LogIndex start) {
-    if (next_ <= start) probe_from(start.next());
+    if (next_ > start) return;
+    if (state_ == State::Snapshot)
+        next_ = start.next();
+    else
+        probe_from(start.next());
+}
+
+void Progress::snapshot_sent(LogIndex index, bool delivered, const Log& log, Instant now) {
+    if (state_ != State::Snapshot) return;
+    last_answer_ = now;
+    snapshot_failed_ = !delivered;
+    if (!delivered) return;
+    const LogIndex known = std::max({index, match_, log.start()});
+    probe_from(std::min(known, log.last()).next());
 }
 
 bool Progress::may_send(const Window& window) const {
+    if (state_ == State::Snapshot) return false;
     if (state_ == State::Probe) return !probe_unanswered_;
     return inflight_.size() < window.messages_max && inflight_bytes_ < window.bytes_max;
 }

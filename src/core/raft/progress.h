@@ -3,7 +3,8 @@
 //
 // Probe: the place where the two logs agree is being looked for; one unanswered AppendRequest at a
 // time. Replicate: it is known; requests are pipelined within a window of messages and bytes, and
-// next advances when a request is sent. A refusal leads back to Probe.
+// next advances when a request is sent. A refusal leads back to Probe. Snapshot: the peer refused
+// even the first place that this log still has; until it says otherwise it gets heartbeats only.
 #pragma once
 
 #include <deque>
@@ -16,7 +17,7 @@ namespace asterias::raft {
 
 class Progress {
 public:
-    enum class State : uint8_t { Probe, Replicate };
+    enum class State : uint8_t { Probe, Replicate, Snapshot };
     struct Window {
         size_t messages_max;
         size_t bytes_max;
@@ -29,7 +30,7 @@ public:
     State state() const { return state_; }
     LogIndex match() const { return match_; }  // known durable there
     LogIndex next() const { return next_; }    // to be sent next
-    bool needs_snapshot() const { return needs_snapshot_; }
+    bool needs_snapshot() const { return state_ == State::Snapshot; }
     Instant last_heard() const { return last_heard_; }
     uint64_t acked_round() const { return acked_round_; }
     size_t inflight_messages() const { return inflight_.size(); }
@@ -43,6 +44,13 @@ public:
     void heartbeat_answered(uint64_t round, Instant now, Duration patience);
     // The log now starts at `start`.
     void compacted(LogIndex start);
+    // Snapshot: it has to be asked for; and it was.
+    bool snapshot_due() const { return state_ == State::Snapshot && !snapshot_asked_; }
+    void snapshot_asked() { snapshot_asked_ = true; }
+    // What became of it. A delivered one lets probing begin behind it; after another, the next
+    // answered heartbeat does, in front of everything: perhaps the peer was mistaken for one in
+    // need.
+    void snapshot_sent(LogIndex index, bool delivered, const Log& log, Instant now);
 
     // Whether an AppendRequest (for Replicate: with entries) may leave now.
     bool may_send(const Window& window) const;
@@ -63,7 +71,8 @@ private:
     State state_ = State::Probe;
     LogIndex match_;
     LogIndex next_;
-    bool needs_snapshot_ = false;  // refused even the first index that this log still has
+    bool snapshot_asked_ = false;
+    bool snapshot_failed_ = false;
     bool probe_unanswered_ = false;
     bool query_due_ = false;
     std::deque<Inflight> inflight_;

@@ -65,10 +65,10 @@ void Core::Impl::on(const Message& message, HeartbeatReply& reply) {
 void Core::Impl::confirm_reads() {
     Leader& l = *leading();
     if (l.reads_begun.empty()) return;
-    scratch.assign(1, l.round);
-    for (const Progress& p : l.peers)
-        scratch.push_back(p.acked_round());
-    const uint64_t round = quorum_value(scratch);
+    const uint64_t round = reached([&](ReplicaId replica) {
+        const Progress* p = peer(replica);
+        return p ? p->acked_round() : replica == config.self ? l.round : 0;
+    });
     while (!l.reads_begun.empty() && l.reads_begun.front().round <= round) {
         out.reads_confirmed.push_back({l.reads_begun.front().context});
         l.reads_begun.pop_front();

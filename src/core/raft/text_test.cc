@@ -2,14 +2,22 @@
 // `only=(1,2)` restricts to messages among these, all others stay in the bag and may come late;
 // `quiet` hides the trace):
 //
-//   cluster nodes=N [seed=S] [append_bytes=N]   input lines "ID term=T vote=V applied=A
-//   log=(terms)": recovered manual ID.. | automatic ID..    disk writes wait for `persist` |
-//   complete at once pass ID ms=N                    its clock moves in ticks of 20 ms elect ID
-//   [only=..]              its clock moves until it asks for votes; then settles deliver [from=]
-//   [to=] [kind=] [keep] | lose [from=] [to=] [kind=]      one sweep over the bag settle [only=..]
-//   deliver until nothing moves persist ID [all] | crash ID [kept=N] | start ID cut A B | cut
-//   from=A to=B | heal propose ID text.. | read ID context | disconnect ID peer=ID | compact ID
-//   through=N bag | status | log ID
+// clang-format off
+//   cluster nodes=N [seed=S] [append_bytes=N]
+//                        input lines "ID term=T vote=V applied=A log=(terms)": recovered
+//   manual ID.. | automatic ID..       disk writes wait for `persist` | complete at once
+//   pass ID ms=N         its clock moves in ticks of 20 ms
+//   elect ID [only=..]   its clock moves until it asks for votes; then settles
+//   deliver [from=] [to=] [kind=] [keep] | lose [from=] [to=] [kind=]     one sweep over the bag
+//   settle [only=..]     deliver until nothing moves
+//   persist ID [all] | crash ID [kept=N] | start ID
+//   cut A B | cut from=A to=B | heal | disconnect ID peer=ID
+//   propose ID text.. | read ID context
+//   flush ID             the engine becomes durable
+//   compact ID through=N | snapshot deliver | snapshot lose               the first one under way
+//   install ID [all]     one step of the install under way: engine, then journal and core
+//   bag | snapshots | status | log ID
+// clang-format on
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -31,7 +39,8 @@ ReplicaId id_of(const std::string& text) {
 
 std::string kind_of(const Message& m) {
     static const char* const kNames[] = {"vote",         "vote-reply", "append",
-                                         "append-reply", "heartbeat",  "heartbeat-reply"};
+                                         "append-reply", "heartbeat",  "heartbeat-reply",
+                                         "timeout-now",  "removed"};
     return kNames[m.body.index()];
 }
 
@@ -74,6 +83,7 @@ private:
             cluster_->start(id);
         for (const ReplicaId id : cluster_->ids())
             cluster_->node(id).applied = cluster_->node(id).disk.applied;
+        cluster_->snapshots_at_once = false;
         cluster_->on_output = [this](ReplicaId id, const Output& out) {
             std::string text = describe(out);
             for (size_t at = 0; at < text.size();) {
@@ -124,9 +134,19 @@ private:
             k.feed(id, ReadRequested{std::strtoull(c.positional[1].c_str(), nullptr, 10)});
         } else if (c.name == "disconnect") {
             k.feed(id, PeerDisconnected{NodeId(c.number("peer"))});
+        } else if (c.name == "flush") {
+            k.flush(id);
         } else if (c.name == "compact") {
-            k.feed(id, Compact{LogIndex(c.number("through"))});
-        } else if (c.name != "bag" && c.name != "status" && c.name != "log") {
+            if (!k.compact(id, LogIndex(c.number("through")))) return "cannot\n";
+        } else if (c.name == "snapshot") {
+            if (k.snapshots.empty()) return "none under way\n";
+            k.deliver_snapshot(0, c.positional[0] == "lose");
+        } else if (c.name == "install") {
+            if (!k.step_install(id)) return "nothing to install\n";
+            while (c.positional.size() > 1 && c.positional[1] == "all" && k.step_install(id)) {
+            }
+        } else if (c.name != "bag" && c.name != "snapshots" && c.name != "status" &&
+                   c.name != "log") {
             return "unknown command " + c.name + "\n";
         }
         return "";
@@ -139,12 +159,22 @@ private:
                 text += describe(m) + "\n";
             return text.empty() ? "empty\n" : text;
         }
+        if (c.name == "snapshots") {
+            for (const Snapshot& s : cluster_->snapshots)
+                text += to_string(s.from) + "->" + to_string(s.to) + " of " +
+                        to_string(s.meta.index) + "/" + to_string(s.meta.term) + ", " +
+                        describe(s.meta.membership) + "\n";
+            return text.empty() ? "none\n" : text;
+        }
         if (c.name == "status")
             for (const ReplicaId id : cluster_->ids())
                 text += status_line(id);
         if (c.name == "log") {
             const Disk& disk = cluster_->node(id_of(c.positional[0])).disk;
             text = "durable:";
+            if (disk.log_start)
+                text += " behind " + to_string(disk.log_start) + "/" +
+                        to_string(disk.log_start_term) + ":";
             for (const Entry& e : disk.entries)
                 text += " " + to_string(e.index) + "/" + to_string(e.term);
             text += "\n";
@@ -153,6 +183,7 @@ private:
     }
 
     std::string status_line(ReplicaId id) {
+        if (cluster_->node(id).removed) return to_string(id) + " removed\n";
         if (!cluster_->up(id)) return to_string(id) + " down\n";
         const Status s = cluster_->core(id).status();
         std::string text = to_string(id) + " " + std::string(to_string(s.role)) +

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "wire/entry.h"
 
@@ -21,13 +22,50 @@ using wire::EntryKind;
 struct Member {
     ReplicaId replica;
     NodeId node;
+    bool witness = false;  // votes and keeps the log, holds no state (rule 46)
     auto operator<=>(const Member&) const = default;
 };
 
-// Who votes. Fixed from the group's birth until membership change is built.
+// Who takes part in a group: the payload of a Config entry, and part of every snapshot. Holds from
+// the moment its entry is appended, and is rolled back with it (rule 16). All lists ascend by
+// replica; a node has at most one replica of a group that is not about to leave.
+//
+// Every change of voters is joint (dissertation 4.3, rule 14): while `outgoing` is not empty,
+// elections, commits, reads and check-quorum need a majority of `voters` and one of `outgoing`; as
+// soon as the joint entry is committed, the leader, or its successor, proposes the same without it.
 struct Membership {
-    std::vector<Member> voters;  // ascending by replica
+    std::vector<Member> voters;    // never empty
+    std::vector<Member> outgoing;  // the voters that are being left; empty: not joint
+    std::vector<Member> learners;  // hold the log and do not vote; in none of the above
+    ReplicaId last_replica;        // the highest number ever given in this group
+    // The change that is under way beyond `learners`: the leader, whoever it is, turns the learner
+    // `promote` into a voter when it has caught up (rule 17), together with the removal of
+    // `retire`.
+    ReplicaId promote;  // 0: none
+    ReplicaId retire;   // 0: none; a voter
     bool operator==(const Membership&) const = default;
+
+    bool joint() const { return !outgoing.empty(); }
+    // Wherever it stands; nullptr: not in this membership.
+    const Member* find(ReplicaId replica) const;
+    const Member* on(NodeId node) const;
+    bool votes(ReplicaId replica) const;  // in voters or outgoing
+};
+
+// The Config entry's payload (docs/formats/entry.md). Decoding errors: Unsupported (format),
+// Corrupt (bytes, or a membership that cannot be: no voters, a replica twice, not ascending).
+Bytes encode(const Membership& membership);
+Result<Membership> decode_membership(const Bytes& payload);
+// "voters r1@n1 r2@n2w, learners r4@n4, promote r4 for r2"
+std::string describe(const Membership& membership);
+
+// What a snapshot is of: the state after applying `index`.
+struct SnapshotMeta {
+    LogIndex index;
+    Term term;  // of the entry at `index`
+    Membership membership;
+    LogIndex membership_index;  // of its entry, <= index; 0: since the group's birth
+    bool operator==(const SnapshotMeta&) const = default;
 };
 
 // What must be durable before any answer that depends on it leaves (rule 1).
@@ -41,6 +79,8 @@ struct VoteRequest {
     bool pre = false;  // pre-vote: the term asked about is term + 1, and nobody's term moves (9.6)
     LogIndex last_index;
     Term last_term;
+    bool transfer =
+        false;  // the leader itself asked for it: no living leader is a reason to refuse
     bool operator==(const VoteRequest&) const = default;
 };
 struct VoteReply {
@@ -66,6 +106,7 @@ struct AppendReply {
 struct Heartbeat {
     LogIndex commit;  // <= what the receiver is known to match
     uint64_t round = 0;
+    bool quiesce = false;  // nothing more will come until something happens (rule 40)
     bool operator==(const Heartbeat&) const = default;
 };
 struct HeartbeatReply {
@@ -73,8 +114,20 @@ struct HeartbeatReply {
     bool operator==(const HeartbeatReply&) const = default;
 };
 
-using MessageBody =
-    std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat, HeartbeatReply>;
+// The leader gives its lead to the receiver, which campaigns at once, without a pre-vote
+// [3.10, rule 21].
+struct TimeoutNow {
+    bool operator==(const TimeoutNow&) const = default;
+};
+// The receiver is not in the committed membership at `index`, and its number is not one that is
+// still to be given: it was removed, for good (rule 19). A fact, whoever says it.
+struct Removed {
+    LogIndex index;
+    bool operator==(const Removed&) const = default;
+};
+
+using MessageBody = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
+                                 HeartbeatReply, TimeoutNow, Removed>;
 
 struct Message {
     ReplicaId from, to;

@@ -15,10 +15,28 @@ bool contains(const std::vector<ReplicaId>& replicas, ReplicaId replica) {
     return std::find(replicas.begin(), replicas.end(), replica) != replicas.end();
 }
 
+size_t count_of(const std::vector<Member>& half, const std::vector<ReplicaId>& replicas) {
+    size_t count = 0;
+    for (const ReplicaId replica : replicas)
+        count += std::any_of(half.begin(), half.end(),
+                             [&](const Member& m) { return m.replica == replica; });
+    return count;
+}
+
+bool won_by(const std::vector<Member>& half, const Tally& tally) {
+    return count_of(half, tally.granted) > half.size() / 2;
+}
+
+// So many refused that the others are no majority.
+bool lost_by(const std::vector<Member>& half, const Tally& tally) {
+    return 2 * (half.size() - count_of(half, tally.refused)) <= half.size();
+}
+
 }  // namespace
 
 void Tally::count(ReplicaId voter, bool grant) {
-    if (contains(granted, voter) || contains(refused, voter)) return;
+    const bool again = contains(granted, voter) || contains(refused, voter);
+    if (again && !MUTANT(raft_vote_counted_twice)) return;
     (grant ? granted : refused).push_back(voter);
 }
 
@@ -42,8 +60,8 @@ void Core::Impl::start_pre_vote() {
     restart_election_timer();
     role = PreCandidate{.tally = {}, .since = clock};
     std::get<PreCandidate>(role).tally.count(config.self, true);
-    if (quorum() == 1) return start_election();
-    for (const Member& m : config.membership.voters)
+    if (alone()) return start_election();
+    for (const Member& m : voting_members(membership()))
         if (m.replica != config.self)
             send(m.replica, term.next(), VoteRequest{true, log.last(), log.last_term()});
 }
@@ -55,7 +73,7 @@ void Core::Impl::start_election() {
     set_hard_state(term.next(), config.self);
     restart_election_timer();
     role = Candidate{};
-    for (const Member& m : config.membership.voters)
+    for (const Member& m : voting_members(membership()))
         if (m.replica != config.self)
             answer(m.replica, VoteRequest{false, log.last(), log.last_term()});
     if (MUTANT(raft_vote_not_synced)) count_own_vote();
@@ -65,7 +83,33 @@ void Core::Impl::count_own_vote() {
     auto* candidate = std::get_if<Candidate>(&role);
     if (!candidate) return;
     candidate->tally.count(config.self, true);
-    if (candidate->tally.granted.size() >= quorum()) become_leader();
+    if (won(candidate->tally)) become_leader();
+}
+
+bool Core::Impl::won(const Tally& tally) const {
+    const Membership& m = membership();
+    if (MUTANT(raft_joint_one_majority)) return won_by(m.voters, tally);
+    return won_by(m.voters, tally) && (!m.joint() || won_by(m.outgoing, tally));
+}
+
+bool Core::Impl::lost(const Tally& tally) const {
+    const Membership& m = membership();
+    return lost_by(m.voters, tally) || (m.joint() && lost_by(m.outgoing, tally));
+}
+
+// Whoever votes in the membership in force, in either half of it; not while the state is being
+// replaced.
+bool Core::Impl::may_campaign() const {
+    return membership().votes(config.self) && !installing && !removed;
+}
+
+// Who may not campaign and hears from no leader was perhaps removed, and the word of it lost: its
+// question disturbs nobody, and a member that knows will say so (rule 19).
+void Core::Impl::ask_whether_still_a_member() {
+    if (removed || installing || MUTANT(raft_removed_disturbs)) return;
+    for (const Member& m : voting_members(membership()))
+        if (m.replica != config.self)
+            send(m.replica, term.next(), VoteRequest{true, log.last(), log.last_term()});
 }
 
 void Core::Impl::become_leader() {
@@ -75,7 +119,7 @@ void Core::Impl::become_leader() {
     passed_over = 0;
     l.since = clock;
     l.next_heartbeat = clock + config.heartbeat_interval;
-    for (const Member& m : config.membership.voters)
+    for (const Member& m : all_members(membership()))
         if (m.replica != config.self) l.peers.emplace_back(m, l.noop, clock);
     for (LogIndex i = commit.next(); i <= log.last(); i = i.next())
         l.uncommitted_bytes += log.at(i).payload.size();
@@ -115,10 +159,13 @@ void Core::Impl::peer_disconnected(NodeId peer) {
 // A leader that has not heard from a quorum for the shortest election timeout may be deposed
 // already: it steps down, so that its clients look elsewhere (rule 10).
 void Core::Impl::check_quorum_contact() {
-    scratch.assign(1, static_cast<uint64_t>(clock.time_since_epoch().count()));
-    for (const Progress& p : leading()->peers)
-        scratch.push_back(static_cast<uint64_t>(p.last_heard().time_since_epoch().count()));
-    const Instant contact{Duration(static_cast<int64_t>(quorum_value(scratch)))};
+    const uint64_t heard = reached([this](ReplicaId replica) {
+        const Progress* p = peer(replica);
+        const Instant at = p ? p->last_heard() : replica == config.self ? clock : Instant();
+        return static_cast<uint64_t>(at.time_since_epoch().count());
+    });
+    const Instant contact{Duration(static_cast<int64_t>(heard))};
+    if (MUTANT(raft_no_check_quorum)) return;
     if (clock - contact >= config.election_timeout_min) become_follower(term, ReplicaId(0));
 }
 
@@ -130,7 +177,7 @@ bool Core::Impl::disk_hangs() const {
 // whose applied state takes no writes, makes room for a healthy one (D8, D10). Where all disks are
 // slow nobody is ahead, and a change of leaders would help nobody.
 void Core::Impl::check_fitness() {
-    if (quorum() == 1) return;
+    if (alone()) return;
     const bool stalled = stalled_since && clock - std::max(*stalled_since, leading()->since) >=
                                               config.election_timeout_min;
     if (stalled || (disk_hangs() && commit > durability.index()))
@@ -142,7 +189,7 @@ void Core::Impl::check_fitness() {
 // if nobody else has won meanwhile, and as leader brings the others up to date.
 bool Core::Impl::lets_others_go_first() {
     constexpr unsigned kPatience = 4;
-    if (quorum() == 1) return false;
+    if (alone()) return false;
     return disk_hangs() || (stalled_since && ++passed_over < kPatience);
 }
 
@@ -171,6 +218,9 @@ bool Core::Impl::prefers_own_candidacy(ReplicaId rival, const VoteRequest& reque
 }
 
 void Core::Impl::on_pre_vote_request(const Message& message, const VoteRequest& request) {
+    if (known_removed(message.from)) return say_removed(message.from);
+    if (MUTANT(raft_prevote_raises_term) && message.term > term)
+        become_follower(message.term, ReplicaId(0));
     const bool held_off = leader_is_alive() && !MUTANT(raft_no_prevote_lease);
     const bool grant = message.term > term && !held_off && log_is_current(request) &&
                        !prefers_own_candidacy(message.from, request);
@@ -180,6 +230,7 @@ void Core::Impl::on_pre_vote_request(const Message& message, const VoteRequest& 
 }
 
 void Core::Impl::on_vote_request(const Message& message, const VoteRequest& request) {
+    if (known_removed(message.from)) return say_removed(message.from);
     if (message.term > term) {
         // While the leader is alive nobody has a reason to ask; not even the term moves (rule 9).
         // A candidate stranded at a higher term is freed by its answers to the leader (rule 11).
@@ -208,9 +259,8 @@ void Core::Impl::on(const Message& message, VoteReply& reply) {
         tally = &d->tally;
     if (!tally) return;
     tally->count(message.from, reply.granted);
-    if (tally->granted.size() >= quorum()) return reply.pre ? start_election() : become_leader();
-    const size_t voters = config.membership.voters.size();
-    if (tally->refused.size() > voters - quorum()) become_follower(term, ReplicaId(0));
+    if (won(*tally)) return reply.pre ? start_election() : become_leader();
+    if (lost(*tally)) become_follower(term, ReplicaId(0));
 }
 
 }  // namespace asterias::raft

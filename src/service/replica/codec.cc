@@ -9,13 +9,15 @@ enum MessageKind : uint8_t {
     kAppendReply = 4,
     kHeartbeat = 5,
     kHeartbeatReply = 6,
+    kTimeoutNow = 7,
+    kRemoved = 8,
 };
 
 struct BodyWriter {
     wire::Writer& out;
 
     uint8_t operator()(const raft::VoteRequest& m) {
-        out.u8(m.pre).varint(m.last_index.value).varint(m.last_term.value);
+        out.u8(m.pre).varint(m.last_index.value).varint(m.last_term.value).u8(m.transfer);
         return kVoteRequest;
     }
     uint8_t operator()(const raft::VoteReply& m) {
@@ -35,12 +37,17 @@ struct BodyWriter {
         return kAppendReply;
     }
     uint8_t operator()(const raft::Heartbeat& m) {
-        out.varint(m.commit.value).varint(m.round);
+        out.varint(m.commit.value).varint(m.round).u8(m.quiesce);
         return kHeartbeat;
     }
     uint8_t operator()(const raft::HeartbeatReply& m) {
         out.varint(m.round);
         return kHeartbeatReply;
+    }
+    uint8_t operator()(const raft::TimeoutNow&) { return kTimeoutNow; }
+    uint8_t operator()(const raft::Removed& m) {
+        out.varint(m.index.value);
+        return kRemoved;
     }
 };
 
@@ -88,7 +95,8 @@ bool read_message(wire::Reader& whole, GroupMessage& out) {
     m.term = Term(in.varint());
     switch (kind) {
         case kVoteRequest:
-            m.body = raft::VoteRequest{in.u8() != 0, LogIndex(in.varint()), Term(in.varint())};
+            m.body = raft::VoteRequest{in.u8() != 0, LogIndex(in.varint()), Term(in.varint()),
+                                       in.u8() != 0};
             break;
         case kVoteReply:
             m.body = raft::VoteReply{in.u8() != 0, in.u8() != 0};
@@ -101,10 +109,16 @@ bool read_message(wire::Reader& whole, GroupMessage& out) {
                                        Term(in.varint())};
             break;
         case kHeartbeat:
-            m.body = raft::Heartbeat{LogIndex(in.varint()), in.varint()};
+            m.body = raft::Heartbeat{LogIndex(in.varint()), in.varint(), in.u8() != 0};
             break;
         case kHeartbeatReply:
             m.body = raft::HeartbeatReply{in.varint()};
+            break;
+        case kTimeoutNow:
+            m.body = raft::TimeoutNow{};
+            break;
+        case kRemoved:
+            m.body = raft::Removed{LogIndex(in.varint())};
             break;
         default:
             return false;
