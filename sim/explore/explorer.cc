@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <set>
 
 #include "base/check.h"
 
@@ -20,8 +22,10 @@ bool is_reply(const Message& m) {
 }
 
 // raft::describe() shortens long lists and payloads.
-std::string bytes_of(const Message& m) {
-    std::string out = raft::describe(m);
+std::string bytes_of(const Parcel& parcel) {
+    const Message& m = parcel.message;
+    std::string out = describe(parcel);
+    if (parcel.snapshot) out += " " + to_string(parcel.snapshot->membership_index);
     if (const auto* append = std::get_if<raft::AppendRequest>(&m.body))
         for (const raft::Entry& e : append->entries)
             out += " " + to_string(e.term) + "," + to_string(e.index) + "," + std::to_string(e.crc);
@@ -37,7 +41,7 @@ struct Explorer::Local {
 // What an action makes of a replica.
 struct Explorer::Step {
     uint32_t local = kImpossible;
-    std::vector<uint32_t> messages;  // ascending
+    std::vector<uint32_t> parcels;  // ascending
     std::vector<Vote> votes;
     std::vector<uint64_t> reads_confirmed;
     std::string fault;
@@ -48,7 +52,7 @@ struct Explorer::State {
     uint32_t node = 0;
     std::array<uint32_t, kReplicasMax> locals{};
     uint32_t history = 0;
-    uint8_t campaigns = 0, crashes = 0, proposals = 0, reads = 0, beats = 0;
+    Budgets left;
     std::vector<uint32_t> sent;  // ascending
     Hash128 sent_hash;
 
@@ -71,9 +75,9 @@ struct Explorer::State {
         out.push_back(node);
         out.insert(out.end(), locals.begin(), locals.begin() + static_cast<ptrdiff_t>(replicas));
         out.push_back(history);
-        out.push_back(uint32_t{campaigns} << 24 | uint32_t{crashes} << 16 |
-                      uint32_t{proposals} << 8 | reads);
-        out.push_back(beats);
+        const auto budgets = std::bit_cast<uint64_t>(left);
+        out.push_back(static_cast<uint32_t>(budgets));
+        out.push_back(static_cast<uint32_t>(budgets >> 32));
         out.push_back(static_cast<uint32_t>(sent.size()));
         out.insert(out.end(), sent.begin(), sent.end());
     }
@@ -83,11 +87,8 @@ struct Explorer::State {
         std::copy_n(in, replicas, locals.begin());
         in += replicas;
         history = *in++;
-        campaigns = static_cast<uint8_t>(*in >> 24);
-        crashes = static_cast<uint8_t>(*in >> 16);
-        proposals = static_cast<uint8_t>(*in >> 8);
-        reads = static_cast<uint8_t>(*in++);
-        beats = static_cast<uint8_t>(*in++);
+        left = std::bit_cast<Budgets>(in[0] | uint64_t{in[1]} << 32);
+        in += 2;
         const size_t count = *in++;
         sent.assign(in, in + count);
         hash_sent();
@@ -96,10 +97,12 @@ struct Explorer::State {
 };
 
 struct Explorer::Known {
-    Names local_names, message_names, entry_names, history_names;
+    Names local_names, parcel_names, entry_names, history_names;
     std::vector<std::unique_ptr<Local>> locals;
-    std::vector<Message> messages;
+    std::vector<Parcel> parcels;
+    std::vector<std::optional<raft::Membership>> memberships;  // by entry
     std::vector<History> histories;
+    raft::Membership founders;
     std::vector<Step> steps;
     NumberMap step_of;  // local << 32 | action
     HashSet seen;
@@ -110,38 +113,56 @@ struct Explorer::Known {
 
 Explorer::Explorer(const Setup& setup, const Limits& limits)
     : setup_(setup), limits_(limits), known_(std::make_unique<Known>()) {
-    CHECK(setup_.replicas <= kReplicasMax, "a state has room for so many");
+    CHECK(setup_.replicas() <= kReplicasMax, "a state has room for so many");
 }
 Explorer::~Explorer() = default;
 
 // Numbers ------------------------------------------------------------------------------------
 
-uint32_t Explorer::number_of(const Message& message) {
-    const auto [number, is_new] = known_->message_names.of(bytes_of(message));
-    if (is_new) known_->messages.push_back(message);
+uint32_t Explorer::number_of(const Parcel& parcel) {
+    const auto [number, is_new] = known_->parcel_names.of(bytes_of(parcel));
+    if (is_new) known_->parcels.push_back(parcel);
     return number;
 }
 
 View Explorer::view_of(const Replica& replica) {
     View view;
     const raft::Core& core = replica.core();
+    const Disk& disk = replica.disk();
+    view.removed = replica.removed();
     view.leads = core.role() == raft::Role::Leader;
     view.ready = core.ready_to_lead();
+    view.installing = replica.installing();
     view.term = core.term().value;
     view.commit = core.commit().value;
-    view.disk_term = replica.disk().hard_state.term.value;
+    view.disk_term = disk.hard_state.term.value;
     view.writes = replica.writes();
     const auto name = [&](const raft::Entry& e) {
-        return known_->entry_names
-            .of(to_string(e.term) + "," + to_string(e.index) + "," + std::to_string(e.crc))
-            .first;
+        const auto [number, is_new] = known_->entry_names.of(
+            to_string(e.term) + "," + to_string(e.index) + "," + std::to_string(e.crc));
+        if (is_new) {
+            known_->memberships.emplace_back();
+            if (e.kind == raft::EntryKind::Config)
+                known_->memberships.back() = *raft::decode_membership(e.payload);
+        }
+        return number + 1;
     };
-    for (const raft::Entry& e : replica.log()) {
+    const std::vector<raft::Entry> log = core.entries();
+    const size_t start = core.last_index().value - log.size();
+    view.log.assign(start, View::kCompacted);
+    view.log_terms.assign(start, 0);
+    for (const raft::Entry& e : log) {
         view.log.push_back(name(e));
         view.log_terms.push_back(e.term.value);
     }
-    for (const raft::Entry& e : replica.disk().entries)
+    // What the engine has for good needs no log; an install in the middle has both, for now.
+    view.disk.assign(disk.log_start.value, View::kCompacted);
+    for (const raft::Entry& e : disk.entries)
         view.disk.push_back(name(e));
+    for (size_t i = 0; i < disk.applied.value; ++i) {
+        if (i == view.disk.size()) view.disk.push_back(View::kCompacted);
+        view.disk[i] = View::kCompacted;
+    }
     return view;
 }
 
@@ -172,98 +193,106 @@ const Explorer::Step& Explorer::step(uint32_t local, Action action) {
 Explorer::Step Explorer::compute(const Local& local, Action action) {
     Step step;
     Effects effects;
-    const Message* message = action.kind == Kind::Deliver ? &known_->messages[action.arg] : nullptr;
+    const Parcel* parcel = action.kind == Kind::Deliver ? &known_->parcels[action.arg] : nullptr;
     Replica replica = local.replica.clone();
     try {
         const CheckTrap trap;
-        if (!replica.act(action, message, effects)) return step;
+        if (!replica.act(action, parcel, effects)) return step;
     } catch (const CheckFailed& failed) {
         step.local = 0;
         step.fault = failed.what();
         return step;
     }
     step.fault = effects.fault;
-    step.votes = votes_in(effects.messages);
+    step.votes = votes_in(effects.parcels);
     step.reads_confirmed = effects.reads_confirmed;
-    for (const Message& m : effects.messages)
-        step.messages.push_back(number_of(m));
-    std::sort(step.messages.begin(), step.messages.end());
-    const auto twice = std::unique(step.messages.begin(), step.messages.end());
-    step.messages.erase(twice, step.messages.end());
+    for (const Parcel& p : effects.parcels)
+        step.parcels.push_back(number_of(p));
+    std::sort(step.parcels.begin(), step.parcels.end());
+    const auto twice = std::unique(step.parcels.begin(), step.parcels.end());
+    step.parcels.erase(twice, step.parcels.end());
     const View before = local.view;  // number_of() may move what `local` refers to
     step.local = number_of(std::move(replica));
     const View& after = known_->locals[step.local]->view;
     step.noted = !step.votes.empty() || !step.reads_confirmed.empty() ||
-                 before.leads != after.leads || before.term != after.term ||
-                 before.commit != after.commit || before.disk_term != after.disk_term ||
-                 before.log != after.log || before.disk != after.disk;
+                 before.leads != after.leads || before.removed != after.removed ||
+                 before.term != after.term || before.commit != after.commit ||
+                 before.disk_term != after.disk_term || before.log != after.log ||
+                 before.disk != after.disk;
     return step;
 }
 
 // The same action on both must make the same of both.
 std::string Explorer::audit(const Replica& known, const Replica& found) {
     ++report_.audited;
-    std::vector<Action> actions = {{Kind::Persist}, {Kind::Campaign}, {Kind::Beat}};
-    actions.push_back({Kind::Propose, 0, 9});
-    actions.push_back({Kind::Read, 0, 9});
+    const auto self = static_cast<uint8_t>(known.id().value - 1);
+    std::vector<Action> actions = {{Kind::Persist, self}, {Kind::Campaign, self},
+                                   {Kind::Beat, self},    {Kind::Propose, self, 9},
+                                   {Kind::Read, self, 9}, {Kind::Compact, self},
+                                   {Kind::Install, self}};
     for (uint32_t i = 0; i <= known.writes(); ++i)
-        actions.push_back({Kind::Crash, 0, i});
-    const ReplicaId self = known.id();
-    for (uint32_t i = 0; i < known_->messages.size(); ++i)
-        if (known_->messages[i].to == self) actions.push_back({Kind::Deliver, 0, i});
-    const CheckTrap trap;
-    for (const Action action : actions) {
-        Replica a = known.clone(), b = found.clone();
-        Effects from_a, from_b;
-        const Message* message =
-            action.kind == Kind::Deliver ? &known_->messages[action.arg] : nullptr;
-        std::string one, other;
+        actions.push_back({Kind::Crash, self, i});
+    for (uint32_t i = 0; i < setup_.changes.size(); ++i)
+        actions.push_back({Kind::Change, self, i});
+    for (uint32_t i = 1; i <= setup_.replicas(); ++i)
+        actions.push_back({Kind::Transfer, self, i});
+    for (uint32_t i = 0; i < known_->parcels.size(); ++i)
+        if (known_->parcels[i].message.to == known.id())
+            actions.push_back({Kind::Deliver, self, i});
+    const auto outcome = [&](const Replica& from, Action action) {
+        const CheckTrap trap;
+        Replica replica = from.clone();
+        Effects effects;
+        std::vector<std::string> lines;
         try {
-            one = a.act(action, message, from_a) ? a.fingerprint() : "";
+            const Parcel* parcel =
+                action.kind == Kind::Deliver ? &known_->parcels[action.arg] : nullptr;
+            if (!replica.act(action, parcel, effects)) return lines;
         } catch (const CheckFailed& failed) {
-            one = failed.what();
+            return std::vector<std::string>{failed.what()};
         }
-        try {
-            other = b.act(action, message, from_b) ? b.fingerprint() : "";
-        } catch (const CheckFailed& failed) {
-            other = failed.what();
-        }
-        const auto order = [](const Message& x, const Message& y) {
-            return bytes_of(x) < bytes_of(y);
-        };
-        std::sort(from_a.messages.begin(), from_a.messages.end(), order);
-        std::sort(from_b.messages.begin(), from_b.messages.end(), order);
-        if (one != other || from_a.messages != from_b.messages ||
-            from_a.reads_confirmed != from_b.reads_confirmed)
-            return "equal fingerprints, unequal futures: " + describe(action, message);
-    }
+        for (const Parcel& p : effects.parcels)
+            lines.push_back(bytes_of(p));
+        std::sort(lines.begin(), lines.end());
+        lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+        for (const uint64_t context : effects.reads_confirmed)
+            lines.push_back("read " + std::to_string(context));
+        lines.push_back(effects.fault);
+        lines.push_back(replica.fingerprint());
+        return lines;
+    };
+    for (const Action action : actions)
+        if (outcome(known, action) != outcome(found, action))
+            return "equal fingerprints, unequal futures: " +
+                   describe(action,
+                            action.kind == Kind::Deliver ? &known_->parcels[action.arg] : nullptr,
+                            setup_);
     return "";
 }
 
 // States -------------------------------------------------------------------------------------
 
-bool Explorer::is_void(const State& state, uint32_t message) const {
-    const Message& m = known_->messages[message];
-    const uint32_t local = state.locals[m.to.value - 1];
-    return is_reply(m) && m.term.value < known_->locals[local]->view.disk_term;
+bool Explorer::is_void(const State& state, uint32_t parcel) const {
+    const Parcel& p = known_->parcels[parcel];
+    const View& to = known_->locals[state.locals[p.message.to.value - 1]]->view;
+    return to.removed || (is_reply(p.message) && p.message.term.value < to.disk_term);
 }
 
-void Explorer::send(State& state, const std::vector<uint32_t>& messages) const {
-    for (const uint32_t m : messages)
-        if (!is_void(state, m)) state.add(m);
+void Explorer::send(State& state, const std::vector<uint32_t>& parcels) const {
+    for (const uint32_t p : parcels)
+        if (!is_void(state, p)) state.add(p);
 }
 
 void Explorer::drop_void(State& state) const {
-    if (std::erase_if(state.sent, [&](uint32_t m) { return is_void(state, m); })) state.hash_sent();
+    if (std::erase_if(state.sent, [&](uint32_t p) { return is_void(state, p); })) state.hash_sent();
 }
 
 Hash128 Explorer::hash_of(const State& state) const {
     Hash128 h = state.sent_hash;
-    for (size_t i = 0; i < setup_.replicas; ++i)
+    for (size_t i = 0; i < setup_.replicas(); ++i)
         h.add(i, state.locals[i]);
     h.add(8, state.history);
-    h.add(9, uint64_t{state.campaigns} << 32 | uint64_t{state.crashes} << 24 |
-                 uint64_t{state.proposals} << 16 | uint64_t{state.reads} << 8 | state.beats);
+    h.add(9, std::bit_cast<uint64_t>(state.left));
     return h;
 }
 
@@ -272,18 +301,26 @@ std::string Explorer::note(State& state, Action action, const Step& step) {
     if (!step.fault.empty()) return step.fault;
     if (!step.noted && action.kind != Kind::Read) return "";
     std::vector<const View*> views;
-    for (size_t i = 0; i < setup_.replicas; ++i)
+    for (size_t i = 0; i < setup_.replicas(); ++i)
         views.push_back(&known_->locals[state.locals[i]]->view);
     History history = known_->histories[state.history];
     if (action.kind == Kind::Read) history.asked(action.arg);
-    std::string broken = history.note(views, action.replica, step.votes, step.reads_confirmed);
+    std::string broken = history.note(views, action.replica, step.votes, step.reads_confirmed,
+                                      known_->founders, membership_of());
     const auto [number, is_new] = known_->history_names.of(history.bytes());
     if (is_new) known_->histories.push_back(std::move(history));
     state.history = number;
     return broken;
 }
 
-void Explorer::take(const State& state, Action action, uint8_t State::* budget,
+MembershipOf Explorer::membership_of() const {
+    return [known = known_.get()](uint32_t entry) {
+        const auto& m = known->memberships[entry - 1];
+        return m ? &*m : nullptr;
+    };
+}
+
+void Explorer::take(const State& state, Action action, uint8_t Budgets::* budget,
                     std::vector<uint32_t>& next) {
     const uint32_t before = state.locals[action.replica];
     const Step& made = step(before, action);
@@ -291,53 +328,67 @@ void Explorer::take(const State& state, Action action, uint8_t State::* budget,
     ++report_.transitions;
     const bool idle =
         made.local == before && made.fault.empty() && !made.noted && action.kind != Kind::Read;
-    if (idle && std::all_of(made.messages.begin(), made.messages.end(), [&](uint32_t m) {
-            return is_void(state, m) || std::binary_search(state.sent.begin(), state.sent.end(), m);
+    if (idle && std::all_of(made.parcels.begin(), made.parcels.end(), [&](uint32_t p) {
+            return is_void(state, p) || std::binary_search(state.sent.begin(), state.sent.end(), p);
         }))
         return;
     State after = state;
-    if (budget) --(after.*budget);
+    if (budget) --(after.left.*budget);
     if (made.fault.empty()) after.locals[action.replica] = made.local;
     const std::string broken = note(after, action, made);
     if (!broken.empty()) return found(broken, state.node, action);
     if (action.kind == Kind::Campaign && !setup_.late) after.lose_sent();
-    send(after, made.messages);
-    if (known_->locals[made.local]->view.disk_term != known_->locals[before]->view.disk_term)
-        drop_void(after);
+    send(after, made.parcels);
+    const View& was = known_->locals[before]->view;
+    const View& is = known_->locals[made.local]->view;
+    if (was.disk_term != is.disk_term || was.removed != is.removed) drop_void(after);
     if (!known_->seen.insert(hash_of(after))) return;
     after.node = static_cast<uint32_t>(known_->parents.size());
     known_->parents.push_back({state.node, action.packed()});
-    after.write(next, setup_.replicas);
+    after.write(next, setup_.replicas());
 }
 
 void Explorer::expand_replica(const State& state, size_t r, std::vector<uint32_t>& next) {
     const auto me = static_cast<uint8_t>(r);
     const View& view = known_->locals[state.locals[r]]->view;
-    const bool leads = view.leads, ready = view.ready;
+    const bool leads = view.leads, ready = view.ready, installing = view.installing;
     const size_t writes = view.writes;
-    for (const uint32_t m : state.sent)
-        if (known_->messages[m].to.value == r + 1) take(state, {Kind::Deliver, me, m}, {}, next);
+    const Budgets& left = state.left;
+    const Budgets& bounds = setup_.bounds;
+    if (view.removed) return;
+    for (const uint32_t p : state.sent)
+        if (known_->parcels[p].message.to.value == r + 1)
+            take(state, {Kind::Deliver, me, p}, {}, next);
     if (writes) take(state, {Kind::Persist, me, 0}, {}, next);
-    if (state.crashes)
+    if (installing) take(state, {Kind::Install, me, 0}, {}, next);
+    if (left.crashes)
         for (uint32_t kept = 0; kept <= writes; ++kept)
-            take(state, {Kind::Crash, me, kept}, &State::crashes, next);
-    // Nothing tells the replicas apart until one has campaigned.
-    const bool all_alike = !setup_.led && state.campaigns == setup_.campaigns;
-    if (state.campaigns && !leads && (r == 0 || !all_alike))
-        take(state, {Kind::Campaign, me, 0}, &State::campaigns, next);
-    if (state.beats && leads) take(state, {Kind::Beat, me, 0}, &State::beats, next);
-    if (state.proposals && ready) {
-        const uint32_t number = setup_.proposals - state.proposals + 1u;
-        take(state, {Kind::Propose, me, number}, &State::proposals, next);
+            take(state, {Kind::Crash, me, kept}, &Budgets::crashes, next);
+    // Nothing tells the founders apart until one has campaigned.
+    const bool all_alike = !setup_.led && left.campaigns == bounds.campaigns;
+    if (left.campaigns && !leads && (r == 0 || !all_alike))
+        take(state, {Kind::Campaign, me, 0}, &Budgets::campaigns, next);
+    if (left.compactions) take(state, {Kind::Compact, me, 0}, &Budgets::compactions, next);
+    if (!leads) return;
+    if (left.beats) take(state, {Kind::Beat, me, 0}, &Budgets::beats, next);
+    if (left.proposals && ready) {
+        const uint32_t number = bounds.proposals - left.proposals + 1u;
+        take(state, {Kind::Propose, me, number}, &Budgets::proposals, next);
     }
-    if (state.reads && leads) {
-        const uint32_t context = setup_.reads - state.reads + 1u;
-        take(state, {Kind::Read, me, context}, &State::reads, next);
+    if (left.reads) {
+        const uint32_t context = bounds.reads - left.reads + 1u;
+        take(state, {Kind::Read, me, context}, &Budgets::reads, next);
     }
+    if (left.changes) {
+        const uint32_t number = bounds.changes - left.changes;
+        take(state, {Kind::Change, me, number}, &Budgets::changes, next);
+    }
+    for (uint32_t n = 1; left.transfers && n <= setup_.replicas(); ++n)
+        take(state, {Kind::Transfer, me, n}, &Budgets::transfers, next);
 }
 
 void Explorer::expand(const State& state, std::vector<uint32_t>& next) {
-    for (size_t r = 0; r < setup_.replicas && report_.broken.empty(); ++r)
+    for (size_t r = 0; r < setup_.replicas() && report_.broken.empty(); ++r)
         expand_replica(state, r, next);
 }
 
@@ -345,28 +396,29 @@ Explorer::State Explorer::start() {
     State state;
     known_->history_names.of(History{}.bytes());
     known_->histories.emplace_back();
-    for (size_t i = 0; i < setup_.replicas; ++i)
+    for (size_t i = 0; i < setup_.replicas(); ++i)
         state.locals[i] = number_of(Replica(setup_, i));
+    known_->founders = known_->locals[0]->replica.core().membership();
     const auto act = [&](Action action) {
         const Step made = step(state.locals[action.replica], action);
         if (made.local == kImpossible) return false;
         state.locals[action.replica] = made.local;
         const std::string broken = note(state, action, made);
         CHECK(broken.empty(), broken.c_str());
-        send(state, made.messages);
+        send(state, made.parcels);
         known_->prologue.push_back(action);
         return true;
     };
     const auto settle = [&] {
         for (bool moved = true; moved;) {
             moved = false;
-            for (uint8_t r = 0; r < setup_.replicas; ++r)
+            for (uint8_t r = 0; r < setup_.replicas(); ++r)
                 moved |= act({Kind::Persist, r, 0});
             if (state.sent.empty()) continue;
-            const uint32_t m = state.sent.front();
+            const uint32_t p = state.sent.front();
             state.sent.erase(state.sent.begin());
-            moved |=
-                act({Kind::Deliver, static_cast<uint8_t>(known_->messages[m].to.value - 1), m});
+            const auto to = static_cast<uint8_t>(known_->parcels[p].message.to.value - 1);
+            moved |= act({Kind::Deliver, to, p});
         }
     };
     if (setup_.led) {
@@ -377,11 +429,7 @@ Explorer::State Explorer::start() {
         CHECK(known_->locals[state.locals[0]]->view.ready, "undisturbed, replica 1 leads");
     }
     state.hash_sent();
-    state.campaigns = setup_.campaigns;
-    state.crashes = setup_.crashes;
-    state.proposals = setup_.proposals;
-    state.reads = setup_.reads;
-    state.beats = setup_.beats;
+    state.left = setup_.bounds;
     return state;
 }
 
@@ -390,11 +438,11 @@ Report Explorer::run() {
     known_->seen.insert(hash_of(state));
     known_->parents.push_back({0, 0});
     std::vector<uint32_t> level, next;
-    state.write(level, setup_.replicas);
+    state.write(level, setup_.replicas());
     while (!level.empty() && report_.broken.empty()) {
         for (const uint32_t* at = level.data();
              at < level.data() + level.size() && report_.broken.empty();) {
-            at = state.read(at, setup_.replicas);
+            at = state.read(at, setup_.replicas());
             expand(state, next);
             if (known_->seen.size() >= limits_.states) break;
         }
@@ -406,10 +454,17 @@ Report Explorer::run() {
     report_.complete = report_.broken.empty() && known_->seen.size() < limits_.states;
     report_.states = known_->seen.size();
     report_.replicas = known_->locals.size();
-    report_.messages = known_->messages.size();
+    report_.parcels = known_->parcels.size();
+    for (const auto& local : known_->locals)
+        report_.installs += local->view.installing;
     report_.histories = known_->histories.size();
-    for (const History& h : known_->histories)
+    std::set<uint32_t> changes;
+    for (const History& h : known_->histories) {
         report_.commits = std::max<uint64_t>(report_.commits, h.committed.size());
+        for (const auto& c : h.committed)
+            if (known_->memberships[c.entry - 1]) changes.insert(c.entry);
+    }
+    report_.changes = changes.size();
     return std::move(report_);
 }
 
@@ -429,25 +484,23 @@ void Explorer::found(const std::string& broken, uint32_t node, Action last) {
 std::vector<std::string> Explorer::retell(const std::vector<Action>& actions) {
     std::vector<std::string> lines;
     std::vector<Replica> replicas;
-    for (size_t i = 0; i < setup_.replicas; ++i)
+    for (size_t i = 0; i < setup_.replicas(); ++i)
         replicas.emplace_back(setup_, i);
-    std::vector<Message> sent;
+    std::set<std::string> sent;
     History history;
     std::string broken;
     for (size_t i = 0; i < actions.size() && broken.empty(); ++i) {
         const Action action = actions[i];
-        const Message* message = nullptr;
-        if (action.kind == Kind::Deliver) {
-            message = &known_->messages[action.arg];
-            if (std::find(sent.begin(), sent.end(), *message) == sent.end())
-                return {"not confirmed: a message that nobody sent"};
-        }
-        lines.push_back(std::to_string(i + 1) + ". " + describe(action, message));
+        const Parcel* parcel =
+            action.kind == Kind::Deliver ? &known_->parcels[action.arg] : nullptr;
+        if (parcel && !sent.contains(bytes_of(*parcel)))
+            return {"not confirmed: a parcel that nobody sent"};
+        lines.push_back(std::to_string(i + 1) + ". " + describe(action, parcel, setup_));
         Effects effects;
         effects.tell = true;
         try {
             const CheckTrap trap;
-            if (!replicas[action.replica].act(action, message, effects))
+            if (!replicas[action.replica].act(action, parcel, effects))
                 return {"not confirmed: an action that is not possible"};
             broken = effects.fault;
         } catch (const CheckFailed& failed) {
@@ -455,7 +508,8 @@ std::vector<std::string> Explorer::retell(const std::vector<Action>& actions) {
         }
         lines.push_back(effects.trace);
         if (!broken.empty()) break;
-        sent.insert(sent.end(), effects.messages.begin(), effects.messages.end());
+        for (const Parcel& p : effects.parcels)
+            sent.insert(bytes_of(p));
         if (action.kind == Kind::Read) history.asked(action.arg);
         std::vector<View> views;
         for (const Replica& r : replicas)
@@ -463,8 +517,8 @@ std::vector<std::string> Explorer::retell(const std::vector<Action>& actions) {
         std::vector<const View*> pointers;
         for (const View& v : views)
             pointers.push_back(&v);
-        broken = history.note(pointers, action.replica, votes_in(effects.messages),
-                              effects.reads_confirmed);
+        broken = history.note(pointers, action.replica, votes_in(effects.parcels),
+                              effects.reads_confirmed, known_->founders, membership_of());
     }
     lines.push_back(broken == report_.broken
                         ? "broken: " + broken

@@ -32,8 +32,10 @@ struct Limits {
 };
 
 struct Report {
-    uint64_t states = 0, transitions = 0, replicas = 0, messages = 0, histories = 0, audited = 0;
-    uint64_t commits = 0;  // the longest committed log that was seen
+    uint64_t states = 0, transitions = 0, replicas = 0, parcels = 0, histories = 0, audited = 0;
+    uint64_t commits = 0;   // the longest committed log that was seen
+    uint64_t installs = 0;  // replica states in the middle of one
+    uint64_t changes = 0;   // committed memberships that were seen
     unsigned depth = 0;
     bool complete = false;            // all states within the bounds were seen
     std::string broken;               // the first broken rule; empty: none
@@ -53,7 +55,7 @@ private:
     struct Known;
 
     uint32_t number_of(Replica replica);
-    uint32_t number_of(const raft::Message& message);
+    uint32_t number_of(const Parcel& parcel);
     View view_of(const Replica& replica);
     const Step& step(uint32_t local, Action action);
     Step compute(const Local& local, Action action);
@@ -62,12 +64,13 @@ private:
     State start();
     void expand(const State& state, std::vector<uint32_t>& next);
     void expand_replica(const State& state, size_t r, std::vector<uint32_t>& next);
-    void take(const State& state, Action action, uint8_t State::* budget,
+    void take(const State& state, Action action, uint8_t Budgets::* budget,
               std::vector<uint32_t>& next);
-    void send(State& state, const std::vector<uint32_t>& messages) const;
+    void send(State& state, const std::vector<uint32_t>& parcels) const;
     void drop_void(State& state) const;
-    bool is_void(const State& state, uint32_t message) const;
+    bool is_void(const State& state, uint32_t parcel) const;
     std::string note(State& state, Action action, const Step& step);
+    MembershipOf membership_of() const;
     Hash128 hash_of(const State& state) const;
     void found(const std::string& broken, uint32_t node, Action last);
     std::vector<std::string> retell(const std::vector<Action>& actions);

@@ -28,12 +28,14 @@ void print(const Setup& setup, const Report& report) {
     const char* verdict = !report.broken.empty() ? "BROKEN"
                           : report.complete      ? "complete"
                                                  : "NOT COMPLETE";
-    std::printf("%s: %s, %" PRIu64 " states, %" PRIu64 " transitions, depth %u, %" PRIu64
-                " replica states, %" PRIu64 " messages, %" PRIu64 " histories, %" PRIu64
-                " entries committed, %" PRIu64 " audited%s%s\n",
+    std::printf("%s: %s, %" PRIu64 " states, %" PRIu64 " transitions, depth %u%s%s\n",
                 setup.name.c_str(), verdict, report.states, report.transitions, report.depth,
-                report.replicas, report.messages, report.histories, report.commits, report.audited,
                 report.broken.empty() ? "" : ": ", report.broken.c_str());
+    std::printf("    of %" PRIu64 " replica states (%" PRIu64 " in an install), %" PRIu64
+                " parcels, %" PRIu64 " histories; at most %" PRIu64 " entries committed, %" PRIu64
+                " memberships; %" PRIu64 " audited\n",
+                report.replicas, report.installs, report.parcels, report.histories, report.commits,
+                report.changes, report.audited);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What decides a core's future, as bytes (Core::fingerprint), and a core's copy: for exploration.
+// What decides a core's future, as bytes (Core::fingerprint): for exploration.
 //
 // Left out, and why two cores that differ in it behave alike:
 //   - The times themselves: only differences from the present are in, each cut off at the bound
@@ -14,7 +14,7 @@
 //   - The order within tallies and held-back messages, and how often the same is held back: nothing
 //     depends on it but the order and number of messages in one output. The network must be taken
 //     to keep no order and to double messages.
-//   - The configuration: it never changes.
+//   - The configuration (but for the membership): it never changes.
 //   - Counters that are only looked at.
 #include <algorithm>
 
@@ -29,6 +29,8 @@ public:
     std::string bytes() {
         log();
         durability();
+        memberships();
+        installing();
         number(core_.term.value);
         number(core_.vote.value);
         number(core_.leader.value);
@@ -101,6 +103,24 @@ private:
         number(d.hard_state_dirty_);
     }
 
+    void memberships() {
+        number(core_.memberships.stack_.size());
+        for (const Memberships::At& at : core_.memberships.stack_) {
+            number(at.index.value);
+            text(at.membership.voters.empty() ? "" : encode(at.membership).view());
+        }
+    }
+
+    void installing() {
+        number(core_.removed);
+        number(core_.installing.has_value());
+        if (!core_.installing) return;
+        number(core_.installing->index.value);
+        number(core_.installing->term.value);
+        number(core_.installing->membership_index.value);
+        text(encode(core_.installing->membership).view());
+    }
+
     void held() {
         std::vector<std::string> lines;
         for (const Message& m : core_.held)
@@ -157,7 +177,8 @@ private:
         number(static_cast<uint64_t>(p.state_));
         number(p.match_.value);
         number(p.next_.value);
-        number(p.needs_snapshot_);
+        number(p.snapshot_asked_);
+        number(p.snapshot_failed_);
         number(p.probe_unanswered_);
         number(p.query_due_);
         number(p.inflight_.size());
@@ -179,7 +200,10 @@ std::string Core::fingerprint() const {
     return Fingerprint(*impl_).bytes();
 }
 
-Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Core Core::clone() const { return Core(std::make_unique<Impl>(*impl_)); }
+std::vector<Entry> Core::entries() const {
+    std::vector<Entry> entries;
+    impl_->log.copy(impl_->log.start().next(), impl_->log.last(), entries);
+    return entries;
+}
 
 }  // namespace asterias::raft
