@@ -53,23 +53,19 @@ struct Explorer::State {
     std::array<uint32_t, kReplicasMax> locals{};
     uint32_t history = 0;
     Budgets left;
-    std::vector<uint32_t> sent;  // ascending
-    Hash128 sent_hash;
+    std::vector<uint32_t> sent;  // ascending; or, in order: by link, in the order of a link
+    Hash128 sent_hash;           // up to date between steps
 
-    void add(uint32_t message) {
-        const auto at = std::lower_bound(sent.begin(), sent.end(), message);
-        if (at != sent.end() && *at == message) return;
-        sent.insert(at, message);
-        sent_hash.add(10, message);
+    // As a set.
+    void add(uint32_t parcel) {
+        const auto at = std::lower_bound(sent.begin(), sent.end(), parcel);
+        if (at != sent.end() && *at == parcel) return;
+        sent.insert(at, parcel);
+        sent_hash.add(10, parcel);
     }
     void lose_sent() {
         sent.clear();
         sent_hash = {};
-    }
-    void hash_sent() {
-        sent_hash = {};
-        for (const uint32_t m : sent)
-            sent_hash.add(10, m);
     }
     void write(std::vector<uint32_t>& out, size_t replicas) const {
         out.push_back(node);
@@ -91,7 +87,6 @@ struct Explorer::State {
         in += 2;
         const size_t count = *in++;
         sent.assign(in, in + count);
-        hash_sent();
         return in + count;
     }
 };
@@ -278,13 +273,48 @@ bool Explorer::is_void(const State& state, uint32_t parcel) const {
     return to.removed || (is_reply(p.message) && p.message.term.value < to.disk_term);
 }
 
+uint32_t Explorer::link_of(uint32_t parcel) const {
+    const Message& m = known_->parcels[parcel].message;
+    return static_cast<uint32_t>(m.to.value * 8 + m.from.value);
+}
+
 void Explorer::send(State& state, const std::vector<uint32_t>& parcels) const {
-    for (const uint32_t p : parcels)
-        if (!is_void(state, p)) state.add(p);
+    for (const uint32_t p : parcels) {
+        if (is_void(state, p)) continue;
+        if (!setup_.in_order) {
+            state.add(p);
+            continue;
+        }
+        const auto after =
+            std::upper_bound(state.sent.begin(), state.sent.end(), link_of(p),
+                             [&](uint32_t link, uint32_t other) { return link < link_of(other); });
+        // What is said again while the first word is on its way is one word.
+        if (std::find(state.sent.begin(), after, p) == after) state.sent.insert(after, p);
+    }
 }
 
 void Explorer::drop_void(State& state) const {
-    if (std::erase_if(state.sent, [&](uint32_t p) { return is_void(state, p); })) state.hash_sent();
+    std::erase_if(state.sent, [&](uint32_t p) { return is_void(state, p); });
+}
+
+// Its connections break.
+void Explorer::drop_links(State& state, size_t replica) const {
+    std::erase_if(state.sent, [&](uint32_t p) {
+        const Message& m = known_->parcels[p].message;
+        return m.from.value == replica + 1 || m.to.value == replica + 1;
+    });
+}
+
+Hash128 Explorer::hash_of_sent(const State& state) const {
+    Hash128 h;
+    uint64_t place = 0;
+    for (size_t i = 0; i < state.sent.size(); ++i) {
+        const uint32_t p = state.sent[i];
+        const bool behind = setup_.in_order && i > 0 && link_of(state.sent[i - 1]) == link_of(p);
+        place = behind ? place + 1 : 0;
+        h.add(10, place << 32 | p);
+    }
+    return h;
 }
 
 Hash128 Explorer::hash_of(const State& state) const {
@@ -320,6 +350,15 @@ MembershipOf Explorer::membership_of() const {
     };
 }
 
+// What has happened to what is under way, but for what this action sends.
+void Explorer::move_parcels(State& state, Action action) const {
+    if (action.kind == Kind::Campaign && !setup_.late) state.lose_sent();
+    if (!setup_.in_order) return;
+    if (action.kind == Kind::Crash) drop_links(state, action.replica);
+    if (action.kind == Kind::Deliver)
+        state.sent.erase(std::find(state.sent.begin(), state.sent.end(), action.arg));
+}
+
 void Explorer::take(const State& state, Action action, uint8_t Budgets::* budget,
                     std::vector<uint32_t>& next) {
     const uint32_t before = state.locals[action.replica];
@@ -328,7 +367,8 @@ void Explorer::take(const State& state, Action action, uint8_t Budgets::* budget
     ++report_.transitions;
     const bool idle =
         made.local == before && made.fault.empty() && !made.noted && action.kind != Kind::Read;
-    if (idle && std::all_of(made.parcels.begin(), made.parcels.end(), [&](uint32_t p) {
+    if (idle && !setup_.in_order &&
+        std::all_of(made.parcels.begin(), made.parcels.end(), [&](uint32_t p) {
             return is_void(state, p) || std::binary_search(state.sent.begin(), state.sent.end(), p);
         }))
         return;
@@ -337,11 +377,13 @@ void Explorer::take(const State& state, Action action, uint8_t Budgets::* budget
     if (made.fault.empty()) after.locals[action.replica] = made.local;
     const std::string broken = note(after, action, made);
     if (!broken.empty()) return found(broken, state.node, action);
-    if (action.kind == Kind::Campaign && !setup_.late) after.lose_sent();
+    move_parcels(after, action);
     send(after, made.parcels);
     const View& was = known_->locals[before]->view;
     const View& is = known_->locals[made.local]->view;
-    if (was.disk_term != is.disk_term || was.removed != is.removed) drop_void(after);
+    const bool drops = was.disk_term != is.disk_term || was.removed != is.removed;
+    if (drops) drop_void(after);
+    if (drops || setup_.in_order) after.sent_hash = hash_of_sent(after);
     if (!known_->seen.insert(hash_of(after))) return;
     after.node = static_cast<uint32_t>(known_->parents.size());
     known_->parents.push_back({state.node, action.packed()});
@@ -356,9 +398,12 @@ void Explorer::expand_replica(const State& state, size_t r, std::vector<uint32_t
     const Budgets& left = state.left;
     const Budgets& bounds = setup_.bounds;
     if (view.removed) return;
-    for (const uint32_t p : state.sent)
-        if (known_->parcels[p].message.to.value == r + 1)
-            take(state, {Kind::Deliver, me, p}, {}, next);
+    for (size_t i = 0; i < state.sent.size(); ++i) {
+        const uint32_t p = state.sent[i];
+        if (known_->parcels[p].message.to.value != r + 1) continue;
+        const bool waits = setup_.in_order && i > 0 && link_of(state.sent[i - 1]) == link_of(p);
+        if (!waits) take(state, {Kind::Deliver, me, p}, {}, next);
+    }
     if (writes) take(state, {Kind::Persist, me, 0}, {}, next);
     if (installing) take(state, {Kind::Install, me, 0}, {}, next);
     if (left.crashes)
@@ -428,7 +473,7 @@ Explorer::State Explorer::start() {
         settle();
         CHECK(known_->locals[state.locals[0]]->view.ready, "undisturbed, replica 1 leads");
     }
-    state.hash_sent();
+    state.lose_sent();
     state.left = setup_.bounds;
     return state;
 }
@@ -443,6 +488,7 @@ Report Explorer::run() {
         for (const uint32_t* at = level.data();
              at < level.data() + level.size() && report_.broken.empty();) {
             at = state.read(at, setup_.replicas());
+            state.sent_hash = hash_of_sent(state);
             expand(state, next);
             if (known_->seen.size() >= limits_.states) break;
         }

@@ -68,6 +68,10 @@ private:
               std::vector<uint32_t>& next);
     void send(State& state, const std::vector<uint32_t>& parcels) const;
     void drop_void(State& state) const;
+    void drop_links(State& state, size_t replica) const;
+    void move_parcels(State& state, Action action) const;
+    uint32_t link_of(uint32_t parcel) const;
+    Hash128 hash_of_sent(const State& state) const;
     bool is_void(const State& state, uint32_t parcel) const;
     std::string note(State& state, Action action, const Step& step);
     MembershipOf membership_of() const;

@@ -74,6 +74,8 @@ struct Setup {
     bool one_entry_a_message = false;
     // Otherwise whatever is under way when somebody campaigns is lost.
     bool late = true;
+    // A queue for each pair of replicas, instead of a set that any number of copies come out of.
+    bool in_order = false;
 
     size_t replicas() const { return founders + joiners; }
 };
