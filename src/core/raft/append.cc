@@ -11,7 +11,13 @@ namespace asterias::raft {
 
 ProposeOutcome Core::Impl::propose(EntryKind kind, Bytes payload) {
     CHECK(kind != EntryKind::Config, "change() makes them");
-    if (!ready_to_lead()) return NotLeader{node_of(leader)};
+    const bool proposes_anyway =
+        MUTANT(raft_transfer_proposes) && leading() && applied_index >= leading()->noop;
+    if (!ready_to_lead() && !proposes_anyway) {
+        // Who leads to hand over names nobody yet.
+        const bool hands_over = leading() && (leading()->transfer || is_witness());
+        return NotLeader{hands_over ? NodeId(0) : node_of(leader)};
+    }
     Leader& l = *leading();
     // One entry of any size always has room, so that no limit can block a group for good.
     if (l.uncommitted_bytes > 0 &&
@@ -78,6 +84,8 @@ void Core::Impl::on(const Message& message, AppendReply& reply) {
     sends_due = true;
     if (!reply.accepted) return p->refused(reply, log, clock);
     p->accepted(reply.match, log, clock);
+    continue_transfer();
+    continue_change();
     advance_commit_by_quorum();
 }
 
@@ -93,7 +101,9 @@ void Core::Impl::advance_commit_by_quorum() {
     }));
     if (index <= commit) return;
     // Figure 8: an entry of an earlier term on a quorum may still be overwritten (rule 3).
-    if (log.term(index) == term || MUTANT(raft_commit_old_term)) commit_to(index);
+    if (log.term(index) != term && !MUTANT(raft_commit_old_term)) return;
+    commit_to(index);
+    continue_change();
 }
 
 void Core::Impl::commit_to(LogIndex index) {

@@ -5,6 +5,134 @@
 
 namespace asterias::raft {
 
+namespace {
+
+void erase(std::vector<Member>& members, ReplicaId replica) {
+    std::erase_if(members, [&](const Member& m) { return m.replica == replica; });
+}
+
+std::string on_node(NodeId node) { return "node " + to_string(node); }
+
+}  // namespace
+
+// Asked for ----------------------------------------------------------------------------------
+
+ChangeOutcome Core::Impl::change(const Change& change) {
+    if (!leading()) return NotLeader{node_of(leader)};
+    if (std::string why = what_bars_changes(); !why.empty()) return Refused{std::move(why)};
+    Planned planned = std::visit([this](const auto& c) { return plan(c); }, change);
+    if (auto* refused = std::get_if<Refused>(&planned)) return std::move(*refused);
+    propose_membership(std::get<Membership>(planned));
+    return Accepted{log.last(), term};
+}
+
+// Two leaders that each changed the membership on top of something uncommitted could end with
+// majorities that do not meet: so both the last change and an entry of this very term have to be
+// committed first (rule 15).
+std::string Core::Impl::what_bars_changes() const {
+    const Leader& l = *leading();
+    if (commit < l.noop && !MUTANT(raft_change_before_noop))
+        return "the leader was just elected: ask again in a moment";
+    if (l.transfer) return "the lead is being handed over: ask again in a moment";
+    const bool under_way = membership().joint() || memberships.index() > commit;
+    if (under_way && !MUTANT(raft_two_changes))
+        return "another change is under way: wait until status shows none";
+    return "";
+}
+
+Core::Impl::Planned Core::Impl::plan(const AddReplica& add) const {
+    return with_learner(add.node, add.witness, ReplicaId(0));
+}
+
+Core::Impl::Planned Core::Impl::plan(const ReplaceReplica& replace) const {
+    const Member* from = membership().on(replace.from);
+    if (!from || !membership().votes(from->replica))
+        return Refused{on_node(replace.from) + " has no voter of this group"};
+    return with_learner(replace.to, from->witness, from->replica);
+}
+
+Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaId retire) const {
+    Membership next = membership();
+    if (!node) return Refused{"a node's number is not 0"};
+    if (next.promote)
+        return Refused{"replica " + to_string(next.promote) +
+                       " is still catching up: wait for it, or remove it"};
+    if (next.on(node)) return Refused{on_node(node) + " is a member already"};
+    next.last_replica = ReplicaId(next.last_replica.value + 1);
+    next.learners.push_back({next.last_replica, node, witness});
+    next.promote = next.last_replica;
+    next.retire = retire;
+    return next;
+}
+
+Core::Impl::Planned Core::Impl::plan(const RemoveReplica& remove) const {
+    Membership next = membership();
+    const Member* found = next.on(remove.node);
+    if (!found) return Refused{on_node(remove.node) + " is not a member"};
+    const ReplicaId gone = found->replica;
+    if (!next.votes(gone)) {
+        erase(next.learners, gone);
+        if (next.promote == gone) next.promote = next.retire = ReplicaId(0);
+        return next;
+    }
+    if (next.promote)
+        return Refused{"replica " + to_string(next.promote) +
+                       " is still catching up: wait for it, or remove it"};
+    next.outgoing = next.voters;
+    erase(next.voters, gone);
+    if (std::string why = what_bars_voters(next.voters); !why.empty())
+        return Refused{std::move(why)};
+    return next;
+}
+
+// O1 of docs/faults.md: nobody is removed whom the others need.
+std::string Core::Impl::what_bars_voters(const std::vector<Member>& voters) const {
+    const auto serves = [](const Member& m) { return !m.witness; };
+    if (std::none_of(voters.begin(), voters.end(), serves))
+        return "no voter that holds state would be left: add one first";
+    const auto heard = std::count_if(voters.begin(), voters.end(), [this](const Member& m) {
+        return m.replica == config.self || heard_lately(m.replica);
+    });
+    if (2 * static_cast<size_t>(heard) > voters.size()) return "";
+    return "of the " + std::to_string(voters.size()) + " voters that would remain only " +
+           std::to_string(heard) + " were heard lately: see that they run, or remove those first";
+}
+
+// Goes on by itself --------------------------------------------------------------------------
+
+// A leader, this or a later one, finds in the log what is under way and takes the next step as soon
+// as the last one is committed (rule 14).
+void Core::Impl::continue_change() {
+    const Leader* l = leading();
+    if (!l || l->transfer || commit < l->noop || memberships.index() > commit) return;
+    Membership next = membership();
+    if (next.joint()) {
+        next.outgoing.clear();
+        return propose_membership(next);
+    }
+    const Progress* p = next.promote ? peer(next.promote) : nullptr;
+    if (!p || (!caught_up(*p) && !MUTANT(raft_promote_unready))) return;
+    const Member promoted = p->member();
+    next.outgoing = next.voters;
+    erase(next.learners, promoted.replica);
+    erase(next.voters, next.retire);
+    next.voters.push_back(promoted);
+    std::sort(next.voters.begin(), next.voters.end());
+    next.promote = next.retire = ReplicaId(0);
+    if (what_bars_voters(next.voters).empty()) propose_membership(next);
+}
+
+// A voter that lags would count for the quorum and could not help it (rule 17).
+bool Core::Impl::caught_up(const Progress& p) const {
+    return p.state() == Progress::State::Replicate && p.match() >= commit &&
+           p.match().value + config.promotion_lag_max >= log.last().value &&
+           heard_lately(p.member().replica);
+}
+
+void Core::Impl::propose_membership(const Membership& next) {
+    append_as_leader(EntryKind::Config, encode(next));
+}
+
 // In force -----------------------------------------------------------------------------------
 
 void Core::Impl::config_appended(const Entry& entry) {
@@ -50,7 +178,9 @@ void Core::Impl::membership_committed(LogIndex before) {
         for (const Member& m : memberships.named(before, commit))
             if (m.replica != config.self && known_removed(m.replica)) say_removed(m.replica);
     }
-    if (known_removed(config.self)) leave();
+    if (!known_removed(config.self)) return;
+    if (leading()) hand_over();
+    leave();
 }
 
 void Core::Impl::say_removed(ReplicaId replica) {

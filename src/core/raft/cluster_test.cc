@@ -21,6 +21,7 @@ constexpr GroupId kGroup{7};
 
 void Disk::take(const Write& write) {
     if (write.hard_state) hard_state = *write.hard_state;
+    if (write.begin) installing = write.begin;
     if (write.installed) installing.reset();
     if (write.reset) reset(*write.reset);
     if (write.append.empty()) return;
@@ -82,6 +83,7 @@ void Cluster::start(ReplicaId id) {
                    Recovered{n.disk.hard_state, n.disk.log_start, n.disk.log_start_term,
                              n.disk.applied, n.disk.entries, n.disk.members.index},
                    seeds_.split(), n.now);
+    drain(id);
 }
 
 void Cluster::crash(ReplicaId id, size_t kept) {
@@ -185,8 +187,9 @@ void Cluster::flush(ReplicaId id) {
 bool Cluster::compact(ReplicaId id, LogIndex through) {
     Node& n = node(id);
     Disk& disk = n.disk;
-    const bool resets = std::any_of(n.writes.begin(), n.writes.end(),
-                                    [](const Write& w) { return w.reset || w.installed; });
+    const bool resets = std::any_of(n.writes.begin(), n.writes.end(), [](const Write& w) {
+        return w.begin || w.reset || w.installed;
+    });
     if (!n.core || resets || n.installing || through <= disk.log_start || through > disk.applied)
         return false;
     const auto count = static_cast<ptrdiff_t>(through.value - disk.log_start.value);
@@ -218,7 +221,9 @@ void Cluster::deliver_snapshot(size_t at, bool lost) {
             if (snapshot.meta.index <= n.applied) fault(to, "a stale snapshot is installed");
             n.installing = snapshot;
             n.installed_in_engine = false;
-            n.disk.installing = snapshot.meta;
+            Write begins{};
+            begins.begin = snapshot.meta;
+            n.writes.push_back(std::move(begins));
             return drain(to);
         }
     }
@@ -230,6 +235,8 @@ bool Cluster::step_install(ReplicaId id) {
     if (!n.core || !n.installing) return false;
     const Snapshot snapshot = *n.installing;
     const SnapshotMeta& meta = snapshot.meta;
+    // Before the engine is touched, the journal has to know.
+    if (n.disk.installing != meta) return persist(id);
     if (!n.installed_in_engine) {
         n.disk.applied = meta.index;
         n.disk.members = {meta.membership_index, meta.membership};
@@ -283,6 +290,7 @@ void Cluster::deliver(size_t at, bool keep) {
         if (!homes.contains(to)) return;
         make(to, homes.at(to));
         node(to).now = node(message.from).now;
+        if (on_new) on_new(to);
         start(to);
     }
     feed(to, Received{std::move(message)});
@@ -403,7 +411,7 @@ void Cluster::check_read(ReplicaId id, uint64_t context) {
 std::string Cluster::difference() {
     std::string reason;
     for (const ReplicaId id : ids()) {
-        if (!up(id) || !committed_members.membership.find(id)) continue;
+        if (!committed_members.membership.find(id)) continue;
         if (node(id).applied != highest_committed())
             reason += "replica " + to_string(id) + " applied " + to_string(node(id).applied) +
                       " of " + to_string(highest_committed()) + "; ";

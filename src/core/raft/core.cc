@@ -73,6 +73,7 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
     disk_moved = clock;
     reported = role_now();
     restart_election_timer();
+    if (known_removed(config.self)) leave();
 }
 
 // Turns --------------------------------------------------------------------------------------
@@ -110,6 +111,8 @@ void Core::Impl::tick() {
     if (Leader* l = leading()) {
         check_quorum_contact();
         if (leading()) check_fitness();
+        if (leading()) continue_transfer();
+        if (leading()) continue_change();
         if (leading() && clock >= l->next_heartbeat) {
             l->heartbeat_due = sends_due = true;
             l->next_heartbeat = clock + config.heartbeat_interval;
@@ -148,9 +151,9 @@ void Core::Impl::receive(Message message) {
         return;
     }
     if (!adopt_term(message)) return;
-    std::visit(Overloads{[](VoteRequest&) {}, [](Removed&) {}, [](TimeoutNow&) {},
-                         [&](auto& body) { on(message, body); }},
-               message.body);
+    std::visit(
+        Overloads{[](VoteRequest&) {}, [](Removed&) {}, [&](auto& body) { on(message, body); }},
+        message.body);
 }
 
 // What no correct peer can say to this replica. Judged before anything of the message is taken, its
@@ -162,7 +165,7 @@ bool Core::Impl::contradicts(const Message& message) const {
     if (append && !well_formed(message.term, *append)) return true;
     if (heartbeat && heartbeat->commit > kIndexMax) return true;
     if (message.term < term) return false;
-    if (append || heartbeat) {
+    if (append || heartbeat || std::holds_alternative<TimeoutNow>(message.body)) {
         const bool another = leader && leader != message.from && !MUTANT(raft_second_leader_heard);
         if (!message.term || (message.term == term && another)) return true;
         return append && contradicts_commit(*append);
@@ -176,7 +179,8 @@ bool Core::Impl::contradicts(const Message& message) const {
 // Rules for all servers [3.3]; false: the message has been dealt with.
 bool Core::Impl::adopt_term(const Message& message) {
     const bool from_leader = std::holds_alternative<AppendRequest>(message.body) ||
-                             std::holds_alternative<Heartbeat>(message.body);
+                             std::holds_alternative<Heartbeat>(message.body) ||
+                             std::holds_alternative<TimeoutNow>(message.body);
     if (message.term > term) {
         // A granted pre-vote names the term asked about, in which nobody is yet.
         auto* reply = std::get_if<VoteReply>(&message.body);
@@ -323,16 +327,21 @@ bool Core::Impl::is_witness() const {
 }
 
 NodeId Core::Impl::node_of(ReplicaId replica) const {
-    const Member* m = membership().find(replica);
+    // A leader that is about to leave is in no membership in force any more, and leads.
+    const Member* m = memberships.find(replica);
     return m ? m->node : NodeId(0);
 }
 
-Progress* Core::Impl::peer(ReplicaId replica) {
-    Leader* l = leading();
+const Progress* Core::Impl::peer(ReplicaId replica) const {
+    const Leader* l = leading();
     if (!l) return nullptr;
-    for (Progress& p : l->peers)
+    for (const Progress& p : l->peers)
         if (p.member().replica == replica) return &p;
     return nullptr;
+}
+
+Progress* Core::Impl::peer(ReplicaId replica) {
+    return const_cast<Progress*>(std::as_const(*this).peer(replica));
 }
 
 Status Core::Impl::status() const {
@@ -354,6 +363,7 @@ Status Core::Impl::status() const {
              .snapshots_installed = snapshots_installed};
     if (const Leader* l = leading()) {
         s.uncommitted_bytes = l->uncommitted_bytes;
+        if (l->transfer) s.transferring_to = node_of(l->transfer->to);
         for (const Progress& p : l->peers)
             s.peers.push_back(
                 {.member = p.member(),
@@ -379,6 +389,14 @@ void Core::step(Input input) { impl_->step(std::move(input)); }
 ProposeOutcome Core::propose(Instant now, EntryKind kind, Bytes payload) {
     impl_->advance_clock(now);
     return impl_->propose(kind, std::move(payload));
+}
+ChangeOutcome Core::change(Instant now, const Change& change) {
+    impl_->advance_clock(now);
+    return impl_->change(change);
+}
+ChangeOutcome Core::transfer(Instant now, NodeId to) {
+    impl_->advance_clock(now);
+    return impl_->transfer(to);
 }
 bool Core::begin_install(Instant now, const SnapshotMeta& meta) {
     impl_->advance_clock(now);

@@ -90,6 +90,129 @@ TEST(RaftRule12, RepeatedRepliesOfOneVoterAreOneVote) {
     EXPECT_EQ(cluster.core(k1).role(), Role::Leader);
 }
 
+// Replica 1, recovered with this membership in force at entry 1, asks for votes.
+Core candidate_of(Membership membership, bool pre) {
+    membership.last_replica = ReplicaId(9);
+    Instant now{seconds(1)};
+    Core core(Config{.group = GroupId(7), .self = k1, .membership = {{{k1, NodeId(1)}}}},
+              Recovered{.hard_state = {Term(1), ReplicaId(0)},
+                        .entries = {wire::make_entry(GroupId(7), Term(1), LogIndex(1),
+                                                     EntryKind::Config, encode(membership))}},
+              Prng(1), now);
+    const Role wanted = pre ? Role::PreCandidate : Role::Candidate;
+    for (int i = 0; i < 60 && core.role() != wanted; ++i) {
+        now += milliseconds(20);
+        core.step({now, Tick{}});
+        if (core.role() == Role::PreCandidate && !pre)
+            for (const Member& m : voting_members(membership))
+                core.step({now, Received{{m.replica, k1, Term(2), VoteReply{true, true}}}});
+    }
+    const Output out = core.take_output();
+    if (out.persist_id) core.step({now, Persisted{out.persist_id}});
+    return core;
+}
+
+Member at_home(uint64_t replica) { return {ReplicaId(replica), NodeId(replica)}; }
+
+TEST(RaftRule12, AJointMembershipNeedsAMajorityOfEachHalf) {
+    for (const bool pre : {true, false}) {
+        Core core = candidate_of({.voters = {at_home(1), at_home(4), at_home(5)},
+                                  .outgoing = {at_home(1), at_home(2), at_home(3)},
+                                  .learners = {at_home(6), at_home(7)}},
+                                 pre);
+        const Role before = pre ? Role::PreCandidate : Role::Candidate;
+        ASSERT_EQ(core.role(), before);
+        const auto granted_by = [&](uint64_t replica) {
+            core.step({Instant(seconds(2)),
+                       Received{{ReplicaId(replica), k1, Term(2), VoteReply{pre, true}}}});
+            return core.role();
+        };
+        EXPECT_EQ(granted_by(2), before);
+        EXPECT_EQ(granted_by(3), before);  // all of the old half
+        EXPECT_EQ(granted_by(6), before);  // learners, and strangers
+        EXPECT_EQ(granted_by(7), before);
+        EXPECT_EQ(granted_by(8), before);
+        EXPECT_EQ(granted_by(9), before);
+        EXPECT_NE(granted_by(4), before);
+    }
+}
+
+TEST(RaftRule12, OneHalfThatRefusesIsEnoughToLose) {
+    Core core = candidate_of({.voters = {at_home(1), at_home(4)}, .outgoing = {at_home(1)}}, false);
+    ASSERT_EQ(core.role(), Role::Candidate);
+    core.step(
+        {Instant(seconds(2)), Received{{ReplicaId(4), k1, Term(2), VoteReply{false, false}}}});
+    EXPECT_EQ(core.role(), Role::Follower);
+}
+
+TEST(RaftMembershipChange, NobodyIsRemovedWhomTheOthersNeed) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.crash(k3);
+    cluster.run(seconds(1));
+    const auto refused = [&](const Change& change) {
+        return std::holds_alternative<Refused>(cluster.change(k1, change));
+    };
+    // 1 and 3 would remain, and 3 is silent; without 1 it would be 2 and 3.
+    EXPECT_TRUE(refused(RemoveReplica{NodeId(2)}));
+    EXPECT_TRUE(refused(RemoveReplica{NodeId(1)}));
+    EXPECT_TRUE(refused(AddReplica{NodeId(0)}));
+    EXPECT_TRUE(refused(ReplaceReplica{NodeId(7), NodeId(8)}));
+    EXPECT_TRUE(refused(ReplaceReplica{NodeId(3), NodeId(2)}));
+    // The silent one can go.
+    EXPECT_FALSE(refused(RemoveReplica{NodeId(3)}));
+    cluster.run(seconds(1));
+    EXPECT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r2@n2");
+    EXPECT_FALSE(refused(RemoveReplica{NodeId(2)}));
+    cluster.run(seconds(1));
+    EXPECT_TRUE(refused(RemoveReplica{NodeId(1)}));
+    EXPECT_EQ(cluster.violations, std::vector<std::string>{});
+}
+
+TEST(RaftMembershipChange, TheLastVoterThatHoldsStateStays) {
+    Cluster cluster(1, 1);
+    lead(cluster);
+    cluster.change(k1, AddReplica{NodeId(2), true});
+    cluster.run(seconds(1));
+    ASSERT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r2@n2w");
+    EXPECT_TRUE(std::holds_alternative<Refused>(cluster.change(k1, RemoveReplica{NodeId(1)})));
+    // What replaces a witness is one.
+    cluster.change(k1, ReplaceReplica{NodeId(2), NodeId(3)});
+    cluster.run(seconds(1));
+    EXPECT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r3@n3w");
+    EXPECT_TRUE(cluster.node(k2).removed);
+}
+
+TEST(RaftRule19, WhoIsStartedOutsideOfACommittedMembershipIsRemoved) {
+    Core core(Config{.group = GroupId(7),
+                     .self = k1,
+                     .membership = {.voters = {at_home(2)}, .last_replica = ReplicaId(2)}},
+              Recovered{.applied = LogIndex(0)}, Prng(1), Instant(seconds(1)));
+    EXPECT_TRUE(core.take_output().removed);
+    core.step({Instant(seconds(1)), Received{{k2, k1, Term(3), Heartbeat{}}}});
+    EXPECT_FALSE(core.has_output());
+}
+
+TEST(RaftRule19, AWordOfRemovalThatIsKnownToBeWrongIsNotBelieved) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    cluster.feed(k2, Received{{k3, k2, Term(1), Removed{LogIndex(0)}}});
+    EXPECT_FALSE(cluster.node(k2).removed);
+    EXPECT_EQ(cluster.core(k2).malformed_messages(), 1u);
+}
+
+TEST(RaftClone, GoesOnAsTheOriginalWould) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    Core copy = cluster.core(k1).clone();
+    cluster.propose(k1, "a");
+    EXPECT_EQ(copy.last_index(), LogIndex(1));
+    ASSERT_TRUE(std::holds_alternative<Accepted>(
+        copy.propose(cluster.node(k1).now, EntryKind::Effects, Bytes::copy("b"))));
+    EXPECT_EQ(copy.last_index(), LogIndex(2));
+    EXPECT_EQ(describe(copy.take_output()).find("\"a\""), std::string::npos);
+}
+
 TEST(RaftRule29, ApplyingWhatWasNotGivenIsABug) {
     Cluster cluster(3, 1);
     lead(cluster);

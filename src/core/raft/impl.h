@@ -1,7 +1,7 @@
 // core/raft/impl.h: the inside of Core, private to this room. One state machine, written in several
 // files by noun: core.cc (turns, time, what is durable), vote.cc (elections), append.cc (the log),
-// read.cc (heartbeats and reads), change.cc (membership), snapshot.cc. Its members are values: a
-// copy is another replica in the same state.
+// read.cc (heartbeats and reads), change.cc (membership), snapshot.cc, transfer.cc. Its members are
+// values: a copy is another replica in the same state.
 #pragma once
 
 #include <algorithm>
@@ -39,7 +39,15 @@ struct Leader {
 
     bool heartbeat_due = false;
     Instant next_heartbeat;
-    uint64_t round = 0;  // the last heartbeat round begun
+
+    struct Transfer {
+        ReplicaId to;
+        Instant until;
+        bool offered = false;
+    };
+    std::optional<Transfer> transfer;  // nothing is proposed meanwhile (rule 21)
+    bool lead_offered = false;         // in this term, to anybody
+    uint64_t round = 0;                // the last heartbeat round begun
 
     struct Read {
         uint64_t context;
@@ -76,7 +84,7 @@ struct Core::Impl {
     // vote.cc
     void become_follower(Term term, ReplicaId leader);
     void start_pre_vote();
-    void start_election();
+    void start_election(bool transfer);
     void become_leader();
     void restart_election_timer();
     void heard_from_leader(ReplicaId leader);
@@ -122,7 +130,27 @@ struct Core::Impl {
     void refuse_reads(Leader& leader);
     bool ready_to_lead() const;
 
+    // transfer.cc
+    bool heard_lately(ReplicaId replica) const;
+    const Progress* best_voter() const;
+    ChangeOutcome transfer(NodeId to);
+    void continue_transfer();
+    void offer_lead(const Progress& to);
+    void hand_over();
+    void on(const Message& message, TimeoutNow& offer);
+
     // change.cc
+    ChangeOutcome change(const Change& change);
+    std::string what_bars_changes() const;
+    using Planned = std::variant<Membership, Refused>;
+    Planned plan(const AddReplica& add) const;
+    Planned plan(const RemoveReplica& remove) const;
+    Planned plan(const ReplaceReplica& replace) const;
+    Planned with_learner(NodeId node, bool witness, ReplicaId retire) const;
+    std::string what_bars_voters(const std::vector<Member>& voters) const;
+    void continue_change();
+    bool caught_up(const Progress& peer) const;
+    void propose_membership(const Membership& next);
     void config_appended(const Entry& entry);
     void membership_changed();
     void sync_peers();
@@ -154,6 +182,7 @@ struct Core::Impl {
     Leader* leading() { return std::get_if<Leader>(&role); }
     const Leader* leading() const { return std::get_if<Leader>(&role); }
     Progress* peer(ReplicaId replica);
+    const Progress* peer(ReplicaId replica) const;
     Role role_name() const { return static_cast<Role>(role.index()); }
 
     Config config;
@@ -217,6 +246,8 @@ uint64_t Core::Impl::reached_by(const std::vector<Member>& half, F value_of) {
     if (MUTANT(raft_learner_votes))
         for (const Member& m : membership().learners)
             scratch.push_back(value_of(m.replica));
+    if (MUTANT(raft_removed_leader_counts_itself) && !membership().votes(config.self))
+        scratch.push_back(value_of(config.self));
     return quorum_value(scratch, half.size() / 2 + 1);
 }
 

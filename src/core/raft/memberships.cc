@@ -40,6 +40,12 @@ const Memberships::At& Memberships::as_of(LogIndex index) const {
     return after == stack_.begin() ? *after : *std::prev(after);
 }
 
+const Member* Memberships::find(ReplicaId replica) const {
+    for (auto at = stack_.rbegin(); at != stack_.rend(); ++at)
+        if (const Member* m = at->membership.find(replica)) return m;
+    return nullptr;
+}
+
 std::vector<Member> Memberships::named(LogIndex from, LogIndex through) const {
     std::vector<Member> members;
     const LogIndex first = as_of(from).index;

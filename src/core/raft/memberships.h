@@ -22,6 +22,8 @@ public:
     LogIndex index() const { return stack_.back().index; }
     // The one that holds at `index`, or the lowest known.
     const At& as_of(LogIndex index) const;
+    // As far as anything here remembers it; nullptr: it does not.
+    const Member* find(ReplicaId replica) const;
     // Everybody who is named by the one that holds at `from` or by a later one up to `through`,
     // each once, ascending by replica.
     std::vector<Member> named(LogIndex from, LogIndex through) const;

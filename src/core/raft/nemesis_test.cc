@@ -1,8 +1,10 @@
 // Random schedules against the core: messages lost, doubled, reordered and late; disks that lag;
 // crashes that lose what was not persisted (or secretly keep a prefix of it); links that close one
-// way; pauses; compaction. Checked all along: election safety, log matching, leader completeness,
-// state-machine safety, no stale read, nothing applied ahead of the own disk. Then the faults end,
-// and the group must come to life and agree. A failure names its seed.
+// way; pauses; compaction that leaves others behind, and snapshots that get lost or meet a crash;
+// members that come, go, come back and hand the lead over. Checked all along: election safety, log
+// matching, leader completeness, state-machine safety, no stale read, nothing applied ahead of the
+// own disk. Then the faults end, and the group must come to life and agree. A failure names its
+// seed.
 //     NEMESIS_SEED=n runs that seed alone; NEMESIS_SEEDS=n that many per size.
 #include <algorithm>
 #include <cstdlib>
@@ -30,6 +32,13 @@ public:
         crashes_ = prng_.chance(0.7) ? 0.004 : 0.0;
         partitions_ = prng_.chance(0.6) ? 0.01 : 0.0;
         small_window_ = prng_.chance(0.3);
+        changes_ = prng_.chance(0.7) ? 0.3 : 0.0;
+        impatient_ = prng_.chance(0.5) ? 0.5 : 0.0;
+        cluster_.snapshots_at_once = false;
+        cluster_.on_new = [this](ReplicaId id) {
+            cluster_.node(id).writes_at_once = prng_.chance(0.3);
+            cluster_.node(id).applies_at_once = prng_.chance(0.5);
+        };
         for (const ReplicaId id : cluster_.ids()) {
             cluster_.node(id).writes_at_once = prng_.chance(0.3);
             cluster_.node(id).applies_at_once = prng_.chance(0.5);
@@ -54,6 +63,8 @@ public:
     size_t committed() const { return cluster_.history.size(); }
     size_t terms() const { return cluster_.leaders.size(); }
     size_t reads() const { return cluster_.reads_confirmed.size(); }
+    size_t changes() const { return cluster_.changes_committed; }
+    size_t installs() const { return cluster_.installs; }
 
 private:
     void tune(Config& config) {
@@ -77,7 +88,7 @@ private:
             if (prng_.chance(0.02)) cluster_.start(id);
             return;
         }
-        switch (prng_.below(18)) {
+        switch (prng_.below(22)) {
             case 0:
             case 1:
             case 16:
@@ -102,9 +113,41 @@ private:
             case 8:
                 if (prng_.chance(0.02)) cluster_.node(id).now += seconds(60);
                 return;
+            case 9:
+                return change_members(id);
+            case 10:
+                return move_snapshots(id);
             default:
                 return deliver_something();
         }
+    }
+
+    // Most are refused, for another one is under way.
+    void change_members(ReplicaId id) {
+        if (cluster_.core(id).role() != Role::Leader || !prng_.chance(changes_)) return;
+        const auto random_node = [&] { return NodeId(1 + prng_.below(8)); };
+        const size_t members = all_members(cluster_.core(id).membership()).size();
+        switch (prng_.below(5)) {
+            case 0:
+            case 1:
+                if (members < 6) cluster_.change(id, AddReplica{random_node(), prng_.chance(0.2)});
+                return;
+            case 2:
+                if (members > 1) cluster_.change(id, RemoveReplica{random_node()});
+                return;
+            case 3:
+                if (members < 6) cluster_.change(id, ReplaceReplica{random_node(), random_node()});
+                return;
+            default:
+                cluster_.transfer(id, prng_.chance(0.5) ? random_node() : NodeId(0));
+                return;
+        }
+    }
+
+    void move_snapshots(ReplicaId id) {
+        const size_t count = cluster_.snapshots.size();
+        if (cluster_.step_install(id) || count == 0) return;
+        cluster_.deliver_snapshot(prng_.below(count), prng_.chance(loss_));
     }
 
     void deliver_something() {
@@ -125,8 +168,7 @@ private:
         cluster_.crash(id, prng_.below(n.writes.size() + 1));
         if (prng_.chance(0.5)) cluster_.start(id);
         for (const ReplicaId other : cluster_.ids())
-            if (other != id && prng_.chance(0.5))
-                cluster_.feed(other, PeerDisconnected{NodeId(id.value)});
+            if (other != id && prng_.chance(0.5)) cluster_.feed(other, PeerDisconnected{n.node});
     }
 
     void change_links(ReplicaId id) {
@@ -134,18 +176,21 @@ private:
         const ReplicaId other = any();
         cluster_.set_link(id, other, false);
         if (prng_.chance(0.5)) cluster_.set_link(other, id, false);
-        if (prng_.chance(0.3)) cluster_.feed(id, PeerDisconnected{NodeId(other.value)});
+        if (prng_.chance(0.3)) cluster_.feed(id, PeerDisconnected{cluster_.node(other).node});
     }
 
-    // The engine flushes what is applied now and then; what all engines hold is compacted.
+    // The engine flushes what is applied now and then; what all engines hold is compacted, or, by
+    // the impatient, what the own one holds: the others need a snapshot then.
     void flush_and_compact(ReplicaId id) {
-        Node& n = cluster_.node(id);
         if (prng_.chance(0.3)) cluster_.flush(id);
         if (!prng_.chance(0.1)) return;
-        LogIndex everywhere = n.disk.applied;
-        for (const ReplicaId other : cluster_.ids())
-            everywhere = std::min(everywhere, cluster_.node(other).disk.applied);
-        cluster_.compact(id, everywhere);
+        LogIndex through = cluster_.node(id).disk.applied;
+        if (!prng_.chance(impatient_)) {
+            for (const ReplicaId other : cluster_.ids())
+                if (!cluster_.node(other).removed)
+                    through = std::min(through, cluster_.node(other).disk.applied);
+        }
+        cluster_.compact(id, through);
     }
 
     // Equal (index, term) in two logs: everything before is equal, too.
@@ -170,15 +215,18 @@ private:
 
     void recover_and_agree() {
         cluster_.heal();
+        cluster_.on_new = {};
+        cluster_.snapshots_at_once = true;
         for (const ReplicaId id : cluster_.ids()) {
             cluster_.node(id).writes_at_once = cluster_.node(id).applies_at_once = true;
             if (!cluster_.up(id)) cluster_.start(id);
         }
         if (!cluster_.settle()) cluster_.violations.push_back("messages do not come to rest");
         ReplicaId leader = cluster_.elect();
-        cluster_.run(seconds(3));
+        cluster_.run(seconds(5));
         leader = cluster_.ready_leader();
-        if (!leader) return cluster_.violations.push_back("no leader after the faults ended");
+        if (!leader)
+            return cluster_.violations.push_back("no leader after the faults ended" + state());
         cluster_.propose(leader, "last");
         cluster_.feed(leader, ReadRequested{++reads_});
         cluster_.run(seconds(1));
@@ -187,12 +235,41 @@ private:
         if (const auto reason = cluster_.difference(); !reason.empty())
             cluster_.violations.push_back("no agreement after the faults ended: " + reason);
         check_log_matching();
+        check_membership(leader);
+    }
+
+    std::string state() {
+        std::string text;
+        for (const ReplicaId id : cluster_.ids()) {
+            if (!cluster_.up(id)) continue;
+            const Status s = cluster_.core(id).status();
+            text += "; " + to_string(id) + " " + std::string(to_string(s.role)) + " t" +
+                    to_string(s.term) + " log " + to_string(s.first) + ".." + to_string(s.last) +
+                    " " + describe(s.membership);
+        }
+        return text;
+    }
+
+    // What was begun has ended, and who was removed knows it (rule 19).
+    void check_membership(ReplicaId leader) {
+        const Membership now = cluster_.core(leader).membership();
+        if (now.joint() || now.promote)
+            cluster_.violations.push_back("a change does not end: " + describe(now));
+        for (const ReplicaId id : cluster_.ids()) {
+            // A number that was never given for good: an addition that was truncated.
+            if (!cluster_.up(id) || now.find(id) || id > now.last_replica) continue;
+            const auto knows = all_members(cluster_.core(id).membership());
+            if (std::any_of(knows.begin(), knows.end(),
+                            [&](const Member& m) { return now.votes(m.replica); }))
+                cluster_.violations.push_back("replica " + to_string(id) +
+                                              " does not know that it was removed" + state());
+        }
     }
 
     Prng prng_;
     bool small_window_ = false;
     Cluster cluster_;
-    double loss_, doubling_, in_order_, crashes_, partitions_;
+    double loss_, doubling_, in_order_, crashes_, partitions_, changes_, impatient_;
     uint64_t proposals_ = 0;
     uint64_t reads_ = 0;
 };
@@ -200,7 +277,7 @@ private:
 void run_seeds(size_t nodes) {
     const uint64_t only = from_environment("NEMESIS_SEED", 0);
     const uint64_t seeds = only ? only : from_environment("NEMESIS_SEEDS", 400);
-    size_t committed = 0, terms = 0, reads = 0;
+    size_t committed = 0, terms = 0, reads = 0, changes = 0, installs = 0;
     for (uint64_t seed = only ? only : 1; seed <= seeds; ++seed) {
         Nemesis nemesis(nodes, seed * 1000 + nodes);
         const std::string found = nemesis.run(20000);
@@ -208,14 +285,20 @@ void run_seeds(size_t nodes) {
         committed += nemesis.committed();
         terms += nemesis.terms();
         reads += nemesis.reads();
+        changes += nemesis.changes();
+        installs += nemesis.installs();
     }
     // A schedule in which nothing happens proves nothing.
     EXPECT_GT(committed, seeds * 20);
     EXPECT_GT(terms, seeds * 3);
     EXPECT_GT(reads, seeds * 5);
     ::testing::Test::RecordProperty("committed", static_cast<int>(committed));
-    std::printf("%zu nodes: %zu entries committed in %zu terms, %zu reads\n", nodes, committed,
-                terms, reads);
+    EXPECT_GT(changes, seeds * 3);
+    EXPECT_GT(installs, seeds / 2);
+    std::printf(
+        "%zu nodes: %zu entries committed in %zu terms, %zu reads, %zu memberships, "
+        "%zu snapshots installed\n",
+        nodes, committed, terms, reads, changes, installs);
 }
 
 TEST(RaftNemesis, SingleNodeSurvivesCrashes) { run_seeds(1); }

@@ -7,13 +7,14 @@ namespace asterias::raft {
 
 bool Core::Impl::ready_to_lead() const {
     const Leader* l = leading();
-    return l && applied_index >= l->noop;
+    return l && applied_index >= l->noop && !l->transfer &&
+           (!is_witness() || MUTANT(raft_witness_serves));
 }
 
 // Before the no-op is applied nobody knows here what is committed: the read waits for it.
 void Core::Impl::read_requested(uint64_t context) {
     Leader* l = leading();
-    if (!l) {
+    if (!l || (is_witness() && !MUTANT(raft_witness_serves))) {
         out.reads_refused.push_back({context});
         return;
     }

@@ -7,12 +7,14 @@
 //                        input lines "ID term=T vote=V applied=A log=(terms)": recovered
 //   manual ID.. | automatic ID..       disk writes wait for `persist` | complete at once
 //   pass ID ms=N         its clock moves in ticks of 20 ms
+//   run ms=N             all clocks move, and all is delivered, persisted and applied; no trace
 //   elect ID [only=..]   its clock moves until it asks for votes; then settles
 //   deliver [from=] [to=] [kind=] [keep] | lose [from=] [to=] [kind=]     one sweep over the bag
 //   settle [only=..]     deliver until nothing moves
 //   persist ID [all] | crash ID [kept=N] | start ID
 //   cut A B | cut from=A to=B | heal | disconnect ID peer=ID
 //   propose ID text.. | read ID context
+//   add ID node=N [witness=1] | remove ID node=N | replace ID node=N by=N | transfer ID to=N
 //   flush ID             the engine becomes durable
 //   compact ID through=N | snapshot deliver | snapshot lose               the first one under way
 //   install ID [all]     one step of the install under way: engine, then journal and core
@@ -104,6 +106,9 @@ private:
                 k.node(id_of(p)).writes_at_once = c.name == "automatic";
         } else if (c.name == "pass") {
             k.pass(id, milliseconds(c.number("ms")));
+        } else if (c.name == "run") {
+            k.run(milliseconds(c.number("ms")));
+            trace_.clear();
         } else if (c.name == "elect") {
             return elect(id, c);
         } else if (c.name == "deliver" || c.name == "lose") {
@@ -134,6 +139,10 @@ private:
             k.feed(id, ReadRequested{std::strtoull(c.positional[1].c_str(), nullptr, 10)});
         } else if (c.name == "disconnect") {
             k.feed(id, PeerDisconnected{NodeId(c.number("peer"))});
+        } else if (c.name == "add" || c.name == "remove" || c.name == "replace") {
+            return told(k.change(id, change_of(c)));
+        } else if (c.name == "transfer") {
+            return told(k.transfer(id, NodeId(c.number("to"))));
         } else if (c.name == "flush") {
             k.flush(id);
         } else if (c.name == "compact") {
@@ -190,6 +199,10 @@ private:
                            " term=" + to_string(s.term) + " leader=n" + to_string(s.leader) +
                            " last=" + to_string(s.last) + " durable=" + to_string(s.durable) +
                            " commit=" + to_string(s.commit) + " applied=" + to_string(s.applied);
+        if (s.membership_index)
+            text += "\n    " + describe(s.membership) +
+                    (s.membership_committed ? "" : " (not committed)");
+        if (s.transferring_to) text += "\n    handing over to n" + to_string(s.transferring_to);
         if (s.foreign_messages) text += " foreign=" + std::to_string(s.foreign_messages);
         for (const auto& p : s.peers)
             text += std::string("\n    ") + to_string(p.member.replica) +
@@ -197,6 +210,22 @@ private:
                     (p.recently_heard ? "" : " silent") +
                     (p.needs_snapshot ? " needs-snapshot" : "");
         return text + "\n";
+    }
+
+    static Change change_of(const DatadrivenCommand& c) {
+        const NodeId node(c.number("node"));
+        if (c.name == "add") return AddReplica{node, c.has("witness")};
+        if (c.name == "remove") return RemoveReplica{node};
+        return ReplaceReplica{node, NodeId(c.number("by"))};
+    }
+
+    static std::string told(const ChangeOutcome& outcome) {
+        if (auto* accepted = std::get_if<Accepted>(&outcome))
+            return "accepted " + to_string(accepted->index) + "/" + to_string(accepted->term) +
+                   "\n";
+        if (auto* not_leader = std::get_if<NotLeader>(&outcome))
+            return "not leader, ask n" + to_string(not_leader->leader) + "\n";
+        return "refused: " + std::get<Refused>(outcome).why + "\n";
     }
 
     std::string elect(ReplicaId id, const DatadrivenCommand& c) {

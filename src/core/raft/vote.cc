@@ -60,7 +60,7 @@ void Core::Impl::start_pre_vote() {
     restart_election_timer();
     role = PreCandidate{.tally = {}, .since = clock};
     std::get<PreCandidate>(role).tally.count(config.self, true);
-    if (alone()) return start_election();
+    if (alone()) return start_election(false);
     for (const Member& m : voting_members(membership()))
         if (m.replica != config.self)
             send(m.replica, term.next(), VoteRequest{true, log.last(), log.last_term()});
@@ -69,14 +69,14 @@ void Core::Impl::start_pre_vote() {
 // The requests wait for the own vote to be durable. Were they to leave before, a crash could bring
 // this replica back with a shorter log and the term free, to ask again in the same term; a vote
 // granted to the longer log would then count for the shorter one.
-void Core::Impl::start_election() {
+void Core::Impl::start_election(bool transfer) {
     set_hard_state(term.next(), config.self);
     restart_election_timer();
     role = Candidate{};
     for (const Member& m : voting_members(membership()))
         if (m.replica != config.self)
-            answer(m.replica, VoteRequest{false, log.last(), log.last_term()});
-    if (MUTANT(raft_vote_not_synced)) count_own_vote();
+            answer(m.replica, VoteRequest{false, log.last(), log.last_term(), transfer});
+    if (MUTANT(raft_vote_not_synced) || MUTANT(raft_self_counted_unsynced)) count_own_vote();
 }
 
 void Core::Impl::count_own_vote() {
@@ -97,10 +97,16 @@ bool Core::Impl::lost(const Tally& tally) const {
     return lost_by(m.voters, tally) || (m.joint() && lost_by(m.outgoing, tally));
 }
 
-// Whoever votes in the membership in force, in either half of it; not while the state is being
-// replaced.
+// Whoever votes in the membership in force, in either half of it. Also whoever voted in the last
+// one known to be committed: the entry that removes it may be in its log alone, and then the others
+// need its vote, which it can only give itself. It does not count itself [4.2.2]. Not while the
+// state is being replaced.
 bool Core::Impl::may_campaign() const {
-    return membership().votes(config.self) && !installing && !removed;
+    // What a witness can bring to others is its log; without any it could only stand in their way.
+    const bool empty_witness = is_witness() && log.last() == log.start();
+    const bool voter =
+        membership().votes(config.self) || memberships.as_of(commit).membership.votes(config.self);
+    return voter && !installing && !removed && !empty_witness;
 }
 
 // Who may not campaign and hears from no leader was perhaps removed, and the word of it lost: its
@@ -180,17 +186,18 @@ void Core::Impl::check_fitness() {
     if (alone()) return;
     const bool stalled = stalled_since && clock - std::max(*stalled_since, leading()->since) >=
                                               config.election_timeout_min;
-    if (stalled || (disk_hangs() && commit > durability.index()))
-        become_follower(term, ReplicaId(0));
+    if (!stalled && !(disk_hangs() && commit > durability.index())) return;
+    hand_over();
+    become_follower(term, ReplicaId(0));
 }
 
 // With a hanging disk its own vote could not become durable: asking would only raise terms. With a
 // stalled state it could lead and not serve, but its log may be the only complete one: so it asks,
-// if nobody else has won meanwhile, and as leader brings the others up to date.
+// if nobody else has won meanwhile, and as leader brings the others up to date. So does a witness.
 bool Core::Impl::lets_others_go_first() {
     constexpr unsigned kPatience = 4;
     if (alone()) return false;
-    return disk_hangs() || (stalled_since && ++passed_over < kPatience);
+    return disk_hangs() || ((stalled_since || is_witness()) && ++passed_over < kPatience);
 }
 
 // Voters -------------------------------------------------------------------------------------
@@ -212,7 +219,7 @@ bool Core::Impl::log_is_current(const VoteRequest& request) const {
 // may be unable to win, and nobody may have to wait for it for ever.
 bool Core::Impl::prefers_own_candidacy(ReplicaId rival, const VoteRequest& request) const {
     const auto* own = std::get_if<PreCandidate>(&role);
-    if (!own || clock - own->since >= config.heartbeat_interval) return false;
+    if (!own || is_witness() || clock - own->since >= config.heartbeat_interval) return false;
     return request.last_term == log.last_term() && request.last_index == log.last() &&
            config.self < rival;
 }
@@ -234,7 +241,8 @@ void Core::Impl::on_vote_request(const Message& message, const VoteRequest& requ
     if (message.term > term) {
         // While the leader is alive nobody has a reason to ask; not even the term moves (rule 9).
         // A candidate stranded at a higher term is freed by its answers to the leader (rule 11).
-        if (leader_is_alive()) return;
+        // Unless the leader itself wants to be succeeded.
+        if (leader_is_alive() && !request.transfer) return;
         become_follower(message.term, ReplicaId(0));
     }
     if (message.term < term) return answer(message.from, VoteReply{false, false});
@@ -259,7 +267,7 @@ void Core::Impl::on(const Message& message, VoteReply& reply) {
         tally = &d->tally;
     if (!tally) return;
     tally->count(message.from, reply.granted);
-    if (won(*tally)) return reply.pre ? start_election() : become_leader();
+    if (won(*tally)) return reply.pre ? start_election(false) : become_leader();
     if (lost(*tally)) become_follower(term, ReplicaId(0));
 }
 

@@ -30,7 +30,8 @@ struct Write {
     PersistId id;  // 0: the core does not ask
     std::optional<HardState> hard_state;
     std::vector<Entry> append;
-    // The end of an install, as the journal hears it.
+    // An install, as the journal hears of it: it begins; it ends.
+    std::optional<SnapshotMeta> begin{};
     std::optional<SnapshotMeta> reset{};  // the log is void and goes on behind this
     bool installed = false;               // the log stays
 };
@@ -141,6 +142,8 @@ public:
     std::map<Term, ReplicaId> leaders;
     // (node, what) for traces.
     std::function<void(ReplicaId, const Output&)> on_output;
+    // A replica was made, for a message that came to it.
+    std::function<void(ReplicaId)> on_new;
     std::vector<uint64_t> reads_confirmed, reads_refused;
     // A read and what anybody had committed when it was asked.
     std::map<uint64_t, LogIndex> reads_asked;
