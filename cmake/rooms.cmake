@@ -140,6 +140,7 @@ room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edg
                      SOURCE_DIR sim/strategy)
 room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim
                      HEAVY CLI11::CLI11)
+room(sim/explore     DEPS base wire core/raft SOURCE_DIR sim/explore)  # the product never links it
 # The texts of its scenarios are part of the program.
 file(GLOB scenarios CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/scenarios/*.txt)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
@@ -155,6 +156,9 @@ add_executable(asterias src/app/main.cc)
 target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)
 add_executable(asterias-sim sim/main.cc)
 target_link_libraries(asterias-sim PRIVATE asterias_sim)
+
+add_executable(raft-explore sim/explore/main.cc)
+target_link_libraries(raft-explore PRIVATE asterias_sim_explore)
 
 # Judges histories that real clients recorded: tests/kill_nodes.py.
 add_executable(check-history sim/check/main.cc)

@@ -289,7 +289,15 @@ public:
     uint64_t malformed_messages() const;
     Status status() const;
 
+    // Everything that decides what this core will do, as bytes: two cores of one configuration with
+    // equal fingerprints answer every later input alike. For tests that explore; what it leaves
+    // out, and what the driver must keep to for that, is said in fingerprint.cc. Output drained.
+    std::string fingerprint() const;
+    // The log in memory, for the same tests.
+    std::vector<Entry> entries() const;
+
 private:
+    friend class Fingerprint;
     struct Impl;
     explicit Core(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;

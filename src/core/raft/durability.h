@@ -41,6 +41,7 @@ public:
     bool hard_state_pending() const { return hard_state_dirty_ || hard_state_in_flight_ > 0; }
 
 private:
+    friend class Fingerprint;
     struct Write {
         PersistId id;
         bool hard_state;

@@ -39,6 +39,7 @@ public:
     void installed(const SnapshotMeta& meta, bool keep_later);
 
 private:
+    friend class Fingerprint;
     std::vector<At> stack_;  // ascending by index; never empty
 };
 

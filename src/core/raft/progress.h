@@ -60,6 +60,7 @@ public:
     void sent(size_t count, size_t bytes, Instant now);
 
 private:
+    friend class Fingerprint;
     struct Inflight {
         LogIndex last;
         size_t bytes;
