@@ -63,6 +63,7 @@ public:
     void set_damaged(std::string_view key) { damaged_.insert(Bytes::copy(key)); }
 
     MemFaults faults;
+    MemCounts counts;
     Position flushing_to = 0;     // a flush is in flight while above durable()
     const void* owner = nullptr;  // the open engine
 
