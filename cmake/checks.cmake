@@ -49,7 +49,9 @@ if(NOT ASTERIAS_FUZZ)
   set_tests_properties(mutants_listed PROPERTIES LABELS house)
   sim_test(swarm --seeds 20)
   sim_test(repeats --seeds 3 --from 100 --twice)
-  foreach(scenario basic clocks crash disk partition reads shards3 votes wire hunt)
+  foreach(scenario basic clocks crash disk partition reads shards3 votes wire hunt starts limits
+          engine strangers replies rot directory_twin directory_copied directory_lost pauses
+          slow_disk links)
     sim_test(${scenario} --seeds 2 --scenario sim/scenarios/${scenario}.txt)
   endforeach()
 endif()

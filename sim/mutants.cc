@@ -74,6 +74,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"router_refusal_speaks_for_all", "test_service_router", "copies meet rarely"},
     {"router_refusals_forget", "test_service_router", "copies meet rarely"},
     {"router_old_reads_answer", "test_service_router", "needs both leaders' answers at once"},
+    {"router_unsent_reads_answer", "test_service_router", "one seed in hundreds shows it"},
     {"replica_reads_miss_applied", "test_service_replica", "the tick mostly comes first"},
     {"replica_reads_stalled_engine", "test_service_replica", "three guards, one after the other"},
     {"rpc_length_unchecked", "test_service_rpc", "silence ends such a connection now"},

@@ -11,14 +11,27 @@
 //   length(name, Times&, low, high)             per event; extreme: longer
 #pragma once
 
-#include <initializer_list>
+#include <array>
+#include <span>
 #include <string_view>
 
 #include "sim/scenario/scenario.h"
 
 namespace asterias::sim {
 
-using Words = std::initializer_list<std::string_view>;
+using Words = std::span<const std::string_view>;
+
+inline constexpr std::string_view kCores[] = {"all", "majority"};
+// `none`, and the words after `fault`, in the order of FaultSpec.
+inline constexpr std::string_view kFaultWords[] = {
+    "none",   "partition", "crash",  "pause",  "disk",      "slow",    "full", "clock",    "net",
+    "frames", "restart",   "limits", "engine", "strangers", "replies", "rot",  "directory"};
+inline constexpr std::string_view kPartitionWords[] = {
+    "random", "majority", "isolate", "leader", "oneway", "bridge", "flap", "swizzle", "any"};
+inline constexpr std::string_view kCrashWords[] = {"one", "minority", "all", "leader", "random"};
+inline constexpr std::string_view kPauseWords[] = {"one", "minority", "leader"};
+inline constexpr std::string_view kRotWords[] = {"journal", "engine", "write", "any"};
+inline constexpr std::string_view kDirectoryWords[] = {"twin", "lost", "old", "copied"};
 
 inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);
@@ -29,7 +42,7 @@ void visit_params(WorldSpec& w, Visitor& v) {
     v.count("shards", w.shards, 1, 64);
     v.fixed("duration", w.duration, kShortest, kLongest);
     v.fixed("liveness", w.liveness, kShortest, kLongest);
-    v.choice("core", w.core, Words{"all", "majority"});
+    v.choice("core", w.core, kCores);
 }
 
 template <typename Visitor>
@@ -51,22 +64,19 @@ template <typename Visitor>
 void visit_params(Swarm& s, Visitor& v) {
     v.share("off", s.off, 1);
     v.share("extreme", s.extreme, 1);
-    v.choice("always", s.always,
-             Words{"none", "partition", "crash", "pause", "disk", "slow", "full", "clock", "net",
-                   "frames"});
+    v.choice("always", s.always, kFaultWords);
 }
 
 template <typename Visitor>
 void visit_params(PartitionFault& f, Visitor& v) {
-    v.choice("mode", f.mode,
-             Words{"random", "majority", "isolate", "leader", "oneway", "bridge", "flap"});
+    v.choice("mode", f.mode, kPartitionWords);
     v.interval("every", f.every, kShortest, kLongest);
     v.length("for", f.length, kShortest, kLongest);
 }
 
 template <typename Visitor>
 void visit_params(CrashFault& f, Visitor& v) {
-    v.choice("mode", f.mode, Words{"one", "minority", "all", "leader", "random"});
+    v.choice("mode", f.mode, kCrashWords);
     v.interval("every", f.every, kShortest, kLongest);
     v.length("down", f.down, kShortest, kLongest);
     v.chance("lose", f.lose, 1);
@@ -74,7 +84,7 @@ void visit_params(CrashFault& f, Visitor& v) {
 
 template <typename Visitor>
 void visit_params(PauseFault& f, Visitor& v) {
-    v.choice("mode", f.mode, Words{"one", "minority", "leader"});
+    v.choice("mode", f.mode, kPauseWords);
     v.interval("every", f.every, kShortest, kLongest);
     v.length("for", f.length, kShortest, kLongest);
 }
@@ -84,6 +94,7 @@ void visit_params(DiskFault& f, Visitor& v) {
     v.chance("stall", f.stall, 1);
     v.length("stall_for", f.stall_for, Duration(0), kLongest);
     v.chance("error", f.error, 0.1);
+    v.chance("read_error", f.read_error, 0.1);
 }
 
 template <typename Visitor>
@@ -105,6 +116,9 @@ void visit_params(ClockFault& f, Visitor& v) {
     v.number("drift", f.drift, -100'000, 100'000);
     v.interval("every", f.every, Duration(0), kLongest);
     v.length("jump", f.jump, -kLongest, kLongest);
+    v.chance("strobe", f.strobe, 1);
+    v.chance("fast", f.fast, 1);
+    v.chance("zero", f.zero, 1);
 }
 
 template <typename Visitor>
@@ -114,6 +128,8 @@ void visit_params(NetFault& f, Visitor& v) {
     v.length("delay", f.delay, Duration(0), kLongest);
     v.chance("clog", f.clog, 0.5);
     v.length("clog_for", f.clog_for, Duration(0), kLongest);
+    v.chance("small", f.small, 1);
+    v.chance("half_open", f.half_open, 0.5);
 }
 
 template <typename Visitor>
@@ -122,6 +138,99 @@ void visit_params(FrameFault& f, Visitor& v) {
     v.chance("duplicate", f.duplicate, 0.5);
     v.chance("late", f.late, 0.5);
     v.length("late_for", f.late_for, Duration(0), kLongest);
+}
+
+template <typename Visitor>
+void visit_params(RestartFault& f, Visitor& v) {
+    v.chance("again", f.again, 0.9);
+    v.interval("every", f.every, Duration(0), kLongest);
+    v.length("for", f.length, kShortest, kLongest);
+}
+
+template <typename Visitor>
+void visit_params(LimitFault& f, Visitor& v) {
+    v.interval("every", f.every, kShortest, kLongest);
+    v.length("for", f.length, kShortest, kLongest);
+}
+
+template <typename Visitor>
+void visit_params(EngineFault& f, Visitor& v) {
+    v.chance("stall", f.stall, 0.5);
+    v.chance("flush", f.flush, 0.5);
+}
+
+template <typename Visitor>
+void visit_params(StrangerFault& f, Visitor& v) {
+    v.interval("every", f.every, kShortest, kLongest);
+    v.count_each("storm", f.storm, 1, 1000);
+}
+
+template <typename Visitor>
+void visit_params(ReplyFault& f, Visitor& v) {
+    v.chance("lost", f.lost, 0.5);
+}
+
+template <typename Visitor>
+void visit_params(RotFault& f, Visitor& v) {
+    v.choice("mode", f.mode, kRotWords);
+    v.interval("every", f.every, kShortest, kLongest);
+    v.chance("share", f.share, 1);
+}
+
+template <typename Visitor>
+void visit_params(DirectoryFault& f, Visitor& v) {
+    v.choice("mode", f.mode, kDirectoryWords);
+    v.interval("every", f.every, kShortest, kLongest);
+}
+
+template <typename Visitor>
+void visit_params(Script& s, Visitor& v) {
+    v.fixed("every", s.every, Duration(0), kLongest);
+}
+
+// The verbs of a script, and what each takes.
+struct Verb {
+    std::string_view name;
+    bool who = true, other = false, length = true;
+    bool lose = false, factor = false, by = false, many = false;
+    Words what{};  // not empty: it takes what=, one of these
+};
+inline constexpr std::array kVerbs = {
+    Verb{.name = "roles", .who = false, .length = false},
+    Verb{.name = "crash", .lose = true},
+    Verb{.name = "pause"},
+    Verb{.name = "full"},
+    Verb{.name = "slow", .factor = true},
+    Verb{.name = "loop"},
+    Verb{.name = "limits"},
+    Verb{.name = "jump", .length = false, .by = true},
+    Verb{.name = "strobe", .by = true},
+    Verb{.name = "isolate"},
+    Verb{.name = "split", .other = true},
+    Verb{.name = "oneway", .other = true},
+    Verb{.name = "cut"},
+    Verb{.name = "strangers", .length = false, .many = true},
+    Verb{.name = "rot", .length = false, .what = kRotWords},
+    Verb{.name = "directory", .length = false, .what = kDirectoryWords},
+};
+
+const Verb* find_verb(std::string_view name);  // null: there is none
+
+// The words of Step::who, and what one of them means: a node, counted from 0; a role, `a` is 0.
+std::vector<std::string> names_of(std::string_view names);
+std::optional<uint32_t> read_node(std::string_view name);
+std::optional<uint32_t> read_role(std::string_view name);
+std::optional<std::pair<uint32_t, uint32_t>> read_link(std::string_view name);
+
+// `verb` is that of the step.
+template <typename Visitor>
+void visit_params(Step& s, Visitor& v, const Verb& verb) {
+    if (verb.length) v.length("for", s.length, kShortest, kLongest);
+    if (verb.lose) v.share("lose", s.lose, 1);
+    if (verb.factor) v.count_each("factor", s.factor, 2, 100'000);
+    if (verb.by) v.fixed("by", s.by, -kLongest, kLongest);
+    if (verb.many) v.count_each("many", s.many, 0, 1000);
+    if (!verb.what.empty()) v.choice("what", s.what, verb.what);
 }
 
 }  // namespace asterias::sim

@@ -68,7 +68,11 @@ Prng stream(uint64_t seed, uint64_t subject) {
 
 Profile draw(const Scenario& scenario, uint64_t seed) {
     constexpr uint64_t kWorkloads = 100, kFaults = 200;
-    Profile profile{.seed = seed, .world = scenario.world, .workloads = scenario.workloads};
+    Profile profile{.seed = seed,
+                    .world = scenario.world,
+                    .workloads = scenario.workloads,
+                    .faults = {},
+                    .script = scenario.script};
     draw_params(profile.world, stream(seed, 0), FaultLevel::Normal);
     for (size_t i = 0; i < profile.workloads.size(); ++i)
         draw_params(profile.workloads[i], stream(seed, kWorkloads + i), FaultLevel::Normal);
@@ -76,6 +80,9 @@ Profile draw(const Scenario& scenario, uint64_t seed) {
         Prng prng = stream(seed, kFaults + fault.index());
         DrawnFault drawn{fault, draw_level(scenario.swarm, fault_name(fault), prng)};
         std::visit([&](auto& f) { draw_params(f, prng.split(), drawn.level); }, drawn.fault);
+        if (const auto* rot = std::get_if<RotFault>(&drawn.fault);
+            rot && !prng.chance(rot->share.low))
+            drawn.level = FaultLevel::Off;
         profile.faults.push_back(std::move(drawn));
     }
     return profile;
@@ -85,6 +92,7 @@ std::string print(const Profile& profile) {
     Scenario drawn;
     drawn.world = profile.world;
     drawn.workloads = profile.workloads;
+    drawn.script = profile.script;
     std::string out = "seed " + std::to_string(profile.seed) + "\n" + print(drawn);
     out.resize(out.rfind("check"));
     for (const DrawnFault& fault : profile.faults) {

@@ -21,6 +21,7 @@ struct Profile {
     WorldSpec world;  // nodes and shards are single numbers
     std::vector<Workload> workloads;
     std::vector<DrawnFault> faults;  // in the order of the scenario, those that are off too
+    Script script;
 
     uint64_t nodes() const { return world.nodes.low; }
     uint64_t shards() const { return world.shards.low; }

@@ -2,81 +2,23 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <concepts>
 #include <map>
 
 #include "sim/check/checks.h"
 #include "sim/scenario/params.h"
+#include "sim/scenario/text.h"
 
 namespace asterias::sim {
 
 namespace {
 
-constexpr std::array<std::string_view, std::variant_size_v<FaultSpec>> kFaultNames = {
-    "partition", "crash", "pause", "disk", "slow", "full", "clock", "net", "frames"};
+using text::read;
+using text::text_of;
+
+// Without the first word, `none`.
+constexpr auto kFaultNames = Words(kFaultWords).subspan(1);
+static_assert(kFaultNames.size() == std::variant_size_v<FaultSpec>);
 constexpr std::array<std::string_view, 4> kWorkloadKinds = {"kv", "counter", "pairs", "order"};
-
-struct Unit {
-    std::string_view name;
-    int64_t nanoseconds;
-};
-constexpr std::array<Unit, 6> kUnits = {{{"h", 3'600'000'000'000},
-                                         {"m", 60'000'000'000},
-                                         {"s", 1'000'000'000},
-                                         {"ms", 1'000'000},
-                                         {"us", 1'000},
-                                         {"ns", 1}}};
-
-std::string text_of(Duration time) {
-    if (time == Duration(0)) return "0s";
-    for (const Unit& unit : kUnits)
-        if (time.count() % unit.nanoseconds == 0)
-            return std::to_string(time.count() / unit.nanoseconds) + std::string(unit.name);
-    return "";
-}
-std::string text_of(double value) {
-    char text[64];
-    return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
-template <std::integral T>
-std::string text_of(T value) {
-    return std::to_string(value);
-}
-template <typename T>
-std::string text_of(const Range<T>& range) {
-    const std::string low = text_of(range.low);
-    return range.low == range.high ? low : low + ".." + text_of(range.high);
-}
-
-template <typename T>
-bool read(std::string_view text, T& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-}
-bool read(std::string_view text, Duration& value) {
-    const size_t digits = text.find_first_not_of("-0123456789");
-    int64_t number = 0;
-    if (digits == std::string_view::npos || !read(text.substr(0, digits), number)) return false;
-    for (const Unit& unit : kUnits) {
-        int64_t nanoseconds = 0;
-        if (text.substr(digits) != unit.name) continue;
-        if (__builtin_mul_overflow(number, unit.nanoseconds, &nanoseconds)) return false;
-        value = Duration(nanoseconds);
-        return true;
-    }
-    return false;
-}
-template <typename T>
-bool read(std::string_view text, Range<T>& range) {
-    const size_t dots = text.find("..");
-    if (dots == std::string_view::npos) {
-        if (!read(text, range.low)) return false;
-        range.high = range.low;
-        return true;
-    }
-    return read(text.substr(0, dots), range.low) && read(text.substr(dots + 2), range.high);
-}
 
 std::string joined(auto&& words) {
     std::string out;
@@ -213,7 +155,7 @@ std::vector<std::string> words_of(std::string_view line) {
 // Words from `from` on must be name=value.
 template <typename Spec>
 Result<void> take_params(const std::string& what, const std::vector<std::string>& words,
-                         size_t from, Spec& spec) {
+                         size_t from, Spec& spec, const auto&... more) {
     std::map<std::string, std::string> given;
     for (size_t i = from; i < words.size(); ++i) {
         const size_t equals = words[i].find('=');
@@ -224,7 +166,7 @@ Result<void> take_params(const std::string& what, const std::vector<std::string>
                         "'" + words[i].substr(0, equals) + "' is given twice");
     }
     Taker taker(what, std::move(given));
-    visit_params(spec, taker);
+    visit_params(spec, taker, more...);
     return taker.finish();
 }
 
@@ -235,6 +177,8 @@ FaultSpec default_fault(size_t kind) {
     return FaultSpec(std::in_place_index<I>);
 }
 
+bool is_name(std::string_view name);
+
 class Parser {
 public:
     Result<void> line(const std::vector<std::string>& words) {
@@ -243,10 +187,12 @@ public:
         if (head == "workload") return workload(words);
         if (head == "fault") return fault(words);
         if (head == "swarm") return swarm(words);
+        if (head == "script") return script(words);
+        if (head == "at") return step(words);
         if (head == "check") return checks(words);
         if (head == "require") return required(words);
         return bad("unknown line '" + head +
-                   "'; known: world, workload, fault, swarm, check, require");
+                   "'; known: world, workload, fault, swarm, script, at, check, require");
     }
     Result<Scenario> finish() {
         if (!seen_world_) return bad("there is no world line");
@@ -303,6 +249,55 @@ private:
         return {};
     }
 
+    Result<void> script(const std::vector<std::string>& words) {
+        if (std::exchange(seen_script_, true)) return bad("a second script line");
+        return take_params("script", words, 1, scenario.script);
+    }
+
+    Result<void> step(const std::vector<std::string>& words) {
+        Step step;
+        if (words.size() < 3 || !read(words[1], step.at) || step.at.low < Duration(0) ||
+            step.at.high > kLongest || step.at.low > step.at.high)
+            return bad("expected `at TIME VERB ...`, TIME a time or range from 0s to 24h");
+        const Verb* verb = find_verb(words[2]);
+        if (!verb) {
+            std::vector<std::string_view> known;
+            for (const Verb& v : kVerbs)
+                known.push_back(v.name);
+            return bad("unknown verb '" + words[2] + "'; known: " + joined(known));
+        }
+        step.verb = words[2];
+        size_t next = 3;
+        if (verb->who) TRY(take_names(words, next, *verb, step.who));
+        if (verb->other) TRY(take_names(words, next, *verb, step.other));
+        TRY(take_params("at " + step.verb, words, next, step, *verb));
+        if (!verb->what.empty() && step.what.empty())
+            return bad("at " + step.verb + " needs what=, one of " + joined(verb->what));
+        scenario.script.steps.push_back(std::move(step));
+        return {};
+    }
+
+    // Nodes that a fault may end for good are known before the run, so they are named by number.
+    static Result<void> take_names(const std::vector<std::string>& words, size_t& next,
+                                   const Verb& verb, std::string& names) {
+        const std::string what = "at " + std::string(verb.name);
+        if (next >= words.size()) return bad(what + " needs names of nodes");
+        names = words[next++];
+        const bool links = verb.name == "cut";
+        const bool doomed = !verb.what.empty();
+        for (const std::string& name : names_of(names)) {
+            const bool fits = links    ? read_link(name).has_value()
+                              : doomed ? read_node(name).has_value() && name == names
+                                       : is_name(name);
+            if (!fits)
+                return bad("'" + name + "' of " + what + " is not " +
+                           (links    ? "a link, n1>n2"
+                            : doomed ? "a node, n1"
+                                     : "a node (n1), a role (a), `leader` or `all`"));
+        }
+        return {};
+    }
+
     Result<void> checks(const std::vector<std::string>& words) {
         if (!scenario.checks.empty()) return bad("a second check line");
         const auto names = check_names();
@@ -339,23 +334,69 @@ private:
         return {};
     }
 
-    bool seen_world_ = false;
+    bool seen_world_ = false, seen_script_ = false;
 };
 
 template <typename Spec>
-std::string params_text(Spec spec) {
+std::string params_text(Spec spec, const auto&... more) {
     Printer printer;
-    visit_params(spec, printer);
+    visit_params(spec, printer, more...);
     return printer.text;
 }
 
+bool is_name(std::string_view name) {
+    return name == "leader" || name == "all" || read_role(name) || read_node(name);
+}
+
 }  // namespace
+
+const Verb* find_verb(std::string_view name) {
+    const auto found = std::ranges::find(kVerbs, name, &Verb::name);
+    return found == kVerbs.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> names_of(std::string_view names) {
+    std::vector<std::string> all;
+    while (true) {
+        const size_t comma = names.find(',');
+        all.emplace_back(names.substr(0, comma));
+        if (comma == std::string_view::npos) return all;
+        names.remove_prefix(comma + 1);
+    }
+}
+
+std::optional<uint32_t> read_node(std::string_view name) {
+    uint32_t number = 0;
+    if (!name.starts_with('n') || !read(name.substr(1), number) || number < 1 || number > 64)
+        return {};
+    return number - 1;
+}
+
+std::optional<uint32_t> read_role(std::string_view name) {
+    if (name.size() != 1 || name[0] < 'a' || name[0] > 'z') return {};
+    return static_cast<uint32_t>(name[0] - 'a');
+}
+
+std::optional<std::pair<uint32_t, uint32_t>> read_link(std::string_view name) {
+    const size_t arrow = name.find('>');
+    if (arrow == std::string_view::npos) return {};
+    const auto from = read_node(name.substr(0, arrow)), to = read_node(name.substr(arrow + 1));
+    if (!from || !to || from == to) return {};
+    return std::pair(*from, *to);
+}
 
 std::string_view fault_name(const FaultSpec& fault) { return kFaultNames[fault.index()]; }
 
 std::string print(const FaultSpec& fault) {
     return "fault " + std::string(fault_name(fault)) +
            std::visit([](const auto& f) { return params_text(f); }, fault);
+}
+
+std::string print(const Step& step) {
+    std::string out = "at " + text_of(step.at) + " " + step.verb;
+    for (const std::string* names : {&step.who, &step.other})
+        if (!names->empty()) out += " " + *names;
+    return out + params_text(step, *find_verb(step.verb));
 }
 
 std::string print(const Scenario& scenario) {
@@ -365,6 +406,9 @@ std::string print(const Scenario& scenario) {
     for (const FaultSpec& fault : scenario.faults)
         out += print(fault) + "\n";
     if (scenario.swarm) out += "swarm" + params_text(*scenario.swarm) + "\n";
+    if (scenario.script.every > Duration(0)) out += "script" + params_text(scenario.script) + "\n";
+    for (const Step& step : scenario.script.steps)
+        out += print(step) + "\n";
     out += "check";
     for (const std::string& check : scenario.checks)
         out += " " + check;

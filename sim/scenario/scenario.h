@@ -6,6 +6,9 @@
 //   fault partition mode=random every=5s..20s for=1s..8s
 //   fault net loss=0..0.05 delay=0s..20ms
 //   swarm off=0.3 extreme=0.15
+//   script every=8s
+//   at 1s roles
+//   at 2s..3s crash a for=2s lose=1
 //   check linearizable order atomic
 //   require leader_changes>=3 operations>=2000
 //
@@ -72,11 +75,12 @@ struct Workload {
 
 // Links are cut, both ways unless the mode says otherwise.
 struct PartitionFault {
-    std::string mode =
-        "random";  // random: any two sides; majority: the smaller side is a minority;
-                   // isolate: one node; leader: the leader; oneway: one node sends but
-                   // does not hear, or hears but does not send; bridge: two sides, one
-                   // node sees both; flap: one link, again and again
+    std::string mode = "random";  // random: any two sides; majority: the smaller side is a
+                                  // minority; isolate: one node; leader: the leader; oneway: one
+                                  // node sends but does not hear, or hears but does not send;
+                                  // bridge: two sides, one node sees both; flap: one link, again
+                                  // and again; swizzle: links of one node are cut one by one and
+                                  // healed in another order; any: one of all these, per event
     Times every{seconds(5), seconds(20)}, length{seconds(1), seconds(8)};
     bool operator==(const PartitionFault&) const = default;
 };
@@ -103,6 +107,7 @@ struct DiskFault {
     Times stall_for{milliseconds(10), seconds(1)};
     Chances error{0, 0};  // that a write or sync fails (EIO): the node has to end, and to start
                           // again on what is there
+    Chances read_error{0, 0};  // that a read fails (EIO): found at start-up, which is tried again
     bool operator==(const DiskFault&) const = default;
 };
 
@@ -124,6 +129,9 @@ struct ClockFault {
     Range<int64_t> drift{0, 0};              // of each node's monotonic clock, parts per million
     Times every{Duration(0), Duration(0)};   // 0: never; else the wall clock of a node jumps
     Times jump{seconds(-1), seconds(1)};     // by so much
+    Chances strobe{0, 0};  // that instead it jumps to and fro for up to 2 s; per event
+    Chances fast{0, 0};    // of each node: that its clocks run 10 % fast; per seed
+    Chances zero{0, 0};    // that the wall clock shows 1970 until a while after a start
     bool operator==(const ClockFault&) const = default;
 };
 
@@ -134,6 +142,9 @@ struct NetFault {
     Times delay{Duration(0), milliseconds(5)};  // added to each, per event
     Chances clog{0, 0};                         // that a link stands still for a while
     Times clog_for{milliseconds(100), seconds(2)};
+    Chances small{0, 0};      // of each link: socket buffers of some hundred bytes, low bandwidth
+    Chances half_open{0, 0};  // per link and 50 ms: its connections are gone, and one end does not
+                              // notice
     bool operator==(const NetFault&) const = default;
 };
 
@@ -146,8 +157,67 @@ struct FrameFault {
     bool operator==(const FrameFault&) const = default;
 };
 
-using FaultSpec = std::variant<PartitionFault, CrashFault, PauseFault, DiskFault, SlowDiskFault,
-                               FullDiskFault, ClockFault, NetFault, FrameFault>;
+// Starts that do not come to their end.
+struct RestartFault {
+    Chances again{0, 0};                    // that a start dies somewhere on its way
+    Times every{Duration(0), Duration(0)};  // 0: never; else one node is in a crash loop: soon
+    Times length{seconds(1), seconds(6)};   // after each start it is killed again
+    bool operator==(const RestartFault&) const = default;
+};
+
+// A node is out of file descriptors for a while: nothing is opened, connected or accepted.
+struct LimitFault {
+    Times every{seconds(10), seconds(30)}, length{seconds(1), seconds(5)};
+    bool operator==(const LimitFault&) const = default;
+};
+
+// Of the storage engine, at every moment of the safety phase.
+struct EngineFault {
+    Chances stall{0, 0};  // per write: it and some after it are refused
+    Chances flush{0, 0};  // per flush: it fails, and with it every later write of this process
+    bool operator==(const EngineFault&) const = default;
+};
+
+// Somebody who is no member comes to the nodes' port for nodes: with the bytes of another cluster
+// or format, a frame that is cut off, too long or damaged, a name that is a member's, without a
+// word, byte by byte, or in a storm of connections.
+struct StrangerFault {
+    Times every{seconds(1), seconds(4)};
+    Counts storm{20, 100};  // connections of one storm; per event
+    bool operator==(const StrangerFault&) const = default;
+};
+
+// A reply does not reach its client: the connection breaks when it was about to. Per reply.
+struct ReplyFault {
+    Chances lost{0.01, 0.01};
+    bool operator==(const ReplyFault&) const = default;
+};
+
+// The disk of one node, the same in the whole run, lies. What was durable long enough ago for
+// something later to vouch for it is damaged; the node is expected to refuse by name, and so it may
+// be dead from then on: the liveness phase is about the others.
+struct RotFault {
+    std::string mode = "any";  // journal: a bit of a file flips; engine: blocks read back damaged;
+                               // write: a write is lost or lands elsewhere, and the node dies when
+                               // others have followed; any: one of these, per event
+    Times every{seconds(10), seconds(30)};
+    Chances share{1, 1};  // of the seeds in which it would be on: such a node is missed
+    bool operator==(const RotFault&) const = default;
+};
+
+// What people do to the data directory of one node, the same in the whole run.
+struct DirectoryFault {
+    std::string mode = "twin";  // twin: a second process is started on it; lost: it is empty after
+                                // a crash; old: after a crash it is as it was some time ago;
+                                // copied: a copy of it is started on another machine
+    Times every{seconds(10), seconds(30)};
+    bool operator==(const DirectoryFault&) const = default;
+};
+
+using FaultSpec =
+    std::variant<PartitionFault, CrashFault, PauseFault, DiskFault, SlowDiskFault, FullDiskFault,
+                 ClockFault, NetFault, FrameFault, RestartFault, LimitFault, EngineFault,
+                 StrangerFault, ReplyFault, RotFault, DirectoryFault>;
 // The word after `fault`.
 std::string_view fault_name(const FaultSpec& fault);
 
@@ -159,10 +229,48 @@ struct Swarm {
     bool operator==(const Swarm&) const = default;
 };
 
+// One line of a script, `at TIME VERB [WHO [OTHER]] [for=..] ...`: a fault at a set time. WHO is
+// names with commas between: `n1`, `n2` ...; `leader` (of the group that clients use most);
+// `a`, `b` ..., which the last `roles` gave out; `all`. With `script every=T` all lines happen
+// again every T, their times counted from there.
+//   roles                      a is who leads now, b, c ... are the others, rising
+//   crash WHO for= lose=       down for so long; lose=1: a power cut
+//   pause WHO for=             full WHO for=        slow WHO for= factor=
+//   loop WHO for=              killed again after each start
+//   limits WHO for=            out of file descriptors
+//   jump WHO by=               the wall clock; with for= it goes to and fro
+//   isolate WHO for=           from everybody else
+//   split WHO OTHER for=       no bytes between any of the two
+//   oneway WHO OTHER for=      none from WHO to OTHER
+//   cut LINKS for=             n1>n2,n2>n1: of these links
+//   strangers WHO many=        somebody who is no member comes, as a storm of so many if not 0
+//   rot WHO what=              as in RotFault: journal, engine, write; WHO is one node's name
+//   directory WHO what=        as in DirectoryFault: twin, lost, old, copied; likewise
+struct Step {
+    Times at;  // drawn for each round
+    std::string verb, who, other;
+    Times length{seconds(1), seconds(1)};
+    double lose = 0;  // chance
+    Counts factor{100, 100};
+    Duration by = seconds(1);
+    Counts many{0, 0};
+    std::string what;
+
+    bool operator==(const Step&) const = default;
+};
+
+struct Script {
+    Duration every{0};  // 0: once
+    std::vector<Step> steps;
+
+    bool operator==(const Script&) const = default;
+};
+
 struct Scenario {
     WorldSpec world;
     std::vector<Workload> workloads;
     std::vector<FaultSpec> faults;  // each kind at most once
+    Script script;
     std::optional<Swarm> swarm;
     std::vector<std::string> checks;  // of check_names()
     std::vector<Requirement> required;
@@ -175,5 +283,6 @@ Result<Scenario> parse_scenario(std::string_view name, std::string_view text);
 // Every parameter, defaults too; parse_scenario(print(s)) == s.
 std::string print(const Scenario& scenario);
 std::string print(const FaultSpec& fault);  // one line
+std::string print(const Step& step);        // one line
 
 }  // namespace asterias::sim

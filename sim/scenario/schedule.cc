@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <numeric>
-#include <tuple>
+
+#include "sim/scenario/params.h"
+#include "sim/scenario/text.h"
 
 namespace asterias::sim {
 
@@ -56,6 +59,26 @@ std::vector<Link> one_way(uint32_t node, bool deaf, uint64_t nodes) {
     return cuts;
 }
 
+FaultKind kind_of(std::string_view verb) {
+    static constexpr std::pair<std::string_view, FaultKind> kKinds[] = {
+        {"roles", FaultKind::Roles},      {"crash", FaultKind::Crash},
+        {"pause", FaultKind::Pause},      {"full", FaultKind::FullDisk},
+        {"slow", FaultKind::SlowDisk},    {"loop", FaultKind::CrashLoop},
+        {"limits", FaultKind::Limits},    {"jump", FaultKind::ClockJump},
+        {"strobe", FaultKind::ClockJump}, {"strangers", FaultKind::Strangers},
+        {"rot", FaultKind::Rot},          {"directory", FaultKind::Directory},
+    };
+    for (const auto& [name, kind] : kKinds)
+        if (name == verb) return kind;
+    return FaultKind::Partition;
+}
+
+// Of the first choices of a list, which ends in `any`.
+std::string any_of(Words words, const std::string& mode, Prng& prng) {
+    if (mode != "any") return mode;
+    return std::string(words[prng.below(words.size() - 1)]);
+}
+
 class Maker {
 public:
     Maker(const Profile& profile, Schedule& schedule)
@@ -65,14 +88,16 @@ public:
         if (nodes_ < 2) return;
         repeat(f.every, f.length, prng, [&](FaultEvent event) {
             event.kind = FaultKind::Partition;
-            partition(f.mode, std::move(event), prng);
+            partition(any_of(kPartitionWords, f.mode, prng), std::move(event), prng);
         });
     }
     void make(const CrashFault& f, Prng prng) {
         repeat(f.every, f.down, prng, [&](FaultEvent event) {
             event.kind = FaultKind::Crash;
-            event.leader = f.mode == "leader";
-            if (!event.leader) event.victims = pick_by_mode(f.mode, nodes_, prng);
+            if (f.mode == "leader")
+                event.who = f.mode;
+            else
+                event.victims = pick_by_mode(f.mode, nodes_, prng);
             event.loses_unsynced = prng.chance(f.lose.low);
             schedule_.events.push_back(std::move(event));
         });
@@ -80,8 +105,10 @@ public:
     void make(const PauseFault& f, Prng prng) {
         repeat(f.every, f.length, prng, [&](FaultEvent event) {
             event.kind = FaultKind::Pause;
-            event.leader = f.mode == "leader";
-            if (!event.leader) event.victims = pick_by_mode(f.mode, nodes_, prng);
+            if (f.mode == "leader")
+                event.who = f.mode;
+            else
+                event.victims = pick_by_mode(f.mode, nodes_, prng);
             schedule_.events.push_back(std::move(event));
         });
     }
@@ -105,34 +132,114 @@ public:
             event.kind = FaultKind::ClockJump;
             event.victims = pick(nodes_, 1, prng);
             event.jump = draw_time(f.jump, prng);
+            if (f.strobe.low > 0 && prng.chance(f.strobe.low))
+                event.length =
+                    std::min<Duration>(milliseconds(prng.between(100, 2000)), until_ - event.at);
             schedule_.events.push_back(std::move(event));
         });
+    }
+    void make(const RestartFault& f, Prng prng) {
+        repeat(f.every, f.length, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::CrashLoop;
+            event.victims = pick(nodes_, 1, prng);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
+    void make(const LimitFault& f, Prng prng) {
+        repeat(f.every, f.length, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Limits;
+            event.victims = pick(nodes_, 1, prng);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
+    void make(const StrangerFault& f, Prng prng) {
+        repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Strangers;
+            event.victims = pick(nodes_, 1, prng);
+            if (prng.chance(0.1)) event.many = prng.between(f.storm.low, f.storm.high);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
+    void make(const RotFault& f, Prng prng) {
+        if (schedule_.doomed.empty()) return;
+        repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Rot;
+            event.victims = schedule_.doomed;
+            event.what = any_of(kRotWords, f.mode, prng);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
+    void make(const DirectoryFault& f, Prng prng) {
+        if (f.mode != "twin" && schedule_.doomed.empty()) return;
+        repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Directory;
+            event.what = f.mode;
+            event.victims = f.mode == "twin" ? pick(nodes_, 1, prng) : schedule_.doomed;
+            schedule_.events.push_back(std::move(event));
+        });
+    }
+    // A round of the script after another.
+    void make(const Script& script, Prng prng) {
+        for (Duration begin{0}; begin < until_; begin += script.every) {
+            for (const Step& step : script.steps) {
+                FaultEvent event = event_of(step, prng);
+                event.at += begin;
+                event.length = std::min(event.length, until_ - event.at);
+                if (event.at < until_) schedule_.events.push_back(std::move(event));
+            }
+            if (script.every <= Duration(0)) return;
+        }
     }
     void make(const DiskFault&, Prng) {}  // at every moment, not at set times
     void make(const NetFault&, Prng) {}
     void make(const FrameFault&, Prng) {}
+    void make(const EngineFault&, Prng) {}
+    void make(const ReplyFault&, Prng) {}
 
 private:
     // One event after another, each begun `every` after the end of the one before.
     template <typename Add>
     void repeat(const Times& every, const Times& length, Prng& prng, Add add) {
-        if (every.high <= Duration(0)) return;
+        if (every.high <= Duration(0) || nodes_ == 0) return;
         Duration at{0};
         while (true) {
-            at += std::max(draw_time(every, prng), kGap);
+            at += std::max(whole(draw_time(every, prng)), kGap);
             if (at >= until_) return;
             FaultEvent event;
             event.at = at;
-            event.length = std::min(draw_time(length, prng), until_ - at);
+            event.length = std::min(whole(draw_time(length, prng)), until_ - at);
             at = event.end();
             add(std::move(event));
         }
     }
 
+    // Whole milliseconds, for those who read it.
+    static Duration whole(Duration time) {
+        return std::max(time / kGap, time > Duration(0) ? 1l : 0l) * kGap;
+    }
+
+    static FaultEvent event_of(const Step& step, Prng& prng) {
+        FaultEvent event;
+        event.at = draw_time(step.at, prng);
+        const Verb& verb = *find_verb(step.verb);
+        if (verb.length) event.length = draw_time(step.length, prng);
+        event.kind = kind_of(step.verb);
+        event.what = event.kind == FaultKind::Partition ? step.verb : step.what;
+        event.who = step.who;
+        event.other = step.other;
+        event.loses_unsynced = verb.lose && prng.chance(step.lose);
+        if (verb.factor) event.factor = prng.between(step.factor.low, step.factor.high);
+        if (verb.many) event.many = prng.between(step.many.low, step.many.high);
+        if (verb.by) event.jump = step.by;
+        return event;
+    }
+
     void partition(const std::string& mode, FaultEvent event, Prng& prng) {
+        event.what = mode;
         if (mode == "flap") return flap(std::move(event), prng);
+        if (mode == "swizzle") return swizzle(std::move(event), prng);
         if (mode == "leader") {
-            event.leader = true;
+            event.who = mode;
         } else if (mode == "oneway") {
             event.victims = pick(nodes_, 1, prng);
             event.cuts = one_way(event.victims[0], prng.chance(0.5), nodes_);
@@ -157,12 +264,35 @@ private:
     void flap(FaultEvent event, Prng& prng) {
         const Nodes ends = pick(nodes_, 2, prng);
         const uint64_t times = prng.between(2, 8);
-        const Duration step = event.length / static_cast<int64_t>(2 * times);
+        const Duration step = whole(event.length / static_cast<int64_t>(2 * times));
         event.cuts = {{ends[0], ends[1]}, {ends[1], ends[0]}};
         event.length = step;
         for (uint64_t n = 0; n < times; ++n) {
             schedule_.events.push_back(event);
             event.at += step * 2;
+        }
+    }
+
+    // All links of a node, cut one by one in the first half and healed in another order in the
+    // second.
+    void swizzle(FaultEvent event, Prng& prng) {
+        const auto node = static_cast<uint32_t>(prng.below(nodes_));
+        Nodes others;
+        for (uint32_t other = 0; other < nodes_; ++other)
+            if (other != node) others.push_back(other);
+        Nodes healed(others.size());
+        std::iota(healed.begin(), healed.end(), 0u);
+        prng.shuffle(others);
+        prng.shuffle(healed);
+        const Duration begin = event.at, half = whole(event.length / 2),
+                       step = whole(half / static_cast<int64_t>(others.size()));
+        for (size_t i = 0; i < others.size(); ++i) {
+            event.at = begin + step * static_cast<int64_t>(i);
+            event.length =
+                std::min(begin + half + step * static_cast<int64_t>(healed[i]), until_) - event.at;
+            event.cuts = {{std::min(node, others[i]), std::max(node, others[i])},
+                          {std::max(node, others[i]), std::min(node, others[i])}};
+            if (event.at < until_ && event.length > Duration(0)) schedule_.events.push_back(event);
         }
     }
 
@@ -175,15 +305,90 @@ private:
 std::string names(const Nodes& nodes) {
     std::string out;
     for (const uint32_t node : nodes)
-        out += " n" + std::to_string(node);
+        out += (out.empty() ? "n" : ",n") + std::to_string(node + 1);
     return out;
+}
+
+std::string names(const std::vector<Link>& links) {
+    std::string out;
+    for (const Link& link : links)
+        out += (out.empty() ? "n" : ",n") + std::to_string(link.from + 1) + ">n" +
+               std::to_string(link.to + 1);
+    return out;
+}
+
+// Whom a name means; a role that was not given out is a node's number.
+void add_named(Nodes& out, const std::string& name, const Cast& cast, uint64_t nodes) {
+    const auto add = [&](uint32_t node) {
+        if (node < nodes) out.push_back(node);
+    };
+    if (const auto node = read_node(name)) return add(*node);
+    if (const auto role = read_role(name))
+        return add(*role < cast.roles.size() ? cast.roles[*role] : *role);
+    if (name == "leader") return add(cast.leader.value_or(0));
+    for (uint32_t node = 0; node < nodes; ++node)
+        add(node);
+}
+
+Nodes named(const std::string& who, const Cast& cast, uint64_t nodes) {
+    Nodes out;
+    for (const std::string& name : names_of(who))
+        add_named(out, name, cast, nodes);
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
+std::vector<Link> links_between(const Nodes& from, const Nodes& to, bool both_ways) {
+    std::vector<Link> cuts;
+    for (const uint32_t x : from)
+        for (const uint32_t y : to) {
+            if (x == y) continue;
+            cuts.push_back({x, y});
+            if (both_ways) cuts.push_back({y, x});
+        }
+    std::sort(cuts.begin(), cuts.end());
+    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    return cuts;
+}
+
+// Nodes of whom a step says that they may never come back.
+Nodes named_doomed(const Script& script, uint64_t nodes) {
+    Nodes out;
+    for (const Step& step : script.steps)
+        if ((step.verb == "rot" || step.verb == "directory") && step.what != "twin")
+            add_named(out, step.who, {}, nodes);
+    return out;
+}
+
+bool dooms(const Profile& profile) {
+    if (profile.nodes() < 3) return false;
+    const auto* directory = profile.fault<DirectoryFault>();
+    return profile.fault<RotFault>() || (directory && directory->mode != "twin");
+}
+
+// One node only: a group has three members, so that of two it could lose its majority.
+void draw_fates(const Profile& profile, Prng core, Schedule& schedule) {
+    const uint64_t alive = profile.world.core == "all" ? profile.nodes() : profile.nodes() / 2 + 1;
+    schedule.core = pick(profile.nodes(), alive, core);
+    schedule.doomed = named_doomed(profile.script, profile.nodes());
+    if (dooms(profile) && schedule.doomed.empty()) {
+        Nodes candidates;
+        for (uint32_t node = 0; node < profile.nodes(); ++node)
+            if (alive == profile.nodes() || !contains(schedule.core, node))
+                candidates.push_back(node);
+        schedule.doomed = {candidates[core.below(candidates.size())]};
+    }
+    std::sort(schedule.doomed.begin(), schedule.doomed.end());
+    std::erase_if(schedule.core, [&](uint32_t node) { return contains(schedule.doomed, node); });
 }
 
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-    static constexpr std::array<std::string_view, 6> kNames = {"partition", "crash", "pause",
-                                                               "slow",      "full",  "clock"};
+    static constexpr std::array<std::string_view, 12> kNames = {
+        "partition", "crash",  "pause",     "slow", "full",      "jump",
+        "loop",      "limits", "strangers", "rot",  "directory", "roles"};
     return kNames[static_cast<size_t>(kind)];
 }
 
@@ -191,9 +396,7 @@ Schedule make_schedule(const Profile& profile, Prng prng) {
     Schedule schedule;
     schedule.safety_end = profile.world.duration;
     schedule.end = profile.world.duration + profile.world.liveness;
-    Prng core = prng.split();
-    const uint64_t alive = profile.world.core == "all" ? profile.nodes() : profile.nodes() / 2 + 1;
-    schedule.core = pick(profile.nodes(), alive, core);
+    draw_fates(profile, prng.split(), schedule);
     // A stream for every kind, on or off, so that one fault does not shift the others.
     std::array<uint64_t, std::variant_size_v<FaultSpec>> seeds;
     for (uint64_t& seed : seeds)
@@ -203,32 +406,98 @@ Schedule make_schedule(const Profile& profile, Prng prng) {
         if (drawn.level != FaultLevel::Off)
             std::visit([&](const auto& f) { maker.make(f, Prng(seeds[drawn.fault.index()])); },
                        drawn.fault);
-    std::sort(schedule.events.begin(), schedule.events.end(),
-              [](const FaultEvent& a, const FaultEvent& b) {
-                  return std::tie(a.at, a.kind) < std::tie(b.at, b.kind);
-              });
+    maker.make(profile.script, prng.split());
+    // By time, and in the order in which they were made.
+    std::multimap<Duration, FaultEvent> sorted;
+    for (FaultEvent& event : schedule.events)
+        sorted.emplace(event.at, std::move(event));
+    schedule.events.clear();
+    for (auto& [at, event] : sorted)
+        schedule.events.push_back(std::move(event));
     return schedule;
 }
 
-FaultEvent aim(FaultEvent event, std::optional<uint32_t> leader, uint64_t nodes) {
-    if (!event.leader) return event;
-    event.leader = false;
-    event.victims = {leader.value_or(0)};
-    if (event.kind == FaultKind::Partition) event.cuts = between(event.victims, nodes);
+FaultEvent aim(FaultEvent event, const Cast& cast, uint64_t nodes) {
+    if (event.who.empty()) return event;
+    const std::string who = std::exchange(event.who, {}), other = std::exchange(event.other, {});
+    if (event.what == "cut") {
+        for (const std::string& name : names_of(who)) {
+            const auto link = *read_link(name);
+            if (link.first < nodes && link.second < nodes)
+                event.cuts.push_back({link.first, link.second});
+        }
+        std::sort(event.cuts.begin(), event.cuts.end());
+        return event;
+    }
+    event.victims = named(who, cast, nodes);
+    if (event.kind != FaultKind::Partition) return event;
+    if (event.what == "split" || event.what == "oneway")
+        event.cuts = links_between(event.victims, named(other, cast, nodes), event.what == "split");
+    else
+        event.cuts = between(event.victims, nodes);
     return event;
 }
 
+Step step_of(const FaultEvent& event) {
+    Step step;
+    step.at = {event.at, event.at};
+    step.length = {event.length, event.length};
+    step.verb = to_string(event.kind);
+    step.who = event.who.empty() ? names(event.victims) : event.who;
+    step.other = event.other;
+    if (event.kind == FaultKind::Partition) {
+        const bool shaped = find_verb(event.what) && !event.who.empty();
+        step.verb = shaped ? event.what : event.who.empty() ? "cut" : "isolate";
+        if (event.who.empty()) step.who = names(event.cuts);
+    }
+    if (event.kind == FaultKind::ClockJump && event.length > Duration(0)) step.verb = "strobe";
+    if (!find_verb(step.verb)->what.empty()) step.what = event.what;
+    step.lose = event.loses_unsynced ? 1 : 0;
+    step.factor = {event.factor, event.factor};
+    step.by = event.jump;
+    step.many = {event.many, event.many};
+    return step;
+}
+
 std::string describe(const FaultEvent& event) {
-    std::string out = std::to_string(event.at.count()) + " " + std::string(to_string(event.kind));
-    if (event.length > Duration(0)) out += " for " + std::to_string(event.length.count());
-    out += event.leader ? " leader" : names(event.victims);
-    if (!event.cuts.empty()) out += " cut";
-    for (const Link& link : event.cuts)
-        out += " n" + std::to_string(link.from) + ">n" + std::to_string(link.to);
-    if (event.loses_unsynced) out += " losing unsynced data";
-    if (event.kind == FaultKind::SlowDisk) out += " x" + std::to_string(event.factor);
-    if (event.kind == FaultKind::ClockJump) out += " by " + std::to_string(event.jump.count());
-    return out;
+    const auto lasting = [&](std::string text) {
+        return text + " for " + text::text_of(event.length);
+    };
+    const std::string who = event.who.empty() ? names(event.victims) : event.who;
+    switch (event.kind) {
+        case FaultKind::Partition:
+            return lasting(event.what + " cut" + (event.victims.empty() ? "" : " of " + who) +
+                           ": " + names(event.cuts));
+        case FaultKind::Crash:
+            return lasting((event.loses_unsynced ? "power cut of " : "kill of ") + who);
+        case FaultKind::Pause:
+            return lasting(who + " stands still");
+        case FaultKind::SlowDisk:
+            return lasting("the disk of " + who + " is " + std::to_string(event.factor) +
+                           " times slower");
+        case FaultKind::FullDisk:
+            return lasting("the disk of " + who + " is full");
+        case FaultKind::ClockJump:
+            if (event.length > Duration(0))
+                return lasting("the wall clock of " + who + " goes to and fro by " +
+                               text::text_of(event.jump));
+            return "the wall clock of " + who + " jumps by " + text::text_of(event.jump);
+        case FaultKind::CrashLoop:
+            return lasting(who + " is killed again and again");
+        case FaultKind::Limits:
+            return lasting(who + " is out of file descriptors");
+        case FaultKind::Strangers:
+            return event.many
+                       ? "a storm of " + std::to_string(event.many) + " connections to " + who
+                       : "a stranger comes to " + who;
+        case FaultKind::Rot:
+            return "the disk of " + who + " lies: " + event.what;
+        case FaultKind::Directory:
+            return "the data directory of " + who + ": " + event.what;
+        case FaultKind::Roles:
+            return "roles are given out";
+    }
+    return {};
 }
 
 }  // namespace asterias::sim

@@ -146,6 +146,11 @@ void Client::send(Op op) {
 }
 
 port::Consumed Client::on_data(const Bytes& available) {
+    if (seen_.lose_reply > 0 && !flights_.empty() && prng_.chance(seen_.lose_reply)) {
+        ++seen_.replies_lost;
+        broken_ = true;
+    }
+    if (broken_) return {available.size(), 0};
     size_t at = 0;
     while (!broken_) {
         auto outcome = parser_->next(available, at);

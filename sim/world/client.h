@@ -22,7 +22,8 @@ struct Observations {
     bool stopping = false;                      // no new operations; finish those begun
     std::vector<std::string> strange;           // replies that no honest server gives
     uint64_t next_connection = 1;
-    uint64_t reconnects = 0, timeouts = 0;
+    uint64_t reconnects = 0, timeouts = 0, replies_lost = 0;
+    double lose_reply = 0;  // chance, in force
 };
 
 class Client final : public port::ConnectionHandler {

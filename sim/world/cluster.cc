@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "base/check.h"
 #include "sim/world/frame_faults.h"
@@ -12,12 +13,17 @@ namespace {
 constexpr Duration kWatch = milliseconds(50);
 constexpr uint16_t kPeerPort = 7100, kDoorPort = 6379;
 constexpr size_t kBreachesMax = 8;
+constexpr int64_t kFastPpm = 100'000;
 
 std::string seconds_text(Duration d) {
     const int64_t ms = d.count() / 1'000'000;
     std::string digits = std::to_string(ms % 1000);
     digits.insert(0, 3 - digits.size(), '0');
     return std::to_string(ms / 1000) + "." + digits;
+}
+
+bool has_step(const Script& script, std::string_view verb) {
+    return std::ranges::any_of(script.steps, [&](const Step& s) { return s.verb == verb; });
 }
 
 std::string describe(const ReplicaView& r) {
@@ -69,6 +75,10 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
             options.wall_offset = draw_between(prng_, clock->offset);
             const auto width = static_cast<uint64_t>(clock->drift.high - clock->drift.low);
             options.drift_ppm = clock->drift.low + static_cast<int64_t>(prng_.between(0, width));
+            if (clock->fast.low > 0 && prng_.chance(clock->fast.low)) {
+                options.drift_ppm = kFastPpm;
+                world_.faults().hit("clock.fast");
+            }
         }
         options.disk = [&m](port::Shard& shard, Prng prng) -> std::unique_ptr<port::Disk> {
             return std::make_unique<SimDisk>(m.image, shard, m.disk_faults, prng, &m.disk_counts);
@@ -78,8 +88,7 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
         machines_.push_back(std::move(machine));
     }
     processes_.resize(machines_.size());
-    down_until_.resize(machines_.size());
-    banned_.resize(machines_.size());
+    troubles_.resize(machines_.size());
     // Of the World's own lines the story takes what nodes log; the rest is one line per event.
     if (story_)
         world_.set_text_trace([this](std::string_view line) {
@@ -89,10 +98,24 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     world_.set_default_link({});
     world_.set_crash_listener(
         [this](NodeIndex node, std::string_view reason) { on_crash(node, reason); });
-    for (auto& m : machines_) {
-        m->disk_faults = disk_profile();
-        m->disk_faults.stall = m->disk_faults.write_error = m->disk_faults.sync_error = 0;
-    }
+    for (uint32_t i = 0; i < machines_.size(); ++i)
+        apply_disk(i);
+    make_twin();
+    make_stranger();
+}
+
+// Machines that only some scenarios need come last, so that the others are the same without.
+void Cluster::make_stranger() {
+    if (!profile_.fault<StrangerFault>() && !has_step(profile_.script, "strangers")) return;
+    NodeOptions options;
+    options.authenticated = false;
+    const NodeIndex node = world_.add_node("stranger", std::move(options));
+    Prng prng = prng_.split();
+    world_.boot(node, [&](const std::vector<port::Shard*>& shards) {
+        auto stranger = std::make_shared<Stranger>(*shards[0], world_.faults(), prng);
+        stranger_ = stranger;
+        return stranger;
+    });
 }
 
 void Cluster::say(std::string_view line) {
@@ -122,19 +145,18 @@ std::optional<uint32_t> Cluster::index_of(NodeIndex node) const {
 
 void Cluster::boot(Machine& m) {
     const auto i = *index_of(m.index);
-    if (world_.up(m.index) || banned_[i]) return;
-    if (now() < down_until_[i]) return boot_later(m, down_until_[i] - now());
+    const Trouble& t = troubles_[i];
+    if (world_.up(m.index) || t.banned) return;
+    if (now() < t.down_until) return boot_later(m, t.down_until - now());
     ++m.boots;
     say(m.name + " starts");
-    engine::MemFaults mem;
-    mem.would_block = sizes_.engine_would_block;
-    if (faults_on_ && profile_.fault<DiskFault>()) mem.stall_begins = 0.002;
-    m.engine.set_faults(mem);
+    apply_disk(i);
     world_.boot(m.index, [this, &m, i](const std::vector<port::Shard*>& shards) {
         auto made = factory_({world_, m, machines_, keyspaces_, sizes_, shards, world_.faults()});
         processes_[i] = made;
         return made;
     });
+    if (faults_on_) start_badly(i);
 }
 
 void Cluster::boot_later(Machine& m, Duration delay) {
@@ -149,6 +171,7 @@ void Cluster::power_lost(Machine& m, CrashKind kind) {
     ++m.crashes_losing_data;
     world_.faults().hit("disk.unsynced_lost");
     if (loss.torn > 0) world_.faults().hit("disk.torn_write");
+    if (loss.holes > 0) world_.faults().hit("disk.earlier_lost_later_kept");
     say(m.name + " lost " + std::to_string(loss.bytes) + " unsynced bytes and " +
         std::to_string(loss.directory_operations) + " names");
 }
@@ -160,7 +183,20 @@ void Cluster::on_crash(NodeIndex node, std::string_view reason) {
     ++m.crashes;
     say(m.name + " is down" + (reason.empty() ? "" : ": " + std::string(reason)));
     if (!reason.empty() && m.last_reason.empty()) m.last_reason = reason;
-    boot_later(m, milliseconds(prng_.between(20, 500)));
+    const bool starting = m.ready_boot != m.boots;
+    if (reason.empty() && starting && m.boots > 1) world_.faults().hit("crash.in_recovery");
+    Trouble& t = troubles_[*i];
+    if (t.doomed && starting && !reason.empty()) world_.faults().hit("node.refused");
+    // What its disk lied about may have been the newest that it had, which nothing shows.
+    if (t.lying && m.image.lie_told()) {
+        t.banned = true;
+        say(m.name + " is given up: its disk lied about the last that it wrote");
+    }
+    // A second process on one machine, or what people do to a directory nobody uses.
+    if (twin_ && twin_image_ == &m.image) world_.crash(twin_->index);
+    do_harm(*i);
+    boot_later(m, t.doomed ? milliseconds(prng_.between(500, 2000))
+                           : milliseconds(prng_.between(20, 500)));
 }
 
 bool Cluster::ready(const std::vector<uint32_t>& nodes) const {
@@ -177,7 +213,15 @@ void Cluster::watch() {
         if (const Process* p = process(i))
             for (const ReplicaView& replica : p->replicas())
                 look(*machines_[i], replica);
+    if (!all_were_ready_) {
+        std::vector<uint32_t> all(machines_.size());
+        std::iota(all.begin(), all.end(), 0u);
+        all_were_ready_ = ready(all);
+    }
     if (faults_on_) clog_some();
+    for (uint32_t i = 0; i < machines_.size(); ++i)
+        look_at_lie(i);
+    look_at_twin();
     world_.call_at(world_.now() + kWatch, [this] { watch(); });
 }
 
@@ -190,7 +234,8 @@ void Cluster::look(const Machine& m, const ReplicaView& r) {
     // Frames have checksums and all peers are of this build: nobody can have a reason to.
     if (r.refused_messages && breaches_.size() < kBreachesMax)
         breach(group + " on " + m.name + " refused messages that no correct peer can send");
-    if (r.stopped && breaches_.size() < kBreachesMax)
+    const bool doomed = troubles_[*index_of(m.index)].doomed;
+    if (r.stopped && !doomed && breaches_.size() < kBreachesMax)
         breach(group + " stopped on " + m.name + ": " + r.stopped_why);
     if (!r.leads) return;
     const auto [it, fresh] = leaders_.try_emplace({r.group, r.term}, m.index);
@@ -269,17 +314,32 @@ void Cluster::add_stats(SeedStats& stats) const {
     stats.leader_changes = leaders_.size();
     stats.partitions = partitions_;
     SimDisk::Counts disks;
+    engine::MemCounts engines;
     for (const auto& m : machines_) {
         stats.crashes += m->crashes;
         stats.crashes_losing_data += m->crashes_losing_data;
         disks.add(m->disk_counts);
+        const engine::MemCounts& e = m->engine.counts();
+        engines.stalls += e.stalls, engines.flush_failures += e.flush_failures;
+        engines.damaged_reads += e.damaged_reads, engines.would_block += e.would_block;
+        engines.full += e.full;
     }
     for (const auto& [site, hits] : world_.faults().report())
         if (hits > 0) stats.sites[site] += hits;
     const std::pair<const char*, uint64_t> more[] = {
-        {"disk.stall", disks.stalls},           {"disk.write_error", disks.write_errors},
-        {"disk.sync_error", disks.sync_errors}, {"disk.no_space", disks.no_space},
-        {"disk.bit_rot", disks.rotten},
+        {"disk.stall", disks.stalls},
+        {"disk.write_error", disks.write_errors},
+        {"disk.sync_error", disks.sync_errors},
+        {"disk.no_space", disks.no_space},
+        {"disk.read_error", disks.read_errors},
+        {"disk.misdirected", disks.misdirected},
+        {"disk.lost_write", disks.lost},
+        {"disk.no_files", disks.no_files},
+        {"engine.stall", engines.stalls},
+        {"engine.flush_failed", engines.flush_failures},
+        {"engine.full", engines.full},
+        {"engine.would_block", engines.would_block},
+        {"engine.damaged", engines.damaged_reads},
     };
     for (const auto& [site, hits] : more)
         if (hits > 0) stats.sites[site] += hits;

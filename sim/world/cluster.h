@@ -11,6 +11,7 @@
 #include "sim/check/report.h"
 #include "sim/scenario/schedule.h"
 #include "sim/world/process.h"
+#include "sim/world/stranger.h"
 
 namespace asterias::sim {
 
@@ -40,7 +41,10 @@ public:
     bool ready(const std::vector<uint32_t>& nodes) const;
     // From now on `schedule` happens, its times counted from now; faults per operation are on.
     void begin_faults(const Schedule& schedule);
-    // Everything heals: links, disks, frames; the nodes of `core` come up, others go down for good.
+    // A fault may have ended this node.
+    bool harmed(uint32_t node) const { return troubles_[node].doomed; }
+    // Everything heals: links, disks, frames; the nodes of `core` come up, others go down for good
+    // (those, too, that a fault may have ended).
     void heal(const std::vector<uint32_t>& core);
 
     // Every group with a replica among `nodes` has one leader there that has applied its whole log,
@@ -66,8 +70,48 @@ private:
     std::optional<uint32_t> index_of(NodeIndex node) const;
     Process* process(size_t machine) const;
 
+    // What is wrong with a machine at the moment, beside what its Machine says.
+    enum class Harm : uint8_t { None, TakeBackup, Lost, Old, Copied };
+    struct Trouble {
+        Duration down_until{};  // a scheduled crash keeps it down until then
+        Duration loop_until{};  // killed again and again until then
+        bool banned = false;    // stays down for good
+        // It was harmed in a way that may end it: whatever refuses there, by name, is right.
+        bool doomed = false;
+        bool lying = false;           // its disk was asked to lie about one write
+        bool damaged_blocks = false;  // of its engine
+        uint64_t slow = 1;            // its disk is so much slower
+        bool no_files = false;
+        std::optional<uint64_t> disk_room, engine_room;  // bytes; full then
+        Harm next = Harm::None;                          // to its directory when it is down
+    };
+    struct Backup {
+        DiskImage image;
+        engine::MemImage engine;
+    };
+
     void begin(FaultEvent event);
     void crash(const FaultEvent& event);
+    void kill_now_and_then(uint32_t machine);
+    void cut(const std::vector<sim::Link>& links, bool begins);
+    void strobe(const FaultEvent& event);
+    void set_out_of_files(uint32_t machine, bool out);
+    void set_full(uint32_t machine, bool full);
+    void send_stranger(const FaultEvent& event);
+    // Into force, whatever it is that changed.
+    void apply_disk(uint32_t machine);
+    void start_badly(uint32_t machine);
+
+    // Damage and people (harm.cc).
+    void rot(const FaultEvent& event);
+    void kill_within(uint32_t machine, Duration most);
+    void look_at_lie(uint32_t machine);
+    void harm_directory(const FaultEvent& event);
+    void do_harm(uint32_t machine);
+    void start_twin(uint32_t machine, DiskImage& image);
+    void look_at_twin();
+    void make_twin();
+    void make_stranger();
     struct Ambush {
         std::vector<uint32_t> victims;
         uint64_t boots = 0;  // of all victims, when it was laid
@@ -75,8 +119,7 @@ private:
     };
     void lie_in_wait(const Ambush& ambush);
     uint64_t boots_of(const std::vector<uint32_t>& machines) const;
-    void set_disks(const FaultEvent& event, bool begins);
-    LinkProfile link_profile() const;
+    LinkProfile link_profile();
     DiskFaults disk_profile() const;
 
     const Profile& profile_;
@@ -89,8 +132,16 @@ private:
     World world_;
     Prng prng_;
     std::vector<std::weak_ptr<Process>> processes_;
-    std::vector<Duration> down_until_;  // a scheduled crash keeps the machine down until then
-    std::vector<bool> banned_;          // stays down: outside the core of the liveness phase
+    std::vector<Trouble> troubles_;       // of machines_
+    std::map<sim::Link, uint64_t> cuts_;  // how many faults cut it
+    std::vector<uint32_t> roles_;
+    std::unique_ptr<Backup> backup_;  // of the machine whose directory is harmed
+    // A second process on a node's directory, or on a copy of it.
+    std::unique_ptr<Machine> twin_;
+    DiskImage* twin_image_ = nullptr;
+    std::weak_ptr<Process> twin_process_;
+    std::weak_ptr<Stranger> stranger_;
+    bool all_were_ready_ = false;
     bool faults_on_ = false;
     uint64_t partitions_ = 0;
     uint64_t generation_ = 0;  // of heal(): events of before are void

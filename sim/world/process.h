@@ -45,6 +45,7 @@ struct Machine {
     FrameFault frame_faults;      // in force; all zero: none
     SimDisk::Counts disk_counts;  // of all boots
     uint64_t boots = 0;
+    uint64_t ready_boot = 0;  // the last of them that got as far as to open its doors
     uint64_t crashes = 0, crashes_losing_data = 0;
     std::string last_reason;  // why it last ended by itself
     Prng prng{0};

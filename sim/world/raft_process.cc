@@ -102,7 +102,7 @@ void RaftProcess::open_door(size_t i) {
     doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
                                                   std::move(about), options, registry_, log_);
     if (auto listening = doors_[i]->listen(); !listening) return give_up(listening.error());
-    ++open_doors_;
+    if (++open_doors_ == doors_.size()) birth_.machine.ready_boot = birth_.machine.boots;
 }
 
 // A node that cannot start says why and ends; whoever looks after it starts it again.

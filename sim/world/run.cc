@@ -50,12 +50,18 @@ private:
         start_clients();
         cluster_.say("faults begin");
         cluster_.begin_faults(schedule);
+        if (const auto* replies = profile_.fault<ReplyFault>())
+            seen_.lose_reply = replies->lost.low;
         cluster_.world().run_for(schedule.safety_end);
         return liveness(schedule);
     }
 
-    bool liveness(const Schedule& schedule) {
+    bool liveness(Schedule schedule) {
+        for (const uint32_t node : schedule.doomed)
+            if (profile_.world.core == "all" && !cluster_.harmed(node))
+                schedule.core.insert(std::ranges::lower_bound(schedule.core, node), node);
         const Duration bound = profile_.world.liveness;
+        seen_.lose_reply = 0;
         cluster_.heal(schedule.core);
         const Duration healed = cluster_.now();
         cluster_.world().run_for(kAfterHealing);
@@ -220,6 +226,7 @@ private:
         count_operations(history, stats);
         cluster_.add_stats(stats);
         if (seen_.timeouts > 0) stats.sites["client.timeout"] += seen_.timeouts;
+        if (seen_.replies_lost > 0) stats.sites["client.reply_lost"] += seen_.replies_lost;
         if (const uint64_t seen = expirations_seen(history)) stats.sites["key.expired"] += seen;
         if (stats.verdict != Verdict::Pass) {
             const Finding* worst = &report_.findings.front();
@@ -249,63 +256,10 @@ private:
     std::vector<std::weak_ptr<Client>> clients_;
 };
 
-void add_sites(std::vector<std::string>& out, std::initializer_list<const char*> names) {
-    out.insert(out.end(), names.begin(), names.end());
-}
-void add_faults(std::vector<std::string>& out, std::initializer_list<sim::Fault> faults) {
-    for (const sim::Fault fault : faults)
-        out.emplace_back(to_string(fault));
-}
-
-struct SitesOf {
-    std::vector<std::string>& out;
-
-    void operator()(const PartitionFault&) const {
-        add_faults(out, {Fault::LinkCut, Fault::LinkHealed});
-    }
-    void operator()(const CrashFault& f) const {
-        add_faults(out, {Fault::CrashBeforeTurn, Fault::CrashMidTurn, Fault::CrashBeforeWork,
-                         Fault::CrashBeforeFlush, Fault::CrashMidFlush, Fault::CrashBeforeSync,
-                         Fault::CrashAfterTurn, Fault::PeerSawClose, Fault::PeerSawReset,
-                         Fault::PeerHalfOpen, Fault::ConnectRefused});
-        if (f.lose.low > 0) add_faults(out, {Fault::CrashPowerCut});
-        if (f.lose.low > 0) add_sites(out, {"disk.unsynced_lost", "disk.torn_write"});
-    }
-    void operator()(const PauseFault&) const { add_faults(out, {Fault::Paused}); }
-    void operator()(const DiskFault& f) const {
-        if (f.stall.high > 0) add_sites(out, {"disk.stall"});
-        if (f.error.high > 0) add_sites(out, {"disk.write_error", "disk.sync_error"});
-    }
-    void operator()(const SlowDiskFault&) const { add_sites(out, {"disk.slow"}); }
-    void operator()(const FullDiskFault&) const { add_sites(out, {"disk.no_space"}); }
-    void operator()(const ClockFault& f) const {
-        if (f.every.high > Duration(0)) add_faults(out, {Fault::WallStepped});
-    }
-    void operator()(const NetFault& f) const {
-        if (f.loss.high > 0) add_faults(out, {Fault::ConnectionBroken, Fault::PacketLost});
-        if (f.corrupt.high > 0) add_faults(out, {Fault::Corrupted});
-        if (f.clog.high > 0) add_faults(out, {Fault::LinkClogged});
-    }
-    void operator()(const FrameFault& f) const {
-        if (f.drop.high > 0) add_sites(out, {"frame.dropped"});
-        if (f.duplicate.high > 0) add_sites(out, {"frame.duplicated"});
-        if (f.late.high > 0) add_sites(out, {"frame.late"});
-    }
-};
-
 }  // namespace
 
 RunResult run_seed(const Scenario& scenario, uint64_t seed, const RunOptions& options) {
     return Run(scenario, seed, options).go();
-}
-
-std::vector<std::string> expected_sites(const Scenario& scenario) {
-    std::vector<std::string> sites;
-    for (const Workload& workload : scenario.workloads)
-        if (workload.expire.high > 0) sites.emplace_back("key.expired");
-    for (const FaultSpec& fault : scenario.faults)
-        std::visit(SitesOf{sites}, fault);
-    return sites;
 }
 
 }  // namespace asterias::sim

@@ -40,7 +40,7 @@ for part in sorted(pathlib.Path(sys.argv[1]).glob("part-*")):
         lowest[name] = min(float(median), lowest.get(name, float("inf")))
 print(f"figure: {total['seeds']} seeds, 0 failed; {total['operations']} operations in "
       f"{total['simulated']:.0f} simulated s, {total['operations'] / total['simulated']:.0f} a "
-      f"simulated s; {total['simulated'] / total['cpu']:.0f} simulated s per CPU s beside what else "
-      "ran; lowest median of any part: "
+      f"simulated s; {total['simulated'] / total['cpu']:.0f} simulated s per CPU s beside what "
+      "else ran; lowest median of any part: "
       + ", ".join(f"{name} {value:g}" for name, value in sorted(lowest.items())))
 PYTHON

@@ -20,11 +20,15 @@ Error corrupt() { return {Errc::Corrupt, "engine block"}; }
 
 // Finds damage: known already, or drawn now for a key whose value was flushed.
 bool hits_damage(MemStore& store, Prng& prng, std::string_view key) {
-    if (store.damaged(key)) return true;
+    if (store.damaged(key)) {
+        ++store.counts.damaged_reads;
+        return true;
+    }
     if (store.faults.read_corrupt <= 0 || !prng.chance(store.faults.read_corrupt)) return false;
     auto it = store.map().find(key);
     if (it == store.map().end() || !store.flushed(it->second)) return false;
     store.set_damaged(key);
+    ++store.counts.damaged_reads;
     return true;
 }
 
@@ -212,6 +216,7 @@ void MemEngine::advance_flush() const {
     if (!prng_.chance(options_.flush_ends)) return;
     if (prng_.chance(store_->faults.flush_fails)) {
         failed_ = true;
+        ++store_->counts.flush_failures;
         return;
     }
     store_->flush(store_->flushing_to);
@@ -226,9 +231,13 @@ std::optional<Error> MemEngine::refusal(uint64_t growth) {
             static_cast<uint32_t>(prng_.between(1, store_->faults.stall_writes_max));
     if (stalled_writes_left_ > 0) {
         --stalled_writes_left_;
+        ++store_->counts.stalls;
         return Error{Errc::NoSpace, "engine: stalled"};
     }
-    if (!fits(growth)) return Error{Errc::NoSpace, "engine: disk full"};
+    if (!fits(growth)) {
+        ++store_->counts.full;
+        return Error{Errc::NoSpace, "engine: disk full"};
+    }
     return std::nullopt;
 }
 
@@ -246,8 +255,11 @@ port::Engine::TryGet MemEngine::try_get(std::string_view key) {
     if (hits_damage(*store_, prng_, key)) return corrupt();
     auto it = store_->map().find(key);
     const bool in_memtable = it != store_->map().end() && !store_->flushed(it->second);
-    if (!in_memtable && store_->faults.would_block > 0 && prng_.chance(store_->faults.would_block))
+    if (!in_memtable && store_->faults.would_block > 0 &&
+        prng_.chance(store_->faults.would_block)) {
+        ++store_->counts.would_block;
         return port::WouldBlock{};
+    }
     if (it == store_->map().end()) return port::Absent{};
     return it->second.bytes;
 }
@@ -256,6 +268,7 @@ Result<void> MemEngine::install(const MemStore::Staged& staged, const EngineBatc
     if (auto no = refusal(put_bytes(meta))) return std::unexpected(std::move(*no));
     if (store_->faults.install_fails > 0 && prng_.chance(store_->faults.install_fails)) {
         failed_ = true;
+        ++store_->counts.install_failures;
         if (prng_.chance(0.5)) return fail(Errc::Io, "engine: install");
     }
     // All that was written before goes to disk first: install is durable, and there are no holes.
@@ -359,6 +372,7 @@ void MemImage::crash(Prng& prng) {
 
 void MemImage::set_faults(const MemFaults& faults) { store_->faults = faults; }
 const MemFaults& MemImage::faults() const { return store_->faults; }
+const MemCounts& MemImage::counts() const { return store_->counts; }
 uint64_t MemImage::bytes() const { return store_->bytes(); }
 uint64_t MemImage::keys() const { return store_->map().size(); }
 

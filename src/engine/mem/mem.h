@@ -43,6 +43,12 @@ struct MemFaults {
     uint64_t capacity_bytes = std::numeric_limits<uint64_t>::max();
 };
 
+// How often each of them happened, since the image was made.
+struct MemCounts {
+    uint64_t stalls = 0, flush_failures = 0, install_failures = 0, damaged_reads = 0;
+    uint64_t would_block = 0, full = 0;
+};
+
 struct MemOptions {
     Prng prng{0};
     double flush_begins = 1.0 / 64;  // per write: the memtable is full
@@ -70,6 +76,7 @@ public:
     // phase turns faults off). A damaged key stays damaged.
     void set_faults(const MemFaults& faults);
     const MemFaults& faults() const;
+    const MemCounts& counts() const;
 
     // Damages the block of `key` at rest; false if there is no flushed value to damage.
     bool damage(std::string_view key);

@@ -71,6 +71,7 @@ public:
     uint64_t last_staging = 0;
 
     MemFaults faults;
+    MemCounts counts;
     Position flushing_to = 0;     // a flush is in flight while above durable()
     const void* owner = nullptr;  // the open engine
 

@@ -1,6 +1,8 @@
 // runtime/sim/clock.h: a node's clocks as a function of virtual time. Internal to this room.
 #pragma once
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/time.h"
 
@@ -33,7 +35,9 @@ public:
     }
     WallTime wall(Instant shown) const {
         constexpr int64_t kStartMicros = 1'767'225'600'000'000;  // 2026-01-01 00:00 UTC
-        return {kStartMicros + ((shown - origin_) + wall_offset_).count() / 1000};
+        // Before 1970 no kernel goes.
+        return {
+            std::max<int64_t>(kStartMicros + ((shown - origin_) + wall_offset_).count() / 1000, 0)};
     }
     void set_drift(Instant virtual_now, int64_t ppm) {
         CHECK(ppm >= -900'000, "a clock runs forwards");

@@ -121,6 +121,11 @@ void Network::dial(Dialing& dialing) {
     dialing.id = next_id_++;
     dials_.emplace(dialing.id, &dialing);
     if (dialing.shard.crashed()) return;
+    if (dialing.shard.node().no_files) {
+        kernel_.faults.hit(Fault::OutOfFiles);
+        dialing.result = fail(Errc::Limit, "no file descriptor left");
+        return;
+    }
     Node* target = find_host(dialing.shard, dialing.to.host);
     if (!target) {
         dialing.result = fail(Errc::Unavailable, "no host " + dialing.to.host);
@@ -187,6 +192,10 @@ void Network::on_syn(uint64_t dial) {
     Node& origin = dialing.shard.node();
     Node& target = *find_host(dialing.shard, dialing.to.host);
     if (link(origin.index, target.index).cut || !target.powered) return retry_syn(dialing);
+    if (target.no_files) {  // it cannot accept: the kernel lets it wait, and then drops it
+        kernel_.faults.hit(Fault::OutOfFiles);
+        return retry_syn(dialing);
+    }
     const uint64_t listener = target.up ? choose_listener(target, dialing.to) : 0;
     if (listener == 0) return refuse(dialing, target.index);
     auto origin_shown = identity(origin.index, target.index, dial);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "port/sync.h"
@@ -70,6 +71,8 @@ void DiskImage::Inode::save_base(uint64_t offset, size_t count) {
 void DiskImage::Inode::write(uint64_t id, uint64_t offset, Bytes data) {
     save_base(offset, data.size());
     current.write(offset, data.data(), data.size());
+    recent.emplace(id, offset);
+    if (recent.size() > kRecentWrites) recent.erase(recent.begin());
     unsynced.push_back({id, offset, std::move(data)});
 }
 
@@ -113,6 +116,7 @@ void DiskImage::Inode::settle(Prng& prng, CrashLoss& loss) {
     current.resize(durable_size);
     if (size_before > durable_size && prng.chance(0.5))
         current.resize(prng.between(durable_size, size_before));
+    bool lost_one = false;
     for (const Write& w : unsynced) {
         // All, nothing, or each sector by itself: a uniform coin per sector would hardly ever keep
         // a long write whole.
@@ -127,6 +131,8 @@ void DiskImage::Inode::settle(Prng& prng, CrashLoss& loss) {
                 lost += n;
             at += n;
         }
+        loss.holes += lost == 0 && lost_one;
+        lost_one = lost_one || lost > 0;
         loss.writes += lost > 0;
         loss.torn += lost > 0 && lost < w.data.size();
         loss.bytes += lost;
@@ -256,6 +262,35 @@ void DiskImage::put(const std::string& path, std::string_view bytes) {
     names_[path] = durable_names_[path] = std::move(inode);
 }
 
+std::string DiskImage::rot(const std::string& directory, Prng& prng) {
+    constexpr uint64_t kSparedOfAll = 64;
+    constexpr size_t kSparedOfEach = 4;
+    std::vector<std::pair<std::string, uint64_t>> candidates;  // and how much of it is old enough
+    for (const auto& [path, inode] : names_) {
+        uint64_t old = inode->current.size();
+        size_t newest = inode->recent.size();
+        for (const auto& [id, offset] : inode->recent)
+            if (id + kSparedOfAll >= next_write_ || newest-- <= kSparedOfEach)
+                old = std::min(old, offset);
+        if (path.starts_with(directory) && old > 0) candidates.emplace_back(path, old);
+    }
+    if (candidates.empty()) return {};
+    const auto& [path, old] = candidates[prng.below(candidates.size())];
+    const uint64_t at = prng.below(old);
+    flip(path, at, static_cast<uint8_t>(1u << prng.below(8)));
+    return path + " at byte " + std::to_string(at);
+}
+
+void DiskImage::assign(const DiskImage& other) {
+    names_.clear();
+    durable_names_.clear();
+    unsynced_ops_.clear();
+    directories_ = other.directories_;
+    for (const std::string& path : other.paths())
+        put(path, other.content(path)->view());
+    next_write_ = std::max(next_write_, other.next_write_);
+}
+
 uint64_t DiskImage::used_bytes() const {
     uint64_t used = 0;
     for (const Inode* inode : inodes())
@@ -304,14 +339,17 @@ public:
             co_return fail(Errc::NoSpace, "simulated disk is full");
 
         const uint64_t id = disk_.image_.next_write_++;
+        if (auto& told = disk_.image_.lie_; told && told->about == inode_) ++told->writes_since;
         const bool fails = disk_.prng_.chance(disk_.faults_.write_error);
         DiskImage::InodePtr landed = inode_;
         if (fails)
             joined.truncate(disk_.prng_.below(joined.size() + 1));
+        else if (end <= size && disk_.image_.lie_ && disk_.image_.lie_->pending)
+            landed = lie(offset, joined.size());
         else if (end <= size && disk_.prng_.chance(disk_.faults_.misdirected))
             landed = misdirect(offset, joined.size());
         // From here on a crash may find any part of it, completed or not.
-        landed->write(id, offset, joined.take());
+        if (landed) landed->write(id, offset, joined.take());
         co_await port::sleep(disk_.shard_, disk_.draw_with_stall(disk_.faults_.write_latency));
         ++disk_.counts_.writes;
         if (fails) {
@@ -320,7 +358,7 @@ public:
         }
         if (durability == port::Durability::Volatile) co_return Result<void>();
         auto synced = co_await sync_inode(id);
-        if (synced && landed != inode_) landed->sync_through(id);
+        if (synced && landed && landed != inode_) landed->sync_through(id);
         co_return synced;
     }
 
@@ -383,6 +421,16 @@ private:
         co_return Result<void>();
     }
 
+    // Nowhere, or another place.
+    DiskImage::InodePtr lie(uint64_t& offset, size_t count) {
+        disk_.image_.lie_ = DiskImage::Lie{.about = inode_};
+        const uint64_t before = disk_.counts_.misdirected;
+        DiskImage::InodePtr landed = disk_.prng_.chance(0.5) ? nullptr : misdirect(offset, count);
+        if (disk_.counts_.misdirected != before) return landed;
+        ++disk_.counts_.lost;
+        return nullptr;
+    }
+
     // Another place for a write of `count` bytes: sector-aligned as the original, inside a file.
     DiskImage::InodePtr misdirect(uint64_t& offset, size_t count) {
         DiskImage::InodePtr victim = inode_;
@@ -443,6 +491,10 @@ bool SimDisk::fits(uint64_t growth) {
 port::Task<Result<std::unique_ptr<port::File>>> SimDisk::open(std::string path,
                                                               port::OpenMode mode) {
     co_await port::sleep(shard_, draw(faults_.read_latency));
+    if (faults_.no_files) {
+        ++counts_.no_files;
+        co_return fail(Errc::Limit, path + ": no file descriptor left");
+    }
     auto found = image_.names_.find(path);
     if (mode == port::OpenMode::Create) {
         if (found != image_.names_.end()) co_return fail(Errc::AlreadyExists, path);

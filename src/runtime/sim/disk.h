@@ -11,8 +11,10 @@
 //     should have covered is forgotten (Linux marks the pages clean): later syncs succeed without
 //     it, reads still show it, a power loss takes it. Only writing it again helps;
 //   - a read fails with EIO, or flips one bit of what is stored, for good (bit rot);
-//   - a write succeeds but lands on other sectors of this or another file (misdirected);
+//   - a write succeeds but lands on other sectors of this or another file (misdirected), or nowhere
+//     (lost);
 //   - growing past the capacity fails with NoSpace and changes nothing;
+//   - opening a file fails with Limit while there are no file descriptors;
 //   - any operation takes its latency, and now and then stalls.
 // Must survive: bytes covered by a completed sync and names covered by a completed sync_directory
 // (but for bit rot and misdirected writes). A sector is atomic. A rename within one directory is
@@ -52,12 +54,14 @@ struct DiskFaults {
     double bit_rot = 0;      // per read: one bit of the range flips for good
     double misdirected = 0;  // per write inside a file's size
     uint64_t capacity_bytes = UINT64_MAX;
+    bool no_files = false;  // nothing can be opened
 };
 
 // What a power loss took.
 struct CrashLoss {
     uint64_t writes = 0;  // lost wholly or in part
     uint64_t torn = 0;    // of these: in part
+    uint64_t holes = 0;   // of these: a later write to the same file was kept whole
     uint64_t bytes = 0;
     uint64_t directory_operations = 0;
 };
@@ -84,6 +88,17 @@ public:
     // Makes `path` a file with this content.
     void put(const std::string& path, std::string_view bytes);
     uint64_t used_bytes() const;
+    // Flips a bit of what is durable, in a file drawn from those below `directory`. What was
+    // written last is spared, in each file and in all of them, so that something durable vouches
+    // for what is damaged. Returns the place for people; empty: there was nothing to damage.
+    std::string rot(const std::string& directory, Prng& prng);
+    // The next write inside a file's size reports success, but is lost or lands elsewhere.
+    void lie_next() { lie_ = Lie{.pending = true}; }
+    bool lie_told() const { return lie_ && !lie_->pending; }
+    // So many writes to the file that should have got it have been issued since.
+    uint64_t writes_since_lie() const { return lie_ ? lie_->writes_since : 0; }
+    // Becomes what a backup of `other` holds, made while nobody uses it: all durable.
+    void assign(const DiskImage& other);
     // Writes that a power loss now could take, and sectors that a failed sync left behind.
     uint64_t unsynced_writes() const;
 
@@ -115,6 +130,8 @@ private:
         std::vector<Write> unsynced;      // in order of issue
         uint64_t durable_size = 0;
         std::set<uint64_t> forgotten;  // sectors that a failed sync left behind; all in base
+        static constexpr size_t kRecentWrites = 64;
+        std::map<uint64_t, uint64_t> recent;  // places of the newest writes, by id
 
         void save_base(uint64_t offset, size_t count);
         void write(uint64_t id, uint64_t offset, Bytes data);
@@ -142,6 +159,12 @@ private:
     std::set<std::string> locks_;
     uint64_t boot_ = 0;  // so that a lock of an earlier boot unlocks nothing
     uint64_t next_write_ = 1;
+    struct Lie {
+        bool pending = false;
+        InodePtr about;
+        uint64_t writes_since = 0;
+    };
+    std::optional<Lie> lie_;
 };
 
 class SimDisk final : public port::Disk {
@@ -171,13 +194,13 @@ public:
     struct Counts {
         uint64_t writes = 0, syncs = 0, reads = 0;
         uint64_t write_errors = 0, sync_errors = 0, read_errors = 0;
-        uint64_t rotten = 0, misdirected = 0, no_space = 0, stalls = 0;
+        uint64_t rotten = 0, misdirected = 0, lost = 0, no_space = 0, no_files = 0, stalls = 0;
 
         void add(const Counts& o) {
             writes += o.writes, syncs += o.syncs, reads += o.reads;
             write_errors += o.write_errors, sync_errors += o.sync_errors;
             read_errors += o.read_errors, rotten += o.rotten, misdirected += o.misdirected;
-            no_space += o.no_space, stalls += o.stalls;
+            lost += o.lost, no_space += o.no_space, no_files += o.no_files, stalls += o.stalls;
         }
     };
     const Counts& counts() const { return counts_; }

@@ -22,6 +22,7 @@ struct Node {
     bool up = false;
     bool powered = true;  // the machine answers packets, even without a process
     Instant paused_until{};
+    bool no_files = false;  // out of file descriptors: outlives the process
 
     // Set when the process is doomed, before it is torn down: from then on nothing that its code
     // does has an effect.

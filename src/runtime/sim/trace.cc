@@ -58,6 +58,7 @@ std::string_view to_string(Fault fault) {
         "shard.submit_delayed",
         "shard.turn_cut_short",
         "shard.turn_delayed",
+        "node.out_of_files",
     };
     return kNames[static_cast<size_t>(fault)];
 }

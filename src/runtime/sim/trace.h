@@ -74,6 +74,7 @@ enum class Fault : unsigned char {
     SubmitDelayed,
     TurnCutShort,
     TurnDelayed,
+    OutOfFiles,
     kCount,
 };
 std::string_view to_string(Fault fault);

@@ -200,6 +200,12 @@ void World::step_wall(NodeIndex node, Duration by) {
     at(node).clock.step_wall(by);
 }
 
+WallTime World::wall(NodeIndex node) const {
+    return at(node).clock.wall(at(node).clock.local(now()));
+}
+
+void World::set_out_of_files(NodeIndex node, bool out) { at(node).no_files = out; }
+
 void World::set_drift(NodeIndex node, int64_t ppm) {
     kernel_->faults.hit(Fault::DriftChanged);
     at(node).clock.set_drift(now(), ppm);
@@ -224,10 +230,10 @@ void World::partition(const std::vector<NodeIndex>& side) {
         for (const Node& y : *nodes_)
             if (inside(x.index) && !inside(y.index)) cut(x.index, y.index);
 }
-void World::heal(NodeIndex from, NodeIndex to) {
+void World::heal(NodeIndex from, NodeIndex to, bool one_way) {
     trace("heal", slot_of(from) << 32 | slot_of(to));
     network_->heal(from, to);
-    network_->heal(to, from);
+    if (!one_way) network_->heal(to, from);
 }
 void World::heal_all() {
     trace("heal_all");

@@ -77,7 +77,11 @@ public:
     // late, its clocks go on.
     void pause(NodeIndex node, Duration duration);
     void step_wall(NodeIndex node, Duration by);
+    WallTime wall(NodeIndex node) const;
     void set_drift(NodeIndex node, int64_t ppm);
+    // While it lasts its processes can neither connect nor accept. (Its disk has a switch of its
+    // own: DiskFaults::no_files.)
+    void set_out_of_files(NodeIndex node, bool out);
 
     // --- network -------------------------------------------------------------------------------
     void set_default_link(const LinkProfile& profile);
@@ -86,7 +90,7 @@ public:
     void cut(NodeIndex from, NodeIndex to, bool one_way = false);
     // Cuts every link between `side` and the other nodes.
     void partition(const std::vector<NodeIndex>& side);
-    void heal(NodeIndex from, NodeIndex to);  // both ways
+    void heal(NodeIndex from, NodeIndex to, bool one_way = false);
     // Ends all cuts and clogs. Profiles stay.
     void heal_all();
     // What is sent from now on leaves after `duration`.
