@@ -21,6 +21,8 @@ bool Core::Impl::begin_install(const SnapshotMeta& meta) {
     else if (role_name() != Role::Follower)
         become_follower(term, leader);
     installing = meta;
+    if (MUTANT(raft_install_acknowledged_early) && leader)
+        answer(leader, AppendReply{.accepted = true, .match = meta.index});
     return true;
 }
 
