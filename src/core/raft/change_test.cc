@@ -251,6 +251,14 @@ TEST(RaftRule27, ALogThatDiffersIsDropped) {
     EXPECT_EQ(r.core.meta_at(LogIndex(4)), r.meta(4, 9));
 }
 
+TEST(RaftRule19, WhoIsRemovedInTheMiddleOfAnInstallMayStillHearThatItEnded) {
+    Receiver r;
+    ASSERT_TRUE(r.core.begin_install(r.now, r.meta(4)));
+    EXPECT_TRUE(r.receive(Removed{LogIndex(9)}).removed);
+    EXPECT_TRUE(r.installed(r.meta(4)).empty());
+    EXPECT_FALSE(r.core.begin_install(r.now, r.meta(5)));
+}
+
 TEST(RaftRule29, NobodyCampaignsInTheMiddleOfAnInstall) {
     Receiver r;
     ASSERT_TRUE(r.core.begin_install(r.now, r.meta(4)));

@@ -31,6 +31,7 @@ bool Core::Impl::holds(LogIndex index, Term at) const {
 }
 
 void Core::Impl::installed(const SnapshotMeta& meta) {
+    if (removed) return;  // it is about to be deleted
     CHECK(installing && *installing == meta, "begin_install() allowed this install");
     installing.reset();
     ++snapshots_installed;
