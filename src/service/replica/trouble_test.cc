@@ -83,25 +83,29 @@ TEST(Trouble, WhileTheJournalsDiskIsFullWhatGrowsIsRefusedAndTheRestGoesOn) {
     ASSERT_EQ(b.await(1).kind, Kind::Done);
     b.fill_disk();
     b.run_for(seconds(2));
-    b.elect();
-    b.submit(2, 2, set("k", "w"), 2);
+    b.submit(10, 2, set("other", "w"));  // behind a write the journal looks
+    ASSERT_EQ(b.await(10).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    b.submit(2, 3, set("k", "w"));
     EXPECT_EQ(b.await(2).kind, Kind::Full);
     EXPECT_EQ(b.read("k").text.view(), "v");
-    b.submit(3, 3, on_key(kv::Op::Del, "k"), 2);
+    b.run_for(seconds(1));  // nobody took the lead over
+    b.submit(3, 4, on_key(kv::Op::Del, "k"), 1'000'000);
     EXPECT_EQ(b.await(3).kind, Kind::Done);
     EXPECT_EQ(b.read("k"), kv::Reply::nil());
     b.free_disk();
     b.run_for(seconds(3));
-    b.elect();
-    b.submit(4, 4, set("k", "x"), 3);
+    b.submit(4, 5, set("k", "x"), 1'000'000);
     EXPECT_EQ(b.await(4).kind, Kind::Done);
     EXPECT_EQ(b.read("k").text.view(), "x");
 }
 
 TEST(Trouble, AFollowerTakesNoMoreThanFitsAndGoesOnByItself) {  // replica_full_follower_takes
     Bench b(3);
+    b.peers_vote = false;
     b.fill_disk();
     b.run_for(milliseconds(1100));
+    append(b, 0, {entry(1, effect("k", "v"))}, 0);  // behind a write the journal looks
     const auto last = [&] { return b.replica->status().raft.last.value; };
     const Bytes large = effect("k", std::string(900'000, 'x'));
     const auto push = [&] {
@@ -109,10 +113,10 @@ TEST(Trouble, AFollowerTakesNoMoreThanFitsAndGoesOnByItself) {  // replica_full_
         append(b, next - 1, {entry(next, large)}, 0);
         return last() == next;
     };
-    uint64_t taken = 0;
+    uint64_t taken = 1;
     while (taken < 40 && push())
         ++taken;
-    EXPECT_GT(taken, 0u);
+    EXPECT_GT(taken, 1u);
     EXPECT_LT(taken, 40u);
     EXPECT_FALSE(push());
     b.run_for(seconds(3));
@@ -123,26 +127,30 @@ TEST(Trouble, AFollowerTakesNoMoreThanFitsAndGoesOnByItself) {  // replica_full_
     EXPECT_TRUE(push());
 }
 
-// What was applied and the engine did not take is seen all the same.
-TEST(Trouble, ReadsGoOnWhileTheEngineIsFull) {
-    Bench b(3);
+// What was applied and the engine did not take is seen all the same. (One of several gives up its
+// lead: who else leads may have space.)
+TEST(Trouble, ReadsOfALeaderThatIsAloneGoOnWhileItsEngineIsFull) {
+    Bench b(1);
     b.stall_patience = seconds(1);
     b.kill();
     b.boot();
+    b.elect();
     engine::MemFaults full;
     full.stall_begins = 1;
     full.stall_writes_max = 1;
     b.engine_image.set_faults(full);
-    append(b, 0, {entry(1, effect("k", "v1")), entry(2, effect("k", "v2"))}, 2);
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
     b.run_for(seconds(2));
-    ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
-    b.submit(1, 0, get("k"));
-    b.submit(2, 1, set("k", "w"));
-    EXPECT_EQ(b.await(1).reply.text.view(), "v2") << "by kind " << int(b.answer_to(1).kind);
-    EXPECT_EQ(b.await(2).kind, Kind::Full);
+    b.submit(2, 0, get("k"));
+    b.submit(3, 2, set("k", "w"));
+    EXPECT_EQ(b.await(2).reply.text.view(), "v");
+    EXPECT_EQ(b.await(3).kind, Kind::Full);
     b.engine_image.set_faults({});
-    ASSERT_TRUE(b.turns_until([&] { return b.ready(); }));
-    EXPECT_EQ(b.read("k").text.view(), "v2");
+    b.run_for(milliseconds(100));
+    b.submit(4, 3, set("k", "x"));
+    EXPECT_EQ(b.await(4).kind, Kind::Done);
+    EXPECT_EQ(b.read("k").text.view(), "x");
 }
 
 TEST(Trouble, AWitnessHoldsTheLogAndNoState) {
