@@ -17,6 +17,7 @@ void Writer::maybe_move() {
     if (moving_ || failed_ || scope_.stop_requested() || sealed_.size() < 2) return;
     const uint64_t oldest = sealed_.begin()->first;
     if (oldest == immovable_ || retention_.live_bytes(oldest) == 0) return;
+    if (no_space() && bytes_left() < 2 * retention_.live_bytes(oldest)) return;
     uint64_t used = 0;
     for (const auto& [sequence, segment] : sealed_)
         used += segment.end - kSegmentHeaderBytes;

@@ -80,6 +80,7 @@ Bytes encode(const SegmentHeader& header) {
     put(p, 40, header.node.value);
     put(p, 48, header.shard.value);
     put(p, 56, header.life);
+    put(p, 64, header.opening_first);
     put(p, 4, crc32c(out.view().substr(8)));
     return out.take();
 }
@@ -100,8 +101,9 @@ Result<SegmentHeader> decode_segment_header(std::span<const uint8_t> bytes) {
     h.node = NodeId(get<uint64_t>(p, 40));
     h.shard = ShardId(get<uint64_t>(p, 48));
     h.life = get<uint64_t>(p, 56);
-    if (h.sequence == 0 || h.segment_bytes <= kSegmentHeaderBytes ||
-        h.segment_bytes > kSegmentBytesMax)
+    h.opening_first = get<uint64_t>(p, 64);
+    if (h.sequence == 0 || h.opening_first == 0 || h.opening_first > h.sequence ||
+        h.segment_bytes <= kSegmentHeaderBytes || h.segment_bytes > kSegmentBytesMax)
         return fail(Errc::Corrupt, "segment header names an impossible segment");
     return h;
 }

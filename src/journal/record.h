@@ -44,6 +44,9 @@ struct SegmentHeader {
     NodeId node;
     ShardId shard;  // informational: another shard may replay this journal
     uint64_t life = 0;
+    // The first segment of the opening that made this one ready. An opening makes segments ready in
+    // the order of their numbers, so between those in use and those ready none is missing.
+    uint64_t opening_first = 0;
     bool operator==(const SegmentHeader&) const = default;
 };
 Bytes encode(const SegmentHeader& header);

@@ -86,7 +86,7 @@ TEST(JournalRecord, EveryFlippedBitIsNoticed) {
 }
 
 TEST(JournalRecord, EveryFlippedBitOfASegmentHeaderIsNoticed) {
-    const SegmentHeader header{9, 65536, ClusterId(1), NodeId(2), ShardId(3), kLife};
+    const SegmentHeader header{9, 65536, ClusterId(1), NodeId(2), ShardId(3), kLife, 8};
     std::string bytes = encode(header).str();
     auto decode = [&] {
         return decode_segment_header(

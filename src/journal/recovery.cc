@@ -17,9 +17,17 @@ struct Found {
     std::string path;
     std::optional<SegmentHeader> header;  // nothing: it has none that is valid
     std::optional<Start> start;           // nothing: no record of this segment was completed
+    Bytes head;                           // of a file without a header
 
     bool named_right() const { return header && header->sequence == file.sequence; }
     bool used() const { return named_right() && start; }
+};
+
+// The files of a directory in order of their numbers, and what all of them together say.
+struct Survey {
+    std::vector<Found> files;
+    uint64_t life = 0;
+    const Found* newest_used = nullptr;
 };
 
 Error damage(const std::string& path, uint64_t offset, const std::string& why) {
@@ -57,6 +65,7 @@ port::Task<Result<Found>> look_at(port::Disk& disk, Options options, uint64_t se
     if (!header) {
         if (header.error().code == Errc::Unsupported)
             co_return fail(Errc::Unsupported, found.path + ": " + header.error().context);
+        found.head = std::move(*head);
         co_return found;
     }
     found.header = *header;
@@ -71,9 +80,21 @@ port::Task<Result<Found>> look_at(port::Disk& disk, Options options, uint64_t se
     co_return found;
 }
 
+// A missing segment may have been let go by a word that damage hides: of the newest segment in use
+// from `end` on, or of one that seems not to have begun. Where that would be.
+std::string other_damage(const Survey& survey, Position end) {
+    std::string places =
+        "; or else " + damage(survey.newest_used->path, end.offset, "no valid record").context;
+    for (const Found& found : survey.files)
+        if (found.file.sequence > end.segment)
+            return places + ", or " +
+                   damage(found.path, kSegmentHeaderBytes, "no valid record").context;
+    return places;
+}
+
 // Which segments make up the journal: those in use, from `oldest` on, without a gap.
 Result<std::vector<Found>> chain_of(const std::vector<Found>& all, uint64_t oldest,
-                                    const Options& options) {
+                                    const std::string& or_else, const Options& options) {
     std::vector<Found> chain;
     for (const Found& found : all)
         if (found.used() && found.file.sequence >= oldest) chain.push_back(found);
@@ -86,7 +107,7 @@ Result<std::vector<Found>> chain_of(const std::vector<Found>& all, uint64_t olde
         const auto lost = std::find_if(all.begin(), all.end(),
                                        [&](const Found& f) { return f.file.sequence == wanted; });
         if (lost == all.end())
-            return fail(Errc::Corrupt, path + " is missing; later segments build on it");
+            return fail(Errc::Corrupt, path + " is missing; later segments build on it" + or_else);
         return std::unexpected(damage(path, lost->named_right() ? kSegmentHeaderBytes : 0,
                                       "later segments build on this one"));
     }
@@ -153,12 +174,6 @@ bool has_records(const Bytes& content) {
         bytes.end(), [](uint8_t byte) { return byte != 0; });
 }
 
-// The files of a directory in order of their numbers, and what all of them together say.
-struct Survey {
-    std::vector<Found> files;
-    uint64_t life = 0;
-    const Found* newest_used = nullptr;
-};
 port::Task<Result<Survey>> survey(port::Disk& disk, Options options) {
     Survey out;
     auto names = co_await disk.list(options.directory);
@@ -177,7 +192,38 @@ port::Task<Result<Survey>> survey(port::Disk& disk, Options options) {
     }
     for (const Found& found : out.files)
         if (found.used()) out.newest_used = &found;
+    for (const Found& found : out.files) {
+        if (out.newest_used && found.file.sequence < out.newest_used->file.sequence) continue;
+        // The header is durable before the first record is written.
+        if (found.head.size() == kHeadBytes &&
+            decode_record(found.head.span().subspan(kSegmentHeaderBytes),
+                          {found.file.sequence, kSegmentHeaderBytes}, out.life))
+            co_return std::unexpected(damage(found.path, 0, "the segment header"));
+    }
     co_return out;
+}
+
+// Of the newest opening, the first segment after those in use is there, or none is
+// (SegmentHeader::opening_first).
+Result<void> none_missing(const Survey& survey, const Options& options) {
+    uint64_t opening = 0;
+    for (const Found& found : survey.files)
+        if (found.named_right()) opening = std::max(opening, found.header->opening_first);
+    const uint64_t newest = survey.newest_used ? survey.newest_used->file.sequence : 0;
+    const uint64_t wanted = std::max(newest + 1, opening);
+    uint64_t ready = 0;
+    for (const Found& found : survey.files) {
+        if (found.file.sequence == wanted) return {};
+        // Renamed to be used again, and not ready yet under its new name.
+        if (found.header && found.header->sequence == wanted) return {};
+        if (found.named_right() && found.header->opening_first == opening &&
+            found.file.sequence > wanted)
+            ready = found.file.sequence;
+    }
+    if (ready == 0 || MUTANT(journal_lost_segment_unnoticed)) return {};
+    return fail(Errc::Corrupt, options.directory + "/" + segment_name(wanted) +
+                                   " is missing; segment " + std::to_string(ready) +
+                                   " was made ready after it");
 }
 
 port::Task<Result<void>> replay_all(port::Disk& disk, Recovery& out, std::vector<Found> chain,
@@ -231,6 +277,7 @@ port::Task<Result<void>> replay_all(port::Disk& disk, Recovery& out, std::vector
 port::Task<Result<Recovery>> recover(port::Disk& disk, Options options) {
     auto found = co_await survey(disk, options);
     if (!found) co_return std::unexpected(found.error());
+    if (auto all = none_missing(*found, options); !all) co_return std::unexpected(all.error());
     Recovery out;
     out.life = found->life;
     if (!found->files.empty()) out.next_sequence = found->files.back().file.sequence + 1;
@@ -244,7 +291,8 @@ port::Task<Result<Recovery>> recover(port::Disk& disk, Options options) {
                              {newest->file.sequence, kSegmentHeaderBytes}, out.life);
         while (auto record = reader.next())
             out.oldest = std::max(out.oldest, record->header.oldest());
-        auto chain = chain_of(found->files, out.oldest, options);
+        auto chain =
+            chain_of(found->files, out.oldest, other_damage(*found, reader.position()), options);
         if (!chain) co_return std::unexpected(chain.error());
         last_path = newest->path;
         if (auto done = co_await replay_all(disk, out, std::move(*chain), *content, why); !done)

@@ -38,7 +38,8 @@ port::Task<Result<void>> SpareSegments::finish(port::File& file, uint64_t sequen
                                           .cluster = options_.cluster,
                                           .node = options_.node,
                                           .shard = shard_,
-                                          .life = life_}));
+                                          .life = life_,
+                                          .opening_first = first_}));
     if (auto written = co_await file.write(0, std::move(header), port::Durability::Synced);
         !written)
         co_return written;
@@ -60,9 +61,13 @@ port::Task<Result<void>> SpareSegments::clear_failed() {
 port::Task<SpareSegments::Prepared> SpareSegments::prepare(uint64_t sequence) {
     if (auto cleared = co_await clear_failed(); !cleared)
         co_return std::unexpected(cleared.error());
-    const auto fit = std::find_if(spare_.begin(), spare_.end(), [&](const SegmentFile& s) {
-        return s.bytes == options_.segment_bytes;
-    });
+    // The youngest: should this fail, those that an earlier opening made ready and that are left
+    // still follow the segments in use (SegmentHeader::opening_first).
+    auto fit = spare_.end();
+    for (auto spare = spare_.begin(); spare != spare_.end(); ++spare)
+        if (spare->bytes == options_.segment_bytes &&
+            (fit == spare_.end() || spare->sequence > fit->sequence))
+            fit = spare;
     port::Task<Prepared> making;
     bool sized = false;
     if (fit != spare_.end()) {

@@ -18,8 +18,9 @@ namespace asterias::journal {
 class SpareSegments {
 public:
     // `disk` outlives this.
-    SpareSegments(port::Disk& disk, Options options, ShardId shard, uint64_t life)
-        : disk_(disk), options_(std::move(options)), shard_(shard), life_(life) {}
+    // `first`: the first number that prepare() will be asked for.
+    SpareSegments(port::Disk& disk, Options options, ShardId shard, uint64_t life, uint64_t first)
+        : disk_(disk), options_(std::move(options)), shard_(shard), life_(life), first_(first) {}
 
     void add(SegmentFile file) { spare_.push_back(file); }
 
@@ -43,7 +44,7 @@ private:
     port::Disk& disk_;
     const Options options_;
     const ShardId shard_;
-    const uint64_t life_;
+    const uint64_t life_, first_;
     std::vector<SegmentFile> spare_;
     uint64_t failed_ = 0;  // the file of this name could not be made ready and must go
 };

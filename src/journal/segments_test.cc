@@ -98,7 +98,7 @@ protected:
         const sim::DiskFaults faults;
         sim::SimDisk disk(image, shard, faults, Prng(1));
         FullDisk full(disk);
-        SpareSegments spares(full, options_, ShardId(0), 9);
+        SpareSegments spares(full, options_, ShardId(0), 9, kSequence);
         EXPECT_TRUE(*sim::run(shard, disk.create_directories("journal")));
         if (GetParam() != From::Nothing) {
             image.put(spares.path(2), std::string(options_.segment_bytes, 'x'));
