@@ -80,21 +80,16 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
 
 void Core::Impl::step(Input input) {
     advance_clock(input.now);
-    std::visit(Overloads{[&](Tick) { tick(); }, [&](Received& e) { receive(std::move(e.message)); },
-                         [&](Persisted e) { persisted(e.through); },
-                         [&](Applied e) { applied(e.through); },
-                         [&](PeerDisconnected e) { peer_disconnected(e.peer); },
-                         [&](ReadRequested e) { read_requested(e.context); },
-                         [&](Stalled e) {
-                             if (!e.stalled)
-                                 stalled_since.reset();
-                             else if (!stalled_since)
-                                 stalled_since = clock, wake();
-                         },
-                         [&](Compact e) { compact(e.through); },
-                         [&](const SnapshotSent& e) { snapshot_sent(e); },
-                         [&](const Installed& e) { installed(e.meta); }, [&](Wake) { used(); }},
-               input.event);
+    std::visit(
+        Overloads{[&](Tick) { tick(); }, [&](Received& e) { receive(std::move(e.message)); },
+                  [&](Persisted e) { persisted(e.through); },
+                  [&](Applied e) { applied(e.through); },
+                  [&](PeerDisconnected e) { peer_disconnected(e.peer); },
+                  [&](ReadRequested e) { read_requested(e.context); },
+                  [&](Stalled e) { stalled(e.stalled); }, [&](Compact e) { compact(e.through); },
+                  [&](const SnapshotSent& e) { snapshot_sent(e); },
+                  [&](const Installed& e) { installed(e.meta); }, [&](Wake) { used(); }},
+        input.event);
     check_invariants();
 }
 
@@ -225,6 +220,12 @@ void Core::Impl::applied(LogIndex through) {
     if (through <= applied_index) return;
     applied_index = through;
     if (leading()) sends_due = true;  // reads may have waited for the no-op
+}
+
+void Core::Impl::stalled(bool stalled) {
+    if (!stalled) return stalled_since.reset();
+    if (!stalled_since) stalled_since = clock;
+    wake();
 }
 
 void Core::Impl::compact(LogIndex through) {

@@ -77,6 +77,7 @@ struct Core::Impl {
     void tick();
     void persisted(PersistId through);
     void applied(LogIndex through);
+    void stalled(bool stalled);
     void compact(LogIndex through);
     Output take_output();
     bool has_output() const;
