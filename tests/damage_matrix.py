@@ -214,6 +214,10 @@ def judged(patient, place):
 
 def lead(patient):
     """The damaged node leads, if it can: only a leader reads its engine for clients."""
+    number = (patient.node.status() or {}).get("node", 0)
+    door = f"{HOST}:{patient.node.http[1]}"
+    order = ["--keyspace", "default", "--node", number, "--node-address", door, "--timeout", 5]
+    run("replica", "transfer", *order)  # refused by who cannot lead
 
 
 def others_name_it(patient):

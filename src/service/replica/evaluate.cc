@@ -65,6 +65,10 @@ void Replica::submit(Incoming request) {
     if (stopped_)
         return parts_.surroundings.answer(config_.group, request.origin,
                                           {Answer::Kind::NotLeader, {}, {}, {}, {}});
+    if (core_->role() != raft::Role::Leader) {  // a quiet group may have lost its leader unnoticed
+        core_->step({parts_.shard.clock().now(), raft::Wake{}});
+        wake();
+    }
     Gateway& g = gateways_[request.session];
     // What an earlier epoch sent was sent again, in order, under a later one; and behind a refusal
     // nothing of the same epoch may pass, or it would overtake.

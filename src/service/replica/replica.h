@@ -297,6 +297,7 @@ private:
     void apply_committed();
     void apply_entry(const wire::Entry& entry);
     void apply_effects(const wire::Entry& entry);
+    bool is_witness() const;
     bool write_to_engine();
     void poisoned(const wire::Entry& entry, std::string why);
     port::Task<> note_poison(Poison poison);
