@@ -22,6 +22,7 @@ ChangeOutcome Core::Impl::change(const Change& change) {
     if (std::string why = what_bars_changes(); !why.empty()) return Refused{std::move(why)};
     Planned planned = std::visit([this](const auto& c) { return plan(c); }, change);
     if (auto* refused = std::get_if<Refused>(&planned)) return std::move(*refused);
+    used();
     propose_membership(std::get<Membership>(planned));
     return Accepted{log.last(), term};
 }

@@ -55,8 +55,9 @@ struct Config {
     // A group without proposals and reads for so long goes quiet (rule 40); 0: never.
     Duration quiesce_after{0};
     // Reads without a round while a lease holds (rule 23); 0: leases are off. What clocks may be
-    // apart in their rate, as a part of the election timeout, is taken off as margin. The driver's
-    // clock has to count suspends.
+    // apart in their rate, as a part of the election timeout, is taken off as margin. All members
+    // have to agree on this, for voters keep a promise by it. The driver's clock has to count
+    // suspends, and the `now` of a ReadRequested has to be read after the request came in.
     uint32_t lease_drift_ppm = 0;
 };
 
