@@ -73,7 +73,7 @@ private:
     uint32_t link_of(uint32_t parcel) const;
     Hash128 hash_of_sent(const State& state) const;
     bool is_void(const State& state, uint32_t parcel) const;
-    std::string note(State& state, Action action, const Step& step);
+    std::string note(State& state, uint32_t before, Action action, const Step& step);
     MembershipOf membership_of() const;
     Hash128 hash_of(const State& state) const;
     void found(const std::string& broken, uint32_t node, Action last);

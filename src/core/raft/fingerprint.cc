@@ -159,6 +159,13 @@ private:
         number(l.uncommitted_bytes);
         number(l.heartbeat_due);
         deadline(l.next_heartbeat);
+        number(l.lead_offered);
+        number(l.transfer.has_value());
+        if (l.transfer) {
+            number(l.transfer->to.value);
+            deadline(l.transfer->until);
+            number(l.transfer->offered);
+        }
         number(l.round);
         number(l.reads_new.size());
         for (const uint64_t context : l.reads_new)
