@@ -24,6 +24,7 @@ constexpr Planted kPlanted[] = {
     {"raft_ack_before_sync", "hunt"},
     {"raft_truncate_matching", "hunt"},
     {"raft_read_without_round", "reads"},
+    {"raft_append_aba", "aba"},
     {"journal_ack_before_sync", "hunt"},
     {"journal_recycled_record_accepted", "hunt"},
     {"journal_chain_ignored", "hunt"},
@@ -54,7 +55,6 @@ struct Elsewhere {
 };
 constexpr Elsewhere kElsewhere[] = {
     {"raft_commit_old_term", "test_core_raft", "rule 3's script"},
-    {"raft_append_aba", "test_core_raft", "rule 7's script, nemesis"},
     {"raft_no_prevote_lease", "test_core_raft", "rule 9's script"},
     {"raft_accept_other_life", "test_core_raft", "rule 47"},
     {"raft_second_leader_heard", "test_core_raft", "a lying peer"},
