@@ -131,7 +131,7 @@ public:
         repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
             event.kind = FaultKind::ClockJump;
             event.victims = pick(nodes_, 1, prng);
-            event.jump = draw_time(f.jump, prng);
+            event.jump = draw_time(f.jump, prng) / kGap * kGap;
             if (f.strobe.low > 0 && prng.chance(f.strobe.low))
                 event.length =
                     std::min<Duration>(milliseconds(prng.between(100, 2000)), until_ - event.at);
