@@ -25,7 +25,7 @@
 namespace asterias::sim::explore {
 
 struct Limits {
-    uint64_t states = 150'000'000;
+    uint64_t states = 60'000'000;  // some 50 bytes each, and the breadth of a level
     // Compare every so many-th replica that is found to be one already known with that one, action
     // by action; 0: none. The test of the fingerprint.
     uint64_t audit_every = 0;

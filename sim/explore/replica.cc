@@ -271,6 +271,7 @@ bool Replica::compact(Effects& effects) {
 bool Replica::install(Effects& effects) {
     if (!installing_) return false;
     const SnapshotMeta meta = *installing_->snapshot;
+    if (given_ >= meta.index) effects.fault = "an install takes the state back";
     if (!in_engine_) {
         disk_.applied = meta.index;
         disk_.members = {meta.membership_index, meta.membership};

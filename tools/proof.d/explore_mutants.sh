@@ -23,6 +23,6 @@ while read -r name setup; do
         "$(sed -E 's/.*depth ([0-9]+).*/\1/' <<<"$line")" \
         "$(sed -E 's/.*depth [0-9]+: //' <<<"$line")"
 done < <(planted)
-echo "figure: $((count - missed)) of $count planted bugs found by exploring all states, each with a" \
+echo "figure: $((count - missed)) of $count planted bugs found by exploring, each with a" \
     "shortest way there that was lived through again"
 ((count > 0 && missed == 0))
