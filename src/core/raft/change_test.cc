@@ -125,10 +125,22 @@ TEST(RaftMembershipChange, TheLastVoterThatHoldsStateStays) {
     cluster.run(seconds(1));
     ASSERT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r2@n2w");
     EXPECT_TRUE(std::holds_alternative<Refused>(cluster.change(k1, RemoveReplica{NodeId(1)})));
+    // Nor does it go while another one lacks what is committed.
+    cluster.change(k1, AddReplica{NodeId(4)});
+    cluster.run(seconds(1));
+    ASSERT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r2@n2w r3@n4");
+    cluster.set_link(k1, k3, false);
+    cluster.propose(k1, "a");
+    cluster.settle();
+    EXPECT_TRUE(std::holds_alternative<Refused>(cluster.change(k1, RemoveReplica{NodeId(1)})));
+    cluster.heal();
+    cluster.run(seconds(1));
+    cluster.change(k1, RemoveReplica{NodeId(4)});
+    cluster.run(seconds(1));
     // What replaces a witness is one.
     cluster.change(k1, ReplaceReplica{NodeId(2), NodeId(3)});
     cluster.run(seconds(1));
-    EXPECT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r3@n3w");
+    EXPECT_EQ(describe(cluster.core(k1).membership()), "voters r1@n1 r4@n3w");
     EXPECT_TRUE(cluster.node(k2).removed);
 }
 
@@ -254,7 +266,11 @@ TEST(RaftRule27, ALogThatDiffersIsDropped) {
 TEST(RaftRule19, WhoIsRemovedInTheMiddleOfAnInstallMayStillHearThatItEnded) {
     Receiver r;
     ASSERT_TRUE(r.core.begin_install(r.now, r.meta(4)));
-    EXPECT_TRUE(r.receive(Removed{LogIndex(9)}).removed);
+    r.persisted(PersistId(1));
+    r.persisted(r.receive(Receiver::append(1, 6, 6)).persist_id);
+    const Output out = r.receive(Removed{LogIndex(9)});
+    EXPECT_TRUE(out.removed);
+    EXPECT_TRUE(out.committed.empty());
     EXPECT_TRUE(r.installed(r.meta(4)).empty());
     EXPECT_FALSE(r.core.begin_install(r.now, r.meta(5)));
 }

@@ -187,7 +187,9 @@ private:
         if (prng_.chance(0.3)) cluster_.flush(id);
         if (!prng_.chance(0.1)) return;
         LogIndex through = cluster_.node(id).disk.applied;
-        if (!prng_.chance(impatient_)) {
+        // A witness keeps what any other lacks (rule 46).
+        const Member* self = cluster_.core(id).membership().find(id);
+        if ((self && self->witness) || !prng_.chance(impatient_)) {
             for (const ReplicaId other : cluster_.ids())
                 if (!cluster_.node(other).removed)
                     through = std::min(through, cluster_.node(other).disk.applied);
