@@ -165,7 +165,7 @@ CASES = [
 
 
 def replaced(cluster, patient):
-    """an empty disk takes the place of the lost one, once no group counts on it; the old one stays out"""
+    """an empty disk takes the place of the lost one, once nobody counts on it; the old stays out"""
     node, door = patient.node, f"{HOST}:{cluster.nodes[0].http[1]}"
     number = ""
     for member in cluster.nodes[0].status()["members"]:
