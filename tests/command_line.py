@@ -351,7 +351,7 @@ def status(_):
 
 
 def why(_):
-    """why says that all is well, or which node is missing since when, what that stops, what to do"""
+    """why says that all is well, or which node is missing since when, and what to do"""
     with Cluster(keyspaces=["orders"]) as cluster:
         address = f"{HOST}:{cluster.nodes[1].http[1]}"
         ask = ["why", "--node", address]
@@ -378,7 +378,7 @@ def why(_):
 
 
 def replica(_):
-    """replica: lists, adds, removes, replaces and transfers while it serves; the dangerous is refused"""
+    """replica: lists, adds, removes, replaces and transfers while it serves; or refuses"""
     with Cluster(nodes=4, keyspaces=["orders"]) as cluster:
         door = ["--node-address", f"{HOST}:{cluster.nodes[1].http[1]}"]
         index = {node.status()["node"]: node for node in cluster.nodes}

@@ -282,6 +282,76 @@ TEST(Node, OfTwoDirectoriesThatAreOneAtMostOneIsHeard) {
     EXPECT_NE(other.incarnation, one.incarnation);
 }
 
+// ------------------------------------------------------------------------------- a lost directory
+
+port::Task<> give(Node* node, Order order, std::optional<Result<std::string>>* answer) {
+    *answer = co_await node->order(order);
+}
+
+std::string order(Cluster& c, size_t i, const Order& o) {
+    std::optional<Result<std::string>> answer;
+    Process* p = c.processes[i];
+    p->scope.spawn("order", give(p->node.get(), o, &answer));
+    EXPECT_TRUE(c.world.run_until([&] { return answer.has_value(); }, seconds(30)));
+    return !answer ? "" : *answer ? **answer : answer->error().context;
+}
+
+// Ordered, and done.
+void change(Cluster& c, size_t i, const Order& o) {
+    const std::string told = order(c, i, o);
+    EXPECT_TRUE(told.starts_with("{\"done\":")) << told;
+    const std::string mark = "{\"node\":" + to_string(o.node) + ",";
+    std::string list;
+    for (int looks = 0; looks < 100; ++looks) {
+        list = order(c, i, {Order::What::List, o.keyspace, {}, {}, false});
+        const bool there = list.find(mark) != std::string::npos;
+        if (there == (o.what == Order::What::Add) &&
+            list.find("\"settled\":true") != std::string::npos)
+            return;
+        c.world.run_for(milliseconds(100));
+    }
+    ADD_FAILURE() << list;
+}
+
+TEST(Node, AnEmptyDirectoryTakesALostPlaceOnceNobodyCountsOnItAndHoldsNothingByItself) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    const NodeId lost = c.processes[1]->node->identity().node;
+    const auto lose_directory = [&] {
+        c.crash(1);
+        c.directory += "-new";
+        c.machines[1]->engine = engine::MemImage();
+    };
+    lose_directory();
+    c.replace = lost;
+    c.boot(1);
+    ASSERT_TRUE(
+        c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(30)));
+    ASSERT_FALSE(c.up(1));
+    EXPECT_NE(c.processes[1]->started->error().context.find("still holds a copy of system"),
+              std::string::npos);
+    lose_directory();
+    for (const char* keyspace : {"system", "default", "q"})
+        change(c, 2, {Order::What::Remove, keyspace, lost, {}, false});
+    c.boot(1);
+    ASSERT_TRUE(c.started());
+    c.world.run_for(seconds(3));
+    EXPECT_TRUE(c.processes[1]->node->member(ShardId(0)).status().groups.empty());
+    EXPECT_EQ(life_of(c.processes[1]->node->identity().incarnation), 1u);
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+    for (const char* keyspace : {"system", "default", "q"})
+        change(c, 2, {Order::What::Add, keyspace, lost, {}, false});
+    c.crash(0);
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(3)) << "it counts";
+    c.crash(1);
+    c.boot(1);  // the same words again: it has its place
+    ASSERT_TRUE(c.world.run_until([&] { return c.up(1); }, seconds(20)));
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(4));
+}
+
 TEST(KnownStarts, ALaterStartIsBelievedIfItKnowsOfTheOneSeen) {
     using V = KnownStarts::Verdict;
     const NodeId n(2);
@@ -299,6 +369,9 @@ TEST(KnownStarts, ALaterStartIsBelievedIfItKnowsOfTheOneSeen) {
     EXPECT_EQ(known.judge(n, start(7, 1), {}), V::OldCopy);
     EXPECT_FALSE(known.note(n, start(4, 1)));
     EXPECT_EQ(known.last(n), start(5, 1));
+    EXPECT_EQ(known.judge(n, next_start(before_life(1), 7), {}), V::Newer) << "a later life";
+    EXPECT_EQ(life_of(next_start(next_start(before_life(3), 7), 8)), 3u);
+    EXPECT_EQ(count_of(next_start(next_start(before_life(3), 7), 8)), 2u);
     std::vector<Incarnation> many;
     for (uint64_t i = 0; i < kEarlierStarts; ++i)
         many.push_back(start(10 + i, i));

@@ -90,10 +90,11 @@ public:
     void boot(size_t i, bool join = true) {
         world.boot(machines[i]->index, [&](const std::vector<port::Shard*>& shards) {
             Options options;
-            options.directory = "data";
+            options.directory = directory;
             options.peer_address = {"n" + std::to_string(i), 7};
             options.door_address = {"n" + std::to_string(i), 8};
             if (i > 0 && join) options.join = {"n0", 7};
+            options.replace = replace;
             options.journal_segment_bytes = 4 * 1024 * 1024;
             options.rpc = rpc;
             options.log_retained_bytes_max = log_retained_bytes_max;
