@@ -380,6 +380,8 @@ void draw_fates(const Profile& profile, Prng core, Schedule& schedule) {
         schedule.doomed = {candidates[core.below(candidates.size())]};
     }
     std::sort(schedule.doomed.begin(), schedule.doomed.end());
+    schedule.doomed.erase(std::unique(schedule.doomed.begin(), schedule.doomed.end()),
+                          schedule.doomed.end());
     std::erase_if(schedule.core, [&](uint32_t node) { return contains(schedule.doomed, node); });
 }
 

@@ -86,6 +86,8 @@ public:
     rpc::Options rpc;
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;
     uint64_t compact_entries = 1000;
+    NodeId replace;
+    std::string directory = "data";
 
     void boot(size_t i, bool join = true) {
         world.boot(machines[i]->index, [&](const std::vector<port::Shard*>& shards) {
