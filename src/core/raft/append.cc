@@ -87,7 +87,7 @@ void Core::Impl::on(const Message& message, AppendReply& reply) {
     p->accepted(reply.match, log, clock);
     continue_transfer();
     continue_change();
-    advance_commit_by_quorum();
+    if (leading()) advance_commit_by_quorum();
 }
 
 // The leader's disk is one of the voters' disks: it counts for what it has written (rules 2, 45).
