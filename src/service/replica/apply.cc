@@ -84,6 +84,7 @@ void Replica::apply_effects(const wire::Entry& entry) {
 // Such a one keeps the log, and of the state only how far it is (rule 46).
 bool Replica::is_witness() const {
     const raft::Member* self = core_->membership().find(config_.self);
+    if (!self) self = applied_.membership.find(config_.self);  // one that leaves
     return self && self->witness;
 }
 

@@ -8,12 +8,17 @@
 namespace asterias::replica {
 namespace {
 constexpr Duration kFlushInterval = seconds(1);
-}
+// A witness can bring others only its log: what it drops before a data replica has it may be gone
+// with the one that has (rule 46). It has no state to hold; but a log without end would end the
+// node.
+constexpr uint64_t kWitnessKeeps = 16;
+}  // namespace
 
 LogIndex Replica::compactable() {
     if (MUTANT(replica_purge_early)) return applied_.index;
     const LogIndex wanted = std::min(durable_applied_, applied_.matched_by_all);
-    const uint64_t most = parts_.log_retained_bytes_max;
+    const bool keeps = is_witness() && !MUTANT(replica_witness_drops_tail);
+    const uint64_t most = parts_.log_retained_bytes_max * (keeps ? kWitnessKeeps : 1);
     // Who gets a snapshot goes on with what comes behind it: to drop that would mean another one.
     if (log_sizes_.bytes() <= (sending_.empty() ? most : 2 * most)) return wanted;
     const LogIndex bound = log_sizes_.start_for(sending_.empty() ? most / 2 : most);

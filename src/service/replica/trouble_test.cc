@@ -171,6 +171,42 @@ TEST(Trouble, AWitnessHoldsTheLogAndNoState) {
     EXPECT_TRUE(b.replica->status().raft.membership.find(ReplicaId(1))->witness);
 }
 
+// Mutant replica_witness_drops_tail.
+TEST(Trouble, AWitnessKeepsMuchMoreOfTheLogThanOthersAndNotAllOfIt) {
+    for (const bool witness : {false, true}) {
+        Bench b(3);
+        b.log_retained_bytes_max = 20'000;
+        b.compact_entries = 10;
+        b.kill();
+        b.boot();
+        raft::Membership membership;
+        membership.voters = {{ReplicaId(1), NodeId(1), witness},
+                             {ReplicaId(2), NodeId(2)},
+                             {ReplicaId(3), NodeId(3)}};
+        membership.last_replica = ReplicaId(3);
+        append(b, 0,
+               {wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Config,
+                                 raft::encode(membership))},
+               1);
+        uint64_t last = 1;
+        const auto grow = [&](uint64_t entries) {
+            for (uint64_t to = last + entries; last < to; last += 20) {
+                std::vector<wire::Entry> more;
+                for (uint64_t i = last + 1; i <= last + 20; ++i)
+                    more.push_back(entry(i, effect("k", std::string(1000, 'v'))));
+                append(b, last, std::move(more), last + 20);
+                b.engine->request_flush();
+            }
+            b.run_for(seconds(2));
+            return b.replica->status().log_bytes;
+        };
+        const uint64_t some = grow(200), much = grow(400);
+        EXPECT_EQ(some > 200'000, witness) << some;
+        EXPECT_EQ(much > 100'000, witness) << much;
+        EXPECT_LT(much, 16 * 20'000u + 30'000) << witness;
+    }
+}
+
 TEST(Trouble, ARemovedReplicaSaysSoAndIsSilent) {
     Bench b(3);
     append(b, 0, {entry(1, effect("k", "v"))}, 1);
