@@ -55,6 +55,7 @@ struct Elsewhere {
     const char* why;
 };
 constexpr Elsewhere kElsewhere[] = {
+    {"raft_follower_read_unapplied", "test_core_raft", "rule 24: nobody asks followers yet"},
     {"node_start_not_drawn", "test_service_node", "a directory that is copied"},
     {"node_old_copy_admitted", "test_service_node", "a directory that is rolled back"},
     {"node_history_not_asked", "test_service_node", "an old copy that is started often"},

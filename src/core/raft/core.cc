@@ -103,6 +103,7 @@ void Core::Impl::advance_clock(Instant now) {
 
 void Core::Impl::tick() {
     if (!durability.writing()) disk_moved = clock;
+    refuse_forwarded_reads(clock - config.election_timeout_min);
     if (quiet) return;
     if (Leader* l = leading()) {
         check_quorum_contact();
@@ -167,6 +168,8 @@ bool Core::Impl::contradicts(const Message& message) const {
     const auto* heartbeat = std::get_if<Heartbeat>(&message.body);
     if (append && !well_formed(message.term, *append)) return true;
     if (heartbeat && heartbeat->commit > kIndexMax) return true;
+    const auto* place = std::get_if<ReadIndexReply>(&message.body);
+    if (place && place->index > kIndexMax) return true;
     if (message.term < term) return false;
     if (append || heartbeat || std::holds_alternative<TimeoutNow>(message.body)) {
         const bool another = leader && leader != message.from && !MUTANT(raft_second_leader_heard);
@@ -219,6 +222,7 @@ void Core::Impl::applied(LogIndex through) {
     CHECK(through <= given, "only what was given as committed is applied (I1)");
     if (through <= applied_index) return;
     applied_index = through;
+    serve_forwarded_reads();
     if (leading()) sends_due = true;  // reads may have waited for the no-op
 }
 
@@ -303,6 +307,7 @@ void Core::Impl::set_hard_state(Term new_term, ReplicaId new_vote) {
           "at most one vote per term (I2)");
     if (new_term == term && new_vote == vote) return;
     if (new_term > term) {
+        refuse_forwarded_reads(Instant::max());
         held.clear();
         leader = ReplicaId(0);
         heard_leader.reset();

@@ -89,7 +89,9 @@ struct Applied {
 struct PeerDisconnected {
     NodeId peer;
 };
-// One linearizable read, or many that the driver batches under one context [6.4, rule 22].
+// One linearizable read, or many that the driver batches under one context [6.4, rule 22]. A
+// follower asks its leader, and confirms when it has applied what the leader named (rule 24); it
+// refuses when it knows no leader, loses it, or has no answer after an election timeout.
 struct ReadRequested {
     uint64_t context;
 };
@@ -126,8 +128,9 @@ struct Input {
     Event event;
 };
 
-// A read context was confirmed: this replica led, in its present term, at some time after the
-// request came in, and its log then held every entry committed by anybody.
+// A read context was confirmed. By a leader: it led, in its present term, at some time after the
+// request came in, and its log then held every entry committed by anybody. By a follower: the state
+// applied here holds every entry that anybody had committed when the request came in.
 struct ReadConfirmed {
     uint64_t context;
 };

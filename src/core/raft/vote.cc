@@ -44,6 +44,7 @@ void Tally::count(ReplicaId voter, bool grant) {
 
 void Core::Impl::become_follower(Term new_term, ReplicaId new_leader) {
     if (Leader* l = leading()) refuse_reads(*l);
+    if (new_leader != leader) refuse_forwarded_reads(Instant::max());
     if (new_term > term) set_hard_state(new_term, ReplicaId(0));
     quiet = false;
     if (role_name() != Role::Follower) {
@@ -55,6 +56,7 @@ void Core::Impl::become_follower(Term new_term, ReplicaId new_leader) {
 }
 
 void Core::Impl::start_pre_vote() {
+    refuse_forwarded_reads(Instant::max());
     leader = ReplicaId(0);
     heard_leader.reset();
     held.clear();

@@ -11,6 +11,8 @@ enum MessageKind : uint8_t {
     kHeartbeatReply = 6,
     kTimeoutNow = 7,
     kRemoved = 8,
+    kReadIndexRequest = 9,
+    kReadIndexReply = 10,
 };
 
 struct BodyWriter {
@@ -48,6 +50,14 @@ struct BodyWriter {
     uint8_t operator()(const raft::Removed& m) {
         out.varint(m.index.value);
         return kRemoved;
+    }
+    uint8_t operator()(const raft::ReadIndexRequest& m) {
+        out.varint(m.context);
+        return kReadIndexRequest;
+    }
+    uint8_t operator()(const raft::ReadIndexReply& m) {
+        out.varint(m.context).varint(m.index.value);
+        return kReadIndexReply;
     }
 };
 
@@ -119,6 +129,12 @@ bool read_message(wire::Reader& whole, GroupMessage& out) {
             break;
         case kRemoved:
             m.body = raft::Removed{LogIndex(in.varint())};
+            break;
+        case kReadIndexRequest:
+            m.body = raft::ReadIndexRequest{in.varint()};
+            break;
+        case kReadIndexReply:
+            m.body = raft::ReadIndexReply{in.varint(), LogIndex(in.varint())};
             break;
         default:
             return false;

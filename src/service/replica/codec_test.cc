@@ -29,7 +29,9 @@ std::vector<raft::MessageBody> sample_bodies() {
             raft::Heartbeat{LogIndex(70), 1 << 20, true},
             raft::HeartbeatReply{12},
             raft::TimeoutNow{},
-            raft::Removed{LogIndex(8)}};
+            raft::Removed{LogIndex(8)},
+            raft::ReadIndexRequest{1 << 20},
+            raft::ReadIndexReply{1 << 20, LogIndex(70)}};
 }
 
 TEST(Codec, MessagesOfSeveralGroupsShareABody) {
