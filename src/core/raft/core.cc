@@ -206,7 +206,7 @@ bool Core::Impl::adopt_term(const Message& message) {
 
 void Core::Impl::persisted(PersistId through) {
     const bool waited_for_hard_state = durability.hard_state_pending();
-    if (durability.completed(through)) disk_moved = clock;
+    if (durability.completed(through)) write_completed();
     if (waited_for_hard_state && !durability.hard_state_pending()) {
         std::move(held.begin(), held.end(), std::back_inserter(out.messages));
         held.clear();
@@ -216,6 +216,14 @@ void Core::Impl::persisted(PersistId through) {
         advance_commit_by_quorum();
     else if (ack_is_due)
         acknowledge(acknowledged.next());
+}
+
+// `disk_moved` is when the one before completed, or this one began, up to a tick earlier.
+void Core::Impl::write_completed() {
+    const bool slow = clock - disk_moved > config.election_timeout_min / 2;
+    const bool others_faster = leading() && commit >= durability.index();
+    slow_writes = slow && others_faster ? std::min(slow_writes + 1, kSlowWrites) : 0;
+    disk_moved = clock;
 }
 
 void Core::Impl::applied(LogIndex through) {
@@ -426,6 +434,7 @@ NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
 LogIndex Core::commit() const { return impl_->commit; }
 LogIndex Core::last_index() const { return impl_->log.last(); }
 bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
+bool Core::quorum_stalls() const { return impl_->quorum_stalls(); }
 const Membership& Core::membership() const { return impl_->membership(); }
 SnapshotMeta Core::meta_at(LogIndex index) const { return impl_->meta_at(index); }
 bool Core::holds(LogIndex index, Term term) const { return impl_->holds(index, term); }

@@ -96,8 +96,8 @@ struct ReadRequested {
     uint64_t context;
 };
 // The applied state takes no writes (any more), or takes them again. A leader in that state for the
-// shortest election timeout gives up its lead, and others go first in elections: it could serve
-// nobody. The core notices by itself that its log's disk hangs (D8).
+// shortest election timeout gives up its lead, if a voter is left that is not, and others go first
+// in elections. The core notices by itself that its log's disk is slow or hangs (D8).
 struct Stalled {
     bool stalled;
 };
@@ -283,6 +283,9 @@ public:
     LogIndex last_index() const;
     // Leader whose no-op of this term is applied: may evaluate, propose and read.
     bool ready_to_lead() const;
+    // Of a leader: so many other voters say that they are stalled that no quorum without them is
+    // left.
+    bool quorum_stalls() const;
     // The membership in force.
     const Membership& membership() const;
     // For a snapshot of the state after `index`: given as committed, and not below the log's start.

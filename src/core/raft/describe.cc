@@ -55,7 +55,7 @@ struct BodyText {
                (m.quiesce ? " quiesce" : "");
     }
     std::string operator()(const HeartbeatReply& m) const {
-        return "alive round=" + std::to_string(m.round);
+        return "alive round=" + std::to_string(m.round) + (m.stalled ? " stalled" : "");
     }
     std::string operator()(const TimeoutNow&) const { return "timeout-now"; }
     std::string operator()(const Removed& m) const { return "removed index=" + to_string(m.index); }

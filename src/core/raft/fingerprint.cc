@@ -39,6 +39,7 @@ public:
         deadline(core_.election_deadline);
         number(core_.quiet);
         age(core_.disk_moved);
+        number(core_.slow_writes);
         age(core_.stalled_since);
         number(core_.passed_over);
         number(core_.commit.value);
@@ -201,6 +202,7 @@ private:
         number(static_cast<uint64_t>(p.state_));
         number(p.match_.value);
         number(p.next_.value);
+        number(p.stalled_);
         number(p.snapshot_asked_);
         number(p.snapshot_failed_);
         number(p.probe_unanswered_);

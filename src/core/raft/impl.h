@@ -114,7 +114,10 @@ struct Core::Impl {
     void ask_whether_still_a_member();
     void check_quorum_contact();
     void check_fitness();
+    bool stalls_for(Duration patience) const;
+    bool quorum_stalls() const;
     bool disk_hangs() const;
+    void write_completed();
     bool lets_others_go_first();
 
     // append.cc
@@ -240,6 +243,9 @@ struct Core::Impl {
     Instant last_use;    // somebody needed the group: a leader's
 
     Instant disk_moved;  // no write was under way, or one completed
+    // A leader's completed writes, one after another, each slow while a quorum was faster (D8).
+    static constexpr unsigned kSlowWrites = 2;
+    unsigned slow_writes = 0;
     std::optional<Instant> stalled_since;
     unsigned passed_over = 0;  // elections that this replica left to others since it heard a leader
 

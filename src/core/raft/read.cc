@@ -72,13 +72,16 @@ void Core::Impl::on(const Message& message, Heartbeat& heartbeat) {
     }
     commit_to(heartbeat.commit);
     follow_into_quiet(heartbeat);
-    answer(message.from, HeartbeatReply{heartbeat.round});
+    // Sooner than a leader acts on it: where all stall at once it hears of that first.
+    const bool stalled = stalls_for(config.election_timeout_min / 2);
+    answer(message.from, HeartbeatReply{heartbeat.round, stalled});
 }
 
 void Core::Impl::on(const Message& message, HeartbeatReply& reply) {
     Progress* p = peer(message.from);
     if (!p) return;
     p->heard(clock);
+    p->said_stalled(reply.stalled);
     p->heartbeat_answered(std::min(reply.round, leading()->round), clock,
                           config.heartbeat_interval);
     sends_due = true;

@@ -111,6 +111,7 @@ struct Heartbeat {
 };
 struct HeartbeatReply {
     uint64_t round = 0;
+    bool stalled = false;  // its applied state takes no writes, and has not for a while
     bool operator==(const HeartbeatReply&) const = default;
 };
 

@@ -43,7 +43,7 @@ struct BodyWriter {
         return kHeartbeat;
     }
     uint8_t operator()(const raft::HeartbeatReply& m) {
-        out.varint(m.round);
+        out.varint(m.round).u8(m.stalled);
         return kHeartbeatReply;
     }
     uint8_t operator()(const raft::TimeoutNow&) { return kTimeoutNow; }
@@ -122,7 +122,7 @@ bool read_message(wire::Reader& whole, GroupMessage& out) {
             m.body = raft::Heartbeat{LogIndex(in.varint()), in.varint(), in.u8() != 0};
             break;
         case kHeartbeatReply:
-            m.body = raft::HeartbeatReply{in.varint()};
+            m.body = raft::HeartbeatReply{in.varint(), in.u8() != 0};
             break;
         case kTimeoutNow:
             m.body = raft::TimeoutNow{};

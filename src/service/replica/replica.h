@@ -122,6 +122,8 @@ struct Parts {
     // Replies that wait for a commit or a heartbeat round; beyond it nothing is evaluated.
     size_t held_replies_max = 16 * 1024 * 1024;  // replica-held-replies-max
     size_t engine_bytes = 128 * 1024;  // applied effects go to the engine when they are so many
+    // And nothing is applied any more when an engine that takes no writes lacks so many.
+    size_t unwritten_bytes_max = 64 * 1024 * 1024;
     // The payload that a log keeps for peers who are behind (log-retained-bytes-max); half of it is
     // kept in any case. Twice as much while a snapshot is on its way to one.
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;
@@ -387,10 +389,9 @@ private:
         bool foreign = false;    // some of it is in no overlay
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
-    Instant stalled_since_;
+    Instant stalled_since_, next_engine_try_;
     bool journal_full_ = false;
-    Instant next_handover_;
-    bool told_stalled_ = false;  // the core heard of that
+    bool told_stalled_ = false;  // the core heard of one of the two
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
