@@ -87,7 +87,7 @@ void Core::Impl::on(const Message& message, AppendReply& reply) {
     p->accepted(reply.match, log, clock);
     continue_transfer();
     continue_change();
-    advance_commit_by_quorum();
+    if (leading()) advance_commit_by_quorum();
 }
 
 // The leader's disk is one of the voters' disks: it counts for what it has written (rules 2, 45).
@@ -108,6 +108,11 @@ void Core::Impl::advance_commit_by_quorum() {
 }
 
 void Core::Impl::commit_to(LogIndex index) {
+    // Another entry in the place of the snapshot under way is never committed: who says so lies, or
+    // the snapshot did, and that will be durable here.
+    if (installing && index >= installing->index &&
+        !log.matches(installing->index, installing->term))
+        index = installing->index.prev();
     if (index <= commit) return;
     CHECK(index <= log.last(), "commit <= last (I1)");
     if (Leader* l = leading()) {

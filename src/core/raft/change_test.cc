@@ -263,6 +263,33 @@ TEST(RaftRule27, ALogThatDiffersIsDropped) {
     EXPECT_EQ(r.core.meta_at(LogIndex(4)), r.meta(4, 9));
 }
 
+// What no correct peers say between them: at the snapshot's place the log has an entry of another
+// term, and that is said to be committed; or the place is of a term that was over before.
+TEST(RaftRule27, ASnapshotThatContradictsWhatIsCommittedFailsNothing) {
+    Receiver r;
+    r.persisted(PersistId(1));
+    ASSERT_TRUE(r.core.begin_install(r.now, r.meta(4, 1)));
+    AppendRequest request{LogIndex(0), Term(0), LogIndex(6), {}};
+    for (uint64_t i = 1; i <= 6; ++i)
+        request.entries.push_back(
+            wire::make_entry(GroupId(7), Term(2), LogIndex(i), EntryKind::Effects, Bytes()));
+    r.core.step({r.now, Received{{k2, k1, Term(2), std::move(request)}}});
+    r.persisted(r.core.take_output().persist_id);
+    EXPECT_EQ(r.core.last_index(), LogIndex(6));
+    EXPECT_EQ(r.core.commit(), LogIndex(3));
+    r.installed(r.meta(4, 1));
+    EXPECT_EQ(r.core.last_index(), LogIndex(4));
+    EXPECT_EQ(r.core.commit(), LogIndex(4));
+
+    Receiver later;
+    later.persisted(PersistId(1));
+    later.core.step({later.now, Received{{k2, k1, Term(2), Heartbeat{}}}});
+    ASSERT_TRUE(later.core.begin_install(later.now, later.meta(4, 2)));
+    later.installed(later.meta(4, 2));
+    EXPECT_FALSE(later.core.begin_install(later.now, later.meta(5, 1)));
+    EXPECT_TRUE(later.core.begin_install(later.now, later.meta(5, 2)));
+}
+
 TEST(RaftRule19, WhoIsRemovedInTheMiddleOfAnInstallMayStillHearThatItEnded) {
     Receiver r;
     ASSERT_TRUE(r.core.begin_install(r.now, r.meta(4)));

@@ -343,8 +343,9 @@ bool Core::Impl::alone() const {
     return !m.joint() && m.voters.size() == 1 && m.voters.front().replica == config.self;
 }
 
+// Also one that leads and is in no membership in force any more: it is as empty as before.
 bool Core::Impl::is_witness() const {
-    const Member* self = membership().find(config.self);
+    const Member* self = memberships.find(config.self);
     return self && self->witness;
 }
 

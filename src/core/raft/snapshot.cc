@@ -10,8 +10,9 @@ namespace asterias::raft {
 
 bool Core::Impl::begin_install(const SnapshotMeta& meta) {
     const bool stale = meta.index <= commit && !MUTANT(raft_snapshot_stale_installed);
-    const bool absurd =
-        meta.index > kIndexMax || meta.term > kTermMax || meta.membership_index > meta.index;
+    // Its place lies behind the last that is committed here, so its term is no earlier.
+    const bool absurd = meta.index > kIndexMax || meta.term > kTermMax ||
+                        meta.term < log.term(commit) || meta.membership_index > meta.index;
     // A leader has what is committed, and will hear that it is.
     if (stale || absurd || meta.membership.voters.empty() || installing || leading() || removed)
         return false;

@@ -64,6 +64,8 @@ void Core::Impl::continue_transfer() {
     if (!p || clock >= l.transfer->until) {
         l.transfer.reset();
         sends_due = true;  // reads may wait
+        // It would ask the same one again: whoever else has all of the log may win instead.
+        if (is_witness()) become_follower(term, ReplicaId(0));
         return;
     }
     if (l.transfer->offered || p->match() < log.last()) return;

@@ -156,6 +156,28 @@ TEST(Replicas, TheLeadGoesWhereItIsSent) {
     EXPECT_TRUE(c.until([&] { return c.leader() == to; }));
 }
 
+// A replica that is stopped, or that nobody could tell of its removal, must not stand in the way of
+// the one that its node is given next.
+TEST(Replicas, AStoppedOneIsRemovedAndAddedAgainOnTheSameNode) {
+    Moving c;
+    c.write(60);
+    c.world.run_for(seconds(3));  // behind the engine's flush
+    NodeId goes;
+    for (NodeId node : members_of(c.founding(0), kDefault))
+        if (node != c.leader()) goes = node;
+    const size_t place = c.place_of(goes);
+    c.crash(place, sim::CrashKind::Kill);
+    ASSERT_TRUE(c.machines[place]->engine.damage(replica::applied_key(kDefault).view()));
+    c.boot(place);
+    ASSERT_TRUE(c.until([&] { return c.up(place); }));
+    ASSERT_TRUE(c.replica(goes)->stopped);
+    ASSERT_TRUE(c.done(raft::RemoveReplica{goes})) << c.last;
+    ASSERT_TRUE(c.done(raft::AddReplica{goes})) << c.last;
+    EXPECT_FALSE(c.replica(goes)->stopped);
+    EXPECT_GT(c.replica(goes)->raft.membership.on(goes)->replica, ReplicaId(4));
+    EXPECT_EQ(c.execute(place, command(kv::Op::StrLen, {"k7"})), kv::Reply::number(1000));
+}
+
 // Whoever crashes wherever while one replica comes and another goes: in the end it is so.
 TEST(Replicas, ChangesOutliveCrashesAnywhere) {
     for (uint64_t seed = 1; seed <= 12; ++seed) {

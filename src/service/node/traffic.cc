@@ -28,7 +28,12 @@ void NodeShard::flush_raft() {
 
 void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId group) {
     const auto it = replicas_.find(group);
-    if (it != replicas_.end()) return it->second->receive(from, message);
+    if (it != replicas_.end()) {
+        const bool of_a_leader = std::holds_alternative<raft::AppendRequest>(message.body) ||
+                                 std::holds_alternative<raft::Heartbeat>(message.body);
+        if (of_a_leader && message.to > it->second->self()) return it->second->superseded();
+        return it->second->receive(from, message);
+    }
     if (may_be_born(group, message.to))
         scope_.spawn("node.give_birth", give_birth(group, message.to));
 }

@@ -145,9 +145,10 @@ void Replica::drain() {
         raft::Output out = core_->take_output();
         if (out.forgotten) return stop(describe_loss(*out.forgotten));
         if (out.removed) {
-            removed_ = true;
-            stop("this replica was removed from its group");
-            return parts_.surroundings.on_removed(config_.group);
+            // Its last words: the lead goes to another, others hear that they were removed, too.
+            for (const auto& message : out.messages)
+                send(message);
+            return leave("this replica was removed from its group");
         }
         if (out.persist_id) {
             if (out.hard_state)
@@ -220,6 +221,16 @@ void Replica::stop(std::string why) {
     if (core_) lose_leadership();
     end_snapshots("the group is stopped here");
     drop_snapshot();
+}
+
+void Replica::leave(const std::string& why) {
+    if (std::exchange(removed_, true)) return;
+    if (!stopped_) stop(why);
+    parts_.surroundings.on_removed(config_.group);
+}
+
+void Replica::superseded() {
+    leave("this replica was removed from its group, and this node holds another one from now on");
 }
 
 Status Replica::status() const {

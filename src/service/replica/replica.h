@@ -179,6 +179,9 @@ public:
 
     // A command for the leader. Refused at once when this is none; else it waits in the queue.
     void submit(Incoming request);
+    // A leader gave this node a replica of a higher number, which it does only once no member is on
+    // it: this one was removed, although it may never hear of it. Also when it is stopped.
+    void superseded();
     // From a peer. Entries are verified here; a message with a damaged one is dropped whole.
     void receive(NodeId from, const raft::Message& message);
     void receive_snapshot(NodeId from, SnapshotMessage message);
@@ -349,6 +352,7 @@ private:
     void note_role(const raft::RoleChange& change);
     void send(const raft::Message& message);
     void stop(std::string why);
+    void leave(const std::string& why);
     std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
 

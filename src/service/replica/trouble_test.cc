@@ -226,5 +226,25 @@ TEST(Trouble, ARemovedReplicaSaysSoAndIsSilent) {
     EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
 }
 
+TEST(Trouble, ALeaderThatIsRemovedGivesItsLeadAway) {
+    Bench b(3);
+    b.elect();
+    ASSERT_TRUE(
+        std::holds_alternative<raft::Accepted>(b.replica->change(raft::RemoveReplica{NodeId(1)})));
+    ASSERT_TRUE(b.turns_until([&] { return b.removed; }));
+    ASSERT_FALSE(b.sent.empty());
+    EXPECT_TRUE(std::holds_alternative<raft::TimeoutNow>(b.sent.back().message.body));
+}
+
+TEST(Trouble, WhomALeaderReplacesHereIsGoneEvenWhenItIsStopped) {
+    Bench b(3);
+    append(b, 0, {entry(1, Bytes::copy("not effects"))}, 1);
+    ASSERT_TRUE(b.replica->status().stopped);
+    EXPECT_FALSE(b.removed);
+    b.replica->superseded();
+    EXPECT_TRUE(b.removed);
+    EXPECT_TRUE(b.replica->status().removed);
+}
+
 }  // namespace
 }  // namespace asterias::replica
