@@ -51,7 +51,7 @@ if(NOT ASTERIAS_FUZZ)
   sim_test(repeats --seeds 3 --from 100 --twice)
   foreach(scenario basic clocks crash disk partition reads shards3 votes wire hunt starts limits
           engine strangers replies rot directory_twin directory_copied directory_lost pauses
-          slow_disk links)
+          slow_disk slow_links)
     sim_test(${scenario} --seeds 2 --scenario sim/scenarios/${scenario}.txt)
   endforeach()
 endif()

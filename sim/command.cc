@@ -18,6 +18,7 @@ constexpr int kPassed = 0, kFailed = 1, kUsage = 2;
 struct Asked {
     SweepPlan plan;
     std::optional<uint64_t> seed;
+    bool no_shrink = false;
     bool trace = false, mutants = false, list = false, show = false;
     std::string mutant;
 };
@@ -29,7 +30,8 @@ std::string footer(const std::string& program) {
     return "A sweep prints what each seed did, medians and required minima, and how often each "
            "fault "
            "happened;\na failing seed with the line that replays it and the shortest history that "
-           "shows what was wrong.\n"
+           "shows what was wrong;\nof the first of them also the smallest scenario that was found "
+           "to fail so.\n"
            "Scenarios that are built in: " +
            names +
            ".\n"
@@ -56,6 +58,8 @@ void declare(CLI::App& cli, Asked& asked) {
         ->check(CLI::Range(size_t{1}, size_t{256}))
         ->capture_default_str();
     cli.add_flag("--trace", asked.trace, "Tell what happens")->needs(seed);
+    cli.add_flag("--no-shrink", asked.no_shrink,
+                 "Do not look for a smaller scenario in which the first failing seed fails");
     cli.add_flag("--hash", plan.hashes, "Print each seed's hash");
     cli.add_flag("--twice", plan.twice, "Each seed twice; the hashes must agree");
     cli.add_flag("--mutants", asked.mutants,
@@ -112,6 +116,7 @@ int carry_out(Asked asked) {
         plan.from = *asked.seed;
         plan.seeds = 1;
     }
+    if (asked.no_shrink) plan.shrink_cpu_seconds = 0;
     if (asked.trace) return tell(*scenario, plan);
     return run_sweep(plan, *scenario) ? kPassed : kFailed;
 }

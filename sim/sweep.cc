@@ -6,11 +6,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sim/minimise.h"
 
 namespace asterias::sim {
 namespace {
@@ -63,9 +65,9 @@ Remains bury(const Child& child, int status) {
     return r;
 }
 
-double cpu_seconds() {
+double cpu_seconds(int of = RUSAGE_SELF) {
     rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
+    ::getrusage(of, &usage);
     return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
@@ -222,6 +224,39 @@ SeedOutcome decode(uint64_t seed, const Remains& remains) {
 
 // --- many seeds --------------------------------------------------------------------------------
 
+namespace {
+
+// No other process of this one may be running.
+void print_smallest(const SweepPlan& plan, const Scenario& scenario, const SeedOutcome& failed) {
+    const uint64_t seed = failed.stats.seed;
+    const Fails fails = [&](const Scenario& candidate) {
+        std::string failure;
+        in_processes(
+            1, 1, [&](size_t) { return encode(run_measured(candidate, seed, false, {})); },
+            [&](size_t, Remains remains) {
+                const SeedOutcome o = decode(seed, remains);
+                if (o.stats.verdict == Verdict::Violation) failure = o.stats.failure;
+                return true;
+            });
+        return failure;
+    };
+    const double end = cpu_seconds(RUSAGE_CHILDREN) + plan.shrink_cpu_seconds;
+    const Minimal minimal = minimise(spelled_out(scenario, seed), failed.stats.failure, fails,
+                                     [end] { return cpu_seconds(RUSAGE_CHILDREN) >= end; });
+    if (!minimal.reproduced) {
+        std::printf("seed %" PRIu64
+                    " could not be made smaller: spelled out as a script it does "
+                    "not fail in the same way\n",
+                    seed);
+        return;
+    }
+    std::printf("The smallest scenario found that fails so, after %" PRIu64
+                " runs; in a FILE: %s --scenario FILE --seed %" PRIu64 " --trace\n%s\n",
+                minimal.tries, plan.program.c_str(), seed, print(minimal.scenario).c_str());
+}
+
+}  // namespace
+
 bool run_sweep(const SweepPlan& plan, const Scenario& scenario) {
     const bool whole = plan.seeds >= kSeedsForRequirements;
     SweepReport report(whole ? scenario.required : std::vector<Requirement>{});
@@ -230,6 +265,7 @@ bool run_sweep(const SweepPlan& plan, const Scenario& scenario) {
             report.know_site(std::move(site));
     uint64_t failed = 0, operations = 0, crashes = 0, leaders = 0;
     double simulated = 0, cpu = 0;
+    std::optional<SeedOutcome> first_failed;
     const auto done = [&](size_t i, Remains remains) {
         const SeedOutcome o = decode(plan.from + i, remains);
         if (plan.hashes)
@@ -237,6 +273,7 @@ bool run_sweep(const SweepPlan& plan, const Scenario& scenario) {
                         o.hash, o.events);
         if (o.stats.verdict != Verdict::Pass) {
             ++failed;
+            if (!first_failed && o.stats.verdict == Verdict::Violation) first_failed = o;
             std::printf("FAILED seed %" PRIu64 ": %s\n  replay: %s --scenario %s --seed %" PRIu64
                         " --trace\n%s%s\n",
                         o.stats.seed, o.stats.failure.c_str(), plan.program.c_str(),
@@ -256,6 +293,8 @@ bool run_sweep(const SweepPlan& plan, const Scenario& scenario) {
         plan.seeds, plan.jobs,
         [&](size_t i) { return encode(run_measured(scenario, plan.from + i, plan.twice, {})); },
         done);
+    if (first_failed && plan.shrink_cpu_seconds > 0 && !plan.twice)
+        print_smallest(plan, scenario, *first_failed);
     std::printf("%s", report.print().c_str());
     if (plan.seeds < kSeedsForSites)
         std::printf("(a sample: required figures are judged from %" PRIu64

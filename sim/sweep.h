@@ -40,6 +40,8 @@ struct SweepPlan {
     size_t jobs = 2;
     bool twice = false;
     bool hashes = false;  // print each seed's
+    // The first failing seed is made smaller, for so much CPU time; 0: it is not.
+    double shrink_cpu_seconds = 60;
 };
 // Prints tables and failures; the last line sums up. True if it passed.
 bool run_sweep(const SweepPlan& plan, const Scenario& scenario);

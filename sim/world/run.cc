@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "sim/check/checks.h"
+#include "sim/scenario/params.h"
 #include "sim/world/client.h"
 #include "sim/world/raft_process.h"
 
@@ -18,6 +19,32 @@ constexpr Duration kAfterHealing = seconds(2);  // clients go on for so long
 // What is asked within kCounted must mostly be answered within kTail after it.
 constexpr Duration kCounted = seconds(2), kTail = milliseconds(500);
 constexpr uint64_t kReaderIds = 1'000'000;
+
+// The second of a World's streams; the first is the Cluster's.
+Schedule draw_schedule(const Profile& profile, World& world) {
+    return make_schedule(profile, world.split_prng());
+}
+
+// Of a fault what happens per operation or from the start; empty: nothing.
+struct NotScheduled {
+    template <typename F>
+    std::optional<FaultSpec> operator()(const F& fault) const {
+        constexpr bool kAlways = std::is_same_v<F, DiskFault> || std::is_same_v<F, NetFault> ||
+                                 std::is_same_v<F, FrameFault> || std::is_same_v<F, EngineFault> ||
+                                 std::is_same_v<F, ReplyFault>;
+        constexpr bool kPartly = std::is_same_v<F, ClockFault> || std::is_same_v<F, RestartFault>;
+        // These have machines of their own, which draw.
+        constexpr bool kMachines =
+            std::is_same_v<F, StrangerFault> || std::is_same_v<F, DirectoryFault>;
+        if constexpr (kAlways) return fault;
+        if constexpr (kPartly || kMachines) {
+            F rest = fault;
+            rest.every.low = rest.every.high = kMachines ? kLongest : Duration(0);
+            return rest;
+        }
+        return {};
+    }
+};
 
 class Run {
 public:
@@ -41,7 +68,7 @@ private:
     bool live() {
         std::vector<uint32_t> all(cluster_.machines().size());
         std::iota(all.begin(), all.end(), 0u);
-        const Schedule schedule = make_schedule(profile_, cluster_.world().split_prng());
+        const Schedule schedule = draw_schedule(profile_, cluster_.world());
         cluster_.boot_all();
         // Faults may strike the founding, too; else it has to succeed first.
         if (!cluster_.sizes().faults_from_birth &&
@@ -257,6 +284,23 @@ private:
 };
 
 }  // namespace
+
+Scenario spelled_out(const Scenario& scenario, uint64_t seed) {
+    const Profile profile = draw(scenario, seed);
+    World world(seed);
+    (void)world.split_prng();
+    Scenario out;
+    out.world = profile.world;
+    out.workloads = profile.workloads;
+    out.checks = scenario.checks;
+    for (const DrawnFault& drawn : profile.faults)
+        if (drawn.level != FaultLevel::Off)
+            if (auto rest = std::visit(NotScheduled{}, drawn.fault))
+                out.faults.push_back(std::move(*rest));
+    for (const FaultEvent& event : draw_schedule(profile, world).events)
+        out.script.steps.push_back(step_of(event));
+    return out;
+}
 
 RunResult run_seed(const Scenario& scenario, uint64_t seed, const RunOptions& options) {
     return Run(scenario, seed, options).go();

@@ -27,6 +27,10 @@ struct RunResult {
 
 RunResult run_seed(const Scenario& scenario, uint64_t seed, const RunOptions& options = {});
 
+// What `seed` makes of a scenario, as a scenario with one way to go: drawn numbers, faults per
+// operation, and each scheduled fault as a line of a script. At this seed it is the same run.
+Scenario spelled_out(const Scenario& scenario, uint64_t seed);
+
 // The fault sites that a scenario is able to hit: a sweep that never hits one proves less than it
 // seems.
 std::vector<std::string> expected_sites(const Scenario& scenario);
