@@ -40,9 +40,18 @@ Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied 
       snapshots_sent_(parts.registry.counter("asterias_group_snapshots_sent_total",
                                              "Snapshots that a peer installed.",
                                              labels_of(config_.group))),
+      snapshots_given_up_(parts.registry.counter("asterias_group_snapshots_given_up_total",
+                                                 "Snapshots for a peer that were given up.",
+                                                 labels_of(config_.group))),
+      snapshots_resumed_(parts.registry.counter(
+          "asterias_group_snapshots_resumed_total",
+          "Times that a snapshot went on behind what the peer had.", labels_of(config_.group))),
       snapshots_installed_(parts.registry.counter("asterias_group_snapshots_installed_total",
                                                   "Snapshots installed here.",
-                                                  labels_of(config_.group))) {}
+                                                  labels_of(config_.group))),
+      snapshots_refused_(parts.registry.counter("asterias_group_snapshots_refused_total",
+                                                "Snapshots that came and were not taken.",
+                                                labels_of(config_.group))) {}
 
 Replica::~Replica() = default;
 
@@ -224,24 +233,19 @@ void Replica::stop(std::string why) {
 
 Status Replica::status() const {
     const LogIndex in_engine = unwritten_.from ? unwritten_.from.prev() : applied_.index;
-    Status s{config_.group,
-             core_ ? core_->status() : raft::Status{},
-             stopped_,
-             stopped_why_,
-             queue_.size(),
-             proposed_.size(),
-             overlay_.size(),
-             to_apply_.size(),
-             in_engine,
-             durable_applied_,
-             log_sizes_.bytes(),
-             {},
-             removed_};
+    Status s{config_.group,      core_ ? core_->status() : raft::Status{},
+             stopped_,           stopped_why_,
+             queue_.size(),      proposed_.size(),
+             overlay_.size(),    to_apply_.size(),
+             in_engine,          durable_applied_,
+             log_sizes_.bytes(), {},
+             removed_,           config_.self};
     for (const auto& [to, sender] : sending_)
-        s.snapshots.push_back({false, sender->node(), sender->head().meta.index, sender->bytes()});
-    if (receiving_)
         s.snapshots.push_back(
-            {true, receiving_->node, receiving_->head.meta.index, receiving_->staging->bytes()});
+            {false, sender->node(), sender->head().meta.index, sender->bytes(), {}});
+    if (receiving_)
+        s.snapshots.push_back({true, receiving_->node, receiving_->head.meta.index,
+                               receiving_->staging->bytes(), receiving_->step});
     return s;
 }
 

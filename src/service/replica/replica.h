@@ -148,10 +148,12 @@ struct Status {
         bool incoming = false;
         NodeId peer;
         LogIndex index;
-        uint64_t bytes = 0;  // at the receiver, staged
+        uint64_t bytes = 0;   // at the receiver, staged
+        SnapshotStep step{};  // of an incoming one
     };
     std::vector<Snapshot> snapshots;  // on their way
     bool removed = false;
+    ReplicaId self;
 };
 
 class Replica {
@@ -425,7 +427,8 @@ private:
     Term term_seen_;
 
     Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_,
-        &snapshots_sent_, &snapshots_installed_;
+        &snapshots_sent_, &snapshots_given_up_, &snapshots_resumed_, &snapshots_installed_,
+        &snapshots_refused_;
 };
 
 }  // namespace asterias::replica
