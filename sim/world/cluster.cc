@@ -289,13 +289,15 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
     for (const auto& [group, seen] : groups) {
         const std::string name = "group " + to_string(group);
         if (seen.leaders != 1) return name + " has " + std::to_string(seen.leaders) + " leaders";
-        const ReplicaView& first = seen.replicas.front().second;
+        if (std::string missing = members_settled(nodes, group); !missing.empty()) return missing;
+        const auto& [i1, first] = *std::ranges::find_if(
+            seen.replicas, [](const auto& replica) { return replica.second.leads; });
         for (const auto& [i, r] : seen.replicas)
-            if (r.in_engine != r.last || r.applied != first.applied)
+            if (is_member(r) && (r.in_engine != r.last || r.applied != first.applied))
                 return name + ": " + machines_[i]->name + " " + describe(r) + "; " +
-                       machines_[seen.replicas.front().first]->name + " " + describe(first);
+                       machines_[i1]->name + " " + describe(first);
     }
-    return members_settled(nodes);
+    return {};
 }
 
 std::string Cluster::describe_nodes() const {
@@ -314,6 +316,7 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
             breaches_.push_back("group " + to_string(group) + ": " + machines_[i]->name +
                                 " holds content of it and no replica");
         for (const ContentView& view : p->contents()) {
+            if (!is_member({.group = view.group, .self = view.self})) continue;
             const auto [it, fresh] = first.try_emplace(view.group, i, view);
             const auto& [other, expected] = it->second;
             if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&

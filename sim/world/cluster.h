@@ -89,7 +89,9 @@ private:
     void operate_later(Operation operation, uint64_t within_ms);
     void operate_on_many(Operation operation, const std::vector<NodeId>& in, bool few);
     void change_members(const FaultEvent& event);
-    std::string members_settled(const std::vector<uint32_t>& nodes) const;
+    // Of the committed membership, or nothing is known of one.
+    bool is_member(const ReplicaView& replica) const;
+    std::string members_settled(const std::vector<uint32_t>& nodes, GroupId group) const;
     void snapshot_piece_came(uint32_t machine);
     void clog_some();
     std::optional<uint32_t> leader() const;

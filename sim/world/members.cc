@@ -164,9 +164,8 @@ void Cluster::operate(const Operation& op) {
     });
     process(at)->operate(asked, [this, text, number, hit, group = op.group](std::string fate) {
         say("operator: " + text + ": " + fate);
-        hit(fate == "done"                                                        ? "done"
-            : fate.starts_with("InvalidArgument") || fate.starts_with("Conflict") ? "refused"
-                                                                                  : "unknown");
+        const bool refused = fate.starts_with("invalid argument") || fate.starts_with("conflict");
+        hit(fate == "done" ? "done" : refused ? "refused" : "unknown");
         if (const auto it = operating_.find(group); it != operating_.end())
             if (it->second.erase(number) && it->second.empty()) operating_.erase(it);
     });
@@ -269,38 +268,36 @@ std::vector<uint32_t> Cluster::fair_core(std::vector<uint32_t> core) const {
     return core;
 }
 
-std::string Cluster::members_settled(const std::vector<uint32_t>& nodes) const {
-    for (const auto& [group, seen] : groups_) {
-        const std::string name = "group " + to_string(group);
-        std::map<NodeId, ReplicaId> holds;
-        const ReplicaView* leader = nullptr;
-        std::vector<ReplicaView> views;
-        for (const uint32_t i : nodes)
-            if (const Process* p = process(i))
-                for (const ReplicaView& r : p->replicas())
-                    if (r.group == group) {
-                        holds[node_ids_[i]] = r.self;
-                        views.push_back(r);
-                    }
-        for (const ReplicaView& r : views)
-            if (r.leads) leader = &r;
-        if (!leader) return name + " has no leader";
-        const raft::Membership& m = leader->membership;
-        const raft::Member* coming = m.promote ? m.find(m.promote) : nullptr;
-        const bool comes = coming && std::ranges::any_of(nodes, [&](uint32_t i) {
-                               return node_ids_[i] == coming->node;
-                           });
-        if (!leader->membership_committed || m.joint() || comes)
-            return name + " is still changing: " + raft::describe(m);
-        for (const uint32_t i : nodes) {
-            const raft::Member* member = m.on(node_ids_[i]);
-            const auto it = holds.find(node_ids_[i]);
-            const ReplicaId here = it == holds.end() ? ReplicaId() : it->second;
-            const ReplicaId wanted = member ? member->replica : ReplicaId();
-            if (here != wanted)
-                return name + ": " + machines_[i]->name + " holds replica " + to_string(here) +
-                       ", and should hold " + to_string(wanted) + " of " + raft::describe(m);
+bool Cluster::is_member(const ReplicaView& replica) const {
+    const auto it = groups_.find(replica.group);
+    return it == groups_.end() || it->second.committed.find(replica.self);
+}
+
+std::string Cluster::members_settled(const std::vector<uint32_t>& nodes, GroupId group) const {
+    const std::string name = "group " + to_string(group);
+    std::map<uint32_t, ReplicaId> holds;
+    ReplicaView leader;
+    for (const uint32_t i : nodes)
+        for (const ReplicaView& r : process(i)->replicas()) {
+            if (r.group != group) continue;
+            holds[i] = r.self;
+            if (r.leads) leader = r;
         }
+    const raft::Membership& m = leader.membership;
+    if (m.voters.empty()) return {};
+    const raft::Member* coming = m.promote ? m.find(m.promote) : nullptr;
+    const bool comes = coming && std::ranges::any_of(nodes, [&](uint32_t i) {
+                           return node_ids_[i] == coming->node;
+                       });
+    if (!leader.membership_committed || m.joint() || comes)
+        return name + " is still changing: " + raft::describe(m);
+    for (const uint32_t i : nodes) {
+        const raft::Member* member = m.on(node_ids_[i]);
+        const ReplicaId wanted = member ? member->replica : ReplicaId();
+        // Made for a change that was lost with its leader: it waits until its number is given.
+        if (holds[i] == wanted || (!wanted && holds[i] > m.last_replica)) continue;
+        return name + ": " + machines_[i]->name + " holds replica " + to_string(holds[i]) +
+               ", and should hold " + to_string(wanted) + " of " + raft::describe(m);
     }
     return {};
 }

@@ -80,6 +80,7 @@ struct ContentView {
     GroupId group;
     LogIndex applied;
     uint64_t keys = 0, digest = 0;
+    ReplicaId self{};
 };
 
 // What an operator asks of a group.

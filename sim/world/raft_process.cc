@@ -193,6 +193,7 @@ std::vector<ContentView> RaftProcess::contents() const {
     for (const ReplicaView& replica : replicas()) {
         views.push_back(content_of(*snapshot, replica.group));
         views.back().applied = replica.applied;
+        views.back().self = replica.self;
     }
     return views;
 }

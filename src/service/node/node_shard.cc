@@ -172,6 +172,11 @@ void NodeShard::on_persisted(journal::BatchId through) {
 // ------------------------------------------------------------------------------- raft traffic
 
 void NodeShard::send(NodeId to, GroupId group, const raft::Message& message) {
+    if (!to) {
+        for (const NodeId node : nodes_)
+            if (node != identity_.node) send(node, group, message);
+        return;
+    }
     // Votes and heartbeats decide who leads: they never wait behind entries.
     const bool bulky = std::holds_alternative<raft::AppendRequest>(message.body) ||
                        std::holds_alternative<raft::AppendReply>(message.body);
@@ -194,8 +199,13 @@ void NodeShard::flush_raft() {
 
 void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId group) {
     const auto it = replicas_.find(group);
-    if (it != replicas_.end()) return it->second->receive(from, message);
-    if (may_be_born(group, message.to))
+    if (it != replicas_.end()) {
+        if (message.to) return it->second->receive(from, message);
+        raft::Message asked = message;  // whoever it is
+        asked.to = it->second->self();
+        return it->second->receive(from, asked);
+    }
+    if (message.to && may_be_born(group, message.to))
         scope_.spawn("node.give_birth", give_birth(group, message.to));
 }
 

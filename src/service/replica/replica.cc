@@ -8,6 +8,7 @@ namespace asterias::replica {
 namespace {
 
 constexpr size_t kHeardFromMax = 64;  // replicas that no membership here names
+constexpr Duration kAskAround = seconds(1);
 
 std::string labels_of(GroupId group) { return "group=\"" + to_string(group) + "\""; }
 
@@ -61,7 +62,7 @@ void Replica::wake() {
 }
 
 void Replica::receive(NodeId from, const raft::Message& message) {
-    if (stopped_) return;
+    if (stopped_ || is_void(from, message)) return;
     if (message.to == config_.self && !core_->membership().find(message.from)) {
         if (heard_from_.size() >= kHeardFromMax) heard_from_.clear();
         heard_from_[message.from] = from;
@@ -91,6 +92,7 @@ void Replica::receive(NodeId from, const raft::Message& message) {
 void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
+    if (core_->membership().voters.empty()) ask_around();
     compact();
     tick_snapshots();
     if (write_to_engine()) sweep();
@@ -206,6 +208,31 @@ void Replica::send(const raft::Message& message) {
     // A leader that a new replica knows nothing of yet; a replica that was removed.
     const auto it = heard_from_.find(message.to);
     if (it != heard_from_.end()) parts_.surroundings.send(it->second, config_.group, message);
+}
+
+// A number is given by an entry, and again if that entry was lost with its leader: then whoever was
+// made by the lost one, on another node, is nobody.
+bool Replica::is_void(NodeId from, const raft::Message& message) {
+    const raft::Member* known = applied_.membership.find(message.from);
+    if (!known || known->node == from || MUTANT(replica_void_number_heard)) return false;
+    if (std::holds_alternative<raft::VoteRequest>(message.body))
+        parts_.surroundings.send(
+            from, config_.group,
+            {config_.self, message.from, core_->term(), raft::Removed{applied_.membership_index}});
+    return true;
+}
+
+// Made for a leader that has said nothing since: it may be in no membership any more, and knows of
+// nobody to ask. So it asks every node; whoever knows that it was removed says so (rule 19).
+void Replica::ask_around() {
+    const Instant now = parts_.shard.clock().now();
+    if (now < next_question_ || MUTANT(replica_orphan_stays)) return;
+    // Not at once: what made it is on its way.
+    if (next_question_ != Instant())
+        parts_.surroundings.send(
+            {}, config_.group,
+            {config_.self, {}, core_->term().next(), raft::VoteRequest{.pre = true}});
+    next_question_ = now + kAskAround;
 }
 
 std::string Replica::describe_loss(const raft::Forgotten& lost) const {

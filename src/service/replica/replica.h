@@ -88,7 +88,8 @@ struct Incoming {
 class Surroundings {
 public:
     virtual ~Surroundings() = default;
-    // May be lost. `message` is the caller's: encode or copy it.
+    // May be lost. `message` is the caller's: encode or copy it. `to` 0: every other node, and
+    // there whoever holds the group, for `message` names no replica.
     virtual void send(NodeId to, GroupId group, const raft::Message& message) = 0;
     // Exactly once for each request submitted, except for one whose retry arrived meanwhile (the
     // newest origin is answered) and those open at close(). Also from inside submit(). Must not
@@ -345,6 +346,8 @@ private:
     void drain();
     void note_role(const raft::RoleChange& change);
     void send(const raft::Message& message);
+    bool is_void(NodeId from, const raft::Message& message);
+    void ask_around();
     void stop(std::string why);
     std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
@@ -370,6 +373,7 @@ private:
     std::optional<Poison> poison_;  // an entry that could not be applied before
     // Where replicas were last heard from, for answers to those that no membership here names.
     std::map<ReplicaId, NodeId> heard_from_;
+    Instant next_question_;  // whether this replica is one
 
     // The state machine.
     Applied applied_;
