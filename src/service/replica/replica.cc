@@ -7,8 +7,8 @@
 namespace asterias::replica {
 namespace {
 
-constexpr size_t kHeardFromMax = 64;  // replicas that no membership here names
-constexpr Duration kAskAround = seconds(1);
+constexpr size_t kHeardFromMax = 64;         // replicas that no membership here names
+constexpr Duration kAskAround = seconds(2);  // without a leader
 
 std::string labels_of(GroupId group) { return "group=\"" + to_string(group) + "\""; }
 
@@ -92,7 +92,7 @@ void Replica::receive(NodeId from, const raft::Message& message) {
 void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
-    if (core_->membership().voters.empty()) ask_around();
+    ask_around();
     compact();
     tick_snapshots();
     if (write_to_engine()) sweep();
@@ -222,17 +222,23 @@ bool Replica::is_void(NodeId from, const raft::Message& message) {
     return true;
 }
 
-// Made for a leader that has said nothing since: it may be in no membership any more, and knows of
-// nobody to ask. So it asks every node; whoever knows that it was removed says so (rule 19).
+// Whom nobody leads may have been removed, and every replica that it knows of, too; or it was just
+// made and knows of none. So it asks every node; whoever knows that it was removed says so
+// (rule 19). The question is a pre-vote with an empty log: it moves nobody, and wins nothing.
 void Replica::ask_around() {
     const Instant now = parts_.shard.clock().now();
-    if (now < next_question_ || MUTANT(replica_orphan_stays)) return;
-    // Not at once: what made it is on its way.
-    if (next_question_ != Instant())
-        parts_.surroundings.send(
-            {}, config_.group,
-            {config_.self, {}, core_->term().next(), raft::VoteRequest{.pre = true}});
+    const bool lonely = !core_->leader();
+    if (!lonely || next_question_ == Instant() || MUTANT(replica_orphan_stays)) {
+        next_question_ = now + kAskAround;
+        return;
+    }
+    if (now < next_question_) return;
     next_question_ = now + kAskAround;
+    parts_.surroundings.send({}, config_.group,
+                             {config_.self,
+                              {},
+                              core_->term().next(),
+                              raft::VoteRequest{.pre = true, .last_index = {}, .last_term = {}}});
 }
 
 std::string Replica::describe_loss(const raft::Forgotten& lost) const {
