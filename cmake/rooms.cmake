@@ -140,7 +140,8 @@ room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edg
                      SOURCE_DIR sim/strategy)
 room(sim             DEPS base sim/check sim/scenario sim/world  SOURCE_DIR sim
                      HEAVY CLI11::CLI11)
-room(sim/explore     DEPS base wire core/raft SOURCE_DIR sim/explore)  # the product never links it
+room(sim/explore     DEPS base wire core/raft TEST_DEPS test_support
+                     SOURCE_DIR sim/explore)  # tests only: the product never links it
 # The texts of its scenarios are part of the program.
 file(GLOB scenarios CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/scenarios/*.txt)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc

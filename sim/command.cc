@@ -8,6 +8,7 @@
 
 #include "sim/mutants.h"
 #include "sim/scenarios.h"
+#include "sim/story.h"
 #include "sim/sweep.h"
 
 namespace asterias::sim {
@@ -18,7 +19,7 @@ constexpr int kPassed = 0, kFailed = 1, kUsage = 2;
 struct Asked {
     SweepPlan plan;
     std::optional<uint64_t> seed;
-    bool no_shrink = false;
+    bool no_shrink = false, operations = false;
     bool trace = false, mutants = false, list = false, show = false;
     std::string mutant;
 };
@@ -57,7 +58,10 @@ void declare(CLI::App& cli, Asked& asked) {
     cli.add_option("--jobs", plan.jobs, "Seeds at a time")
         ->check(CLI::Range(size_t{1}, size_t{256}))
         ->capture_default_str();
-    cli.add_flag("--trace", asked.trace, "Tell what happens")->needs(seed);
+    auto* trace = cli.add_flag("--trace", asked.trace, "Tell what happens")->needs(seed);
+    cli.add_flag("--operations", asked.operations,
+                 "With --trace: every operation, and every word of a node")
+        ->needs(trace);
     cli.add_flag("--no-shrink", asked.no_shrink,
                  "Do not look for a smaller scenario in which the first failing seed fails");
     cli.add_flag("--hash", plan.hashes, "Print each seed's hash");
@@ -84,11 +88,15 @@ int wrong(const std::string& program, const std::string& text) {
 }
 
 // One seed, here, told as it happens.
-int tell(const Scenario& scenario, const SweepPlan& plan) {
-    const auto story = [](std::string_view line) {
-        std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
-    };
-    const SeedOutcome o = run_measured(scenario, plan.from, plan.twice, story);
+int tell(const Scenario& scenario, const SweepPlan& plan, bool operations) {
+    Storyteller teller(
+        [](std::string_view line) {
+            std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
+        },
+        operations);
+    const SeedOutcome o = run_measured(scenario, plan.from, plan.twice,
+                                       [&teller](std::string_view line) { teller.hear(line); });
+    teller.end();
     const bool passed = o.stats.verdict == Verdict::Pass;
     std::printf("%s", o.profile.c_str());
     if (!passed) std::printf("\n%s", o.explanation.c_str());
@@ -117,7 +125,7 @@ int carry_out(Asked asked) {
         plan.seeds = 1;
     }
     if (asked.no_shrink) plan.shrink_cpu_seconds = 0;
-    if (asked.trace) return tell(*scenario, plan);
+    if (asked.trace) return tell(*scenario, plan, asked.operations);
     return run_sweep(plan, *scenario) ? kPassed : kFailed;
 }
 

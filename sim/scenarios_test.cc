@@ -38,7 +38,8 @@ TEST(Scenarios, WhatIsNeitherIsAnErrorThatNamesThoseThatThereAre) {
         const auto missing = find_scenario(name);
         ASSERT_FALSE(missing) << name;
         EXPECT_EQ(missing.error().code, Errc::NotFound);
-        EXPECT_NE(missing.error().context.find("basic, clocks, crash, d"), std::string::npos)
+        EXPECT_NE(missing.error().context.find("basic, bridge, clocks, crash, d"),
+                  std::string::npos)
             << missing.error().context;
     }
 }

@@ -1,4 +1,4 @@
-"""Where a node keeps what, byte by byte: places in its files for damaged_files.py to damage. Drawn in
+"""Where a node keeps what, byte by byte: places in its files to damage. Drawn in
 docs/formats/journal.md and identity.md; RocksDB's tables as far as their blocks."""
 import pathlib
 import shutil

@@ -54,14 +54,26 @@ class Arena:
     def one(self):
         return self.take(self.prng.choice(self.candidates()))
 
+    def holders(self):
+        """Candidates with a replica of a keyspace that is written to: not every node has one."""
+
+        def holds(node):
+            groups = (node.status() or {}).get("groups", [])
+            return any(group["keyspace"] != "system" for group in groups)
+
+        return [node for node in self.candidates() if holds(node)]
+
+    def holder(self):
+        return self.take(self.prng.choice(self.holders() or self.candidates()))
+
     def leader(self):
         """Of one of the keyspaces; anybody, if there is none now."""
         name = self.prng.choice(["default", *self.cluster.keyspaces])
         try:
             leader = self.cluster.leader(name, 5)
         except Failure:
-            return self.one()
-        return self.take(leader) if leader not in self.busy else self.one()
+            return self.holder()
+        return self.take(leader) if leader not in self.busy else self.holder()
 
     def most(self):
         nodes = self.candidates()
@@ -225,7 +237,9 @@ def stop(arena, node):
     node.stop()
     yield f"SIGSTOP of {node}"
     load = arena.load
-    probes = late_probes(load.history, load.keys_of(load.epoch()), node.resp, load.round)
+    probes = []
+    with contextlib.suppress(ConnectionRefusedError):  # it was stopped before its door was open
+        probes = late_probes(load.history, load.keys_of(load.epoch()), node.resp, load.round)
     node.carry_on()
     answer_probes(probes)
     seconds = time.monotonic() - begun
@@ -368,7 +382,9 @@ def resets(arena, node):
 # ------------------------------------------------------------------------------------------- disks
 
 
-@variants(slow_disk=("leader", {"evidence": delays}), slow_disk_one=("one", {"evidence": delays}))
+@variants(
+    slow_disk=("leader", {"evidence": delays}), slow_disk_one=("holder", {"evidence": delays})
+)
 def slow_disk(arena, node):
     ms = arena.prng.choice((10, 50, 200))
     arena.disks[node.index].set(sync_ms=ms, write_ms=ms // 10)
@@ -387,7 +403,7 @@ def slow_disks(arena):
 
 @variants(
     hung_disk=("leader", {"evidence": delays, "longest": 15.0}),
-    hung_disk_one=("one", {"evidence": delays}),
+    hung_disk_one=("holder", {"evidence": delays}),
 )
 def hung_disk(arena, node):
     arena.mortal.add(node)  # stuck for too long it may end
@@ -401,7 +417,11 @@ def failing(arena, node, **how):
     arena.mortal.add(node)
     disk = arena.disks[node.index]
     disk.set(**how)
-    poll(lambda: not node.alive(), 30, f"{node} ends after its disk has failed")
+    try:
+        poll(lambda: not node.alive(), 30, f"{node} ends after its disk has failed")
+    except Failure as error:
+        views = [(str(other), other.status()) for other in arena.cluster.running()]
+        raise Failure(f"{error}; it met {disk.met()[1]} errors; {views}") from error
     expect(disk.met()[1] > 0, f"{node} ended before its disk failed: {last_lines(node.log())}")
     expect(node.process.returncode > 0, f"{node} ended with {node.process.returncode}")
     yield f"{node} ended with {node.process.returncode} after EIO ({', '.join(how)})"
@@ -409,7 +429,7 @@ def failing(arena, node, **how):
     arena.revive(node)
 
 
-@variants(failed_sync=("leader", {"alone": True}), failed_sync_one=("one", {"alone": True}))
+@variants(failed_sync=("leader", {"alone": True}), failed_sync_one=("holder", {"alone": True}))
 def failed_sync(arena, node):
     yield from failing(arena, node, sync_fails=True)
 
@@ -469,7 +489,7 @@ def clear_disks(arena, nodes):
 @fault("full_follower", alone=True)
 def full_follower(arena):
     leader = arena.leader()
-    node = arena.prng.choice([other for other in arena.candidates() if other is not leader])
+    node = arena.prng.choice([other for other in arena.holders() if other is not leader])
     done, _ = full_disk(arena, [node])
     if node.alive():
         poll(lambda: attempt(node, "GET", "ready")[1] is None, 20, f"a read through full {node}")

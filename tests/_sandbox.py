@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 MARK = "ASTERIAS_TEST_SANDBOX"
 NET = "10.77.0."
@@ -53,6 +54,7 @@ class Network:
 
     def __init__(self, count):
         self.count = count
+        self.one_at_a_time = threading.Lock()
         self.lost = {}  # {(from, to): share of the packets that vanish}
         tell("ip", "link", "add", "bridge", "type", "bridge")
         tell("ip", "address", "add", GATEWAY + "/24", "dev", "bridge")
@@ -85,15 +87,16 @@ class Network:
 
     def lose(self, sender, hearer, share):
         """Of what `hearer` would hear from `sender` this share vanishes; 1: all, 0: none."""
-        if self.lost.get((sender, hearer), 0) == share:
-            return
         where = ["dev", "eth0", "parent", "ffff:", "prio", str(sender + 1)]
-        if self.lost.pop((sender, hearer), 0):
-            self.inside(hearer, "tc", "filter", "del", *where)
-        if share:
-            kind = ["protocol", "ip", "bpf", "da", "bytecode", drop_program(sender, share)]
-            self.inside(hearer, "tc", "filter", "add", *where, *kind)
-            self.lost[(sender, hearer)] = share
+        with self.one_at_a_time:
+            if self.lost.get((sender, hearer), 0) == share:
+                return
+            if self.lost.pop((sender, hearer), 0):
+                self.inside(hearer, "tc", "filter", "del", *where)
+            if share:
+                kind = ["protocol", "ip", "bpf", "da", "bytecode", drop_program(sender, share)]
+                self.inside(hearer, "tc", "filter", "add", *where, *kind)
+                self.lost[(sender, hearer)] = share
 
     def cut(self, one, other, share=1):
         self.lose(one, other, share)

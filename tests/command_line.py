@@ -351,7 +351,7 @@ def status(_):
 
 
 def why(_):
-    """why says that all is well, or which node is missing since when, what that stops, what to do"""
+    """why says that all is well, or which node is missing since when, and what to do"""
     with Cluster(keyspaces=["orders"]) as cluster:
         address = f"{HOST}:{cluster.nodes[1].http[1]}"
         ask = ["why", "--node", address]
@@ -375,6 +375,73 @@ def why(_):
         found = json.loads(run(*ask, "--keyspace", "orders", "--json").stdout)["findings"]
         expect({"orders", ""} == {each["keyspace"] for each in found}, found)
         refused(run(*ask, "--keyspace", "none"), USAGE, "no keyspace 'none'", "orders")
+
+
+def replica(_):
+    """replica: lists, adds, removes, replaces and transfers while it serves; or refuses"""
+    with Cluster(nodes=4, keyspaces=["orders"]) as cluster:
+        door = ["--node-address", f"{HOST}:{cluster.nodes[1].http[1]}"]
+        index = {node.status()["node"]: node for node in cluster.nodes}
+        # The door that is asked stays up.
+        kept = cluster.nodes[1].status()["node"]
+
+        def holders(keyspace="default"):
+            told = run("replica", "list", "--keyspace", keyspace, "--json", *door)
+            equal(told.returncode, DONE, told.stderr)
+            return json.loads(told.stdout)
+
+        def nodes(keyspace="default"):
+            return sorted(member["node"] for member in holders(keyspace)["members"])
+
+        def order(what, *arguments, keyspace="default"):
+            return run("replica", what, "--keyspace", keyspace, *arguments, *door, timeout=90)
+
+        def done(what, *arguments):
+            told = order(what, *arguments)
+            equal((told.returncode, told.stdout), (DONE, "done\n"), f"{what} {told.stderr}")
+
+        with cluster.nodes[0].resp_client() as client:
+            for i in range(500):
+                client.call("SET", f"key{i}", i)
+        told = run("replica", "list", *door).stdout
+        for text in ("system: led by node", "default: led by", "orders: led by", "  voter  "):
+            expect(text in told, f"no {text!r} in {told}")
+        before = nodes()
+        equal(len(before), 3)
+        free = ({1, 2, 3, 4} - set(before)).pop()
+        refused(order("add", "--node", before[0]), REFUSED, f"node {before[0]} is a member already")
+        refused(order("remove", "--node", free), REFUSED, f"node {free}")
+        refused(order("add", "--node", 9), USAGE, "there is no node 9", "1, 2, 3, 4")
+        refused(order("add", "--node", free, keyspace="none"), USAGE, "no keyspace 'none'")
+        done("replace", "--from", before[0], "--node", free)
+        equal(nodes(), sorted({free, before[1], before[2]}))
+        done("add", "--node", before[0])
+        equal(nodes(), [1, 2, 3, 4])
+        done("transfer", "--node", free)
+        equal(holders()["leader"], free)
+        done("transfer")
+        expect(holders()["leader"] != free, "it gave the lead away")
+        done("remove", "--node", free)
+        equal(nodes(), before)
+        with index[free].resp_client() as client:  # it holds nothing of it, and answers
+            equal(client.call("GET", "key499"), b"499")
+
+        # With one of three down, another one must not be taken away; the dead one may be.
+        members = [node for node in before if node != kept]
+        dead, other = members[0], members[1]
+        index[dead].kill()
+
+        def noticed():
+            silent = [member["node"] for member in holders()["members"] if not member["heard"]]
+            return silent == [dead]
+
+        poll(noticed, 20, "the leader notices")
+        told = order("remove", "--node", other)
+        refused(told, REFUSED, "of the 2 voters that would remain only 1 were heard lately")
+        print("  " + told.stderr.strip(), flush=True)
+        done("replace", "--from", dead, "--node", free)
+        equal(nodes(), sorted({1, 2, 3, 4} - {dead}))
+        cluster.expect_serving()
 
 
 # ---------------------------------------------------------------------------------------------- dev
@@ -481,7 +548,8 @@ def main():
             sigterm,
             sigterm_busy,
             status,
-    why,
+            why,
+            replica,
             dev_one,
             dev_three,
             dev_text,

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Every class of byte of a node's files, damaged on one of three nodes: the node refuses to start,
 naming the file, twice the same, or it serves, and then every key is right through every node. The
-others serve all the while and say who is missing. `damage_matrix.py` takes a sample, `damage_matrix.py
-all` the whole."""
+others serve all the while and say who is missing. `damage_matrix.py` takes a sample, with `all`
+the whole."""
 import os
 import pathlib
 import random
@@ -41,7 +41,7 @@ EXPECTED = {
 
 
 def write_everything(cluster, long_journal):
-    """Overwritten, deleted and untouched keys, in tables on disk; `long_journal`: segments of it, too."""
+    """Overwritten, deleted and untouched keys, in tables on disk."""
     with cluster.nodes[0].resp_client(30) as client:
         for i in range(KEYS):
             client.call("SET", f"key{i}", value_of(i, 1))
@@ -69,7 +69,7 @@ def read_everything(cluster, node):
 
 
 class Place:
-    """A name, a file (relative), and what is done to it. `refused`: nothing but a refusal will do."""
+    """A name, a file (relative), and what is done to it. `refused`: only that will do."""
 
     def __init__(self, name, file, damage, refused=False):
         self.name = name
@@ -182,7 +182,7 @@ def refuses(patient, place):
 
 
 def judged(patient, place):
-    """refused, stopped (serving, while a group of it is out) or served; a Failure for anything else."""
+    """refused, stopped (serving, a group of it is out) or served; else a Failure."""
     cluster = patient.cluster
     patient.heal()
     place.damage(patient.path(place.file))
@@ -214,6 +214,10 @@ def judged(patient, place):
 
 def lead(patient):
     """The damaged node leads, if it can: only a leader reads its engine for clients."""
+    number = (patient.node.status() or {}).get("node", 0)
+    door = f"{HOST}:{patient.node.http[1]}"
+    order = ["--keyspace", "default", "--node", number, "--node-address", door, "--timeout", 5]
+    run("replica", "transfer", *order)  # refused by who cannot lead
 
 
 def others_name_it(patient):

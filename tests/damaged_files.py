@@ -7,7 +7,7 @@ import pathlib
 import random
 import shutil
 
-from _cluster import Cluster, last_lines
+from _cluster import HOST, Cluster, last_lines, run
 from _damage import Patient, flip
 from _tap import Claims, equal, expect, poll
 
@@ -164,6 +164,51 @@ CASES = [
 ]
 
 
+def replaced(cluster, patient):
+    """an empty disk takes the place of the lost one, once nobody counts on it; the old stays out"""
+    node, door = patient.node, f"{HOST}:{cluster.nodes[0].http[1]}"
+    number = ""
+    for member in cluster.nodes[0].status()["members"]:
+        if member["peer"] == f"{HOST}:{node.peer[1]}":
+            number = str(member["node"])
+    node.kill()
+    old = node.data + ".old"
+    shutil.move(node.data, old)
+    node.options = [*node.options, "--replace", number]
+
+    def change(what):
+        for keyspace in ("default", "system"):
+            order = ["--keyspace", keyspace, "--node", number, "--node-address", door]
+            done = run("replica", what, *order, timeout=90)
+            equal(done.returncode, 0, f"{what} {keyspace}: {done.stderr}")
+
+    node.first_peer = cluster.nodes[0].peer[1]
+    patient.refuses(f"node {number} still holds a copy of system, default: take it out first")
+    change("remove")
+    shutil.rmtree(node.data)
+    node.start()
+    poll(lambda: cluster.answers(node), 30, "it serves")
+    change("add")
+    read_everything(cluster, node)
+    cluster.expect_serving()
+    # It counts: with one of the others gone it is the majority that acknowledges.
+    cluster.nodes[1].kill()
+    cluster.expect_serving()
+    read_everything(cluster, node)
+    cluster.nodes[1].start()
+    node.kill()
+    fresh = node.data + ".fresh"
+    shutil.move(node.data, fresh)
+    shutil.move(old, node.data)
+    pathlib.Path(node.log_path()).write_text("", encoding="ascii")
+    patient.refuses("is an old copy", "--replace")
+    shutil.rmtree(node.data)
+    shutil.move(fresh, node.data)
+    node.start()
+    cluster.wait_ready()
+    read_everything(cluster, node)
+
+
 def main():
     claims = Claims()
     with Cluster() as cluster:
@@ -179,6 +224,8 @@ def main():
             starts_with_everything(patient)
             for node in cluster.nodes:
                 read_everything(cluster, node)
+        with claims.claim(replaced.__doc__):
+            replaced(cluster, patient)
     claims.end()
 
 

@@ -327,7 +327,7 @@ Hash128 Explorer::hash_of(const State& state) const {
 }
 
 // state.locals is as after the step.
-std::string Explorer::note(State& state, Action action, const Step& step) {
+std::string Explorer::note(State& state, uint32_t before, Action action, const Step& step) {
     if (!step.fault.empty()) return step.fault;
     if (!step.noted && action.kind != Kind::Read) return "";
     std::vector<const View*> views;
@@ -335,8 +335,9 @@ std::string Explorer::note(State& state, Action action, const Step& step) {
         views.push_back(&known_->locals[state.locals[i]]->view);
     History history = known_->histories[state.history];
     if (action.kind == Kind::Read) history.asked(action.arg);
-    std::string broken = history.note(views, action.replica, step.votes, step.reads_confirmed,
-                                      known_->founders, membership_of());
+    std::string broken =
+        history.note(views, action.replica, known_->locals[before]->view, step.votes,
+                     step.reads_confirmed, known_->founders, membership_of());
     const auto [number, is_new] = known_->history_names.of(history.bytes());
     if (is_new) known_->histories.push_back(std::move(history));
     state.history = number;
@@ -375,7 +376,7 @@ void Explorer::take(const State& state, Action action, uint8_t Budgets::* budget
     State after = state;
     if (budget) --(after.left.*budget);
     if (made.fault.empty()) after.locals[action.replica] = made.local;
-    const std::string broken = note(after, action, made);
+    const std::string broken = note(after, before, action, made);
     if (!broken.empty()) return found(broken, state.node, action);
     move_parcels(after, action);
     send(after, made.parcels);
@@ -445,10 +446,11 @@ Explorer::State Explorer::start() {
         state.locals[i] = number_of(Replica(setup_, i));
     known_->founders = known_->locals[0]->replica.core().membership();
     const auto act = [&](Action action) {
-        const Step made = step(state.locals[action.replica], action);
+        const uint32_t before = state.locals[action.replica];
+        const Step made = step(before, action);
         if (made.local == kImpossible) return false;
         state.locals[action.replica] = made.local;
-        const std::string broken = note(state, action, made);
+        const std::string broken = note(state, before, action, made);
         CHECK(broken.empty(), broken.c_str());
         send(state, made.parcels);
         known_->prologue.push_back(action);
@@ -542,6 +544,7 @@ std::vector<std::string> Explorer::retell(const std::vector<Action>& actions) {
         if (parcel && !sent.contains(bytes_of(*parcel)))
             return {"not confirmed: a parcel that nobody sent"};
         lines.push_back(std::to_string(i + 1) + ". " + describe(action, parcel, setup_));
+        const View was = view_of(replicas[action.replica]);
         Effects effects;
         effects.tell = true;
         try {
@@ -563,7 +566,7 @@ std::vector<std::string> Explorer::retell(const std::vector<Action>& actions) {
         std::vector<const View*> pointers;
         for (const View& v : views)
             pointers.push_back(&v);
-        broken = history.note(pointers, action.replica, votes_in(effects.parcels),
+        broken = history.note(pointers, action.replica, was, votes_in(effects.parcels),
                               effects.reads_confirmed, known_->founders, membership_of());
     }
     lines.push_back(broken == report_.broken

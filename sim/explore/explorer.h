@@ -25,7 +25,7 @@
 namespace asterias::sim::explore {
 
 struct Limits {
-    uint64_t states = 150'000'000;
+    uint64_t states = 60'000'000;  // some 50 bytes each, and the breadth of a level
     // Compare every so many-th replica that is found to be one already known with that one, action
     // by action; 0: none. The test of the fingerprint.
     uint64_t audit_every = 0;
@@ -73,7 +73,7 @@ private:
     uint32_t link_of(uint32_t parcel) const;
     Hash128 hash_of_sent(const State& state) const;
     bool is_void(const State& state, uint32_t parcel) const;
-    std::string note(State& state, Action action, const Step& step);
+    std::string note(State& state, uint32_t before, Action action, const Step& step);
     MembershipOf membership_of() const;
     Hash128 hash_of(const State& state) const;
     void found(const std::string& broken, uint32_t node, Action last);

@@ -34,14 +34,14 @@ std::vector<Vote> votes_in(const std::vector<Parcel>& parcels) {
     return votes;
 }
 
-std::string History::note(const std::vector<const View*>& views, size_t moved,
+std::string History::note(const std::vector<const View*>& views, size_t moved, const View& was,
                           const std::vector<Vote>& cast,
                           const std::vector<uint64_t>& reads_confirmed,
                           const raft::Membership& founders, const MembershipOf& membership_of) {
     const View& view = *views[moved];
     std::string broken = note_votes(cast);
     if (broken.empty() && view.leads) broken = note_leader(view, moved);
-    if (broken.empty()) broken = note_commit(view, founders, membership_of);
+    if (broken.empty()) broken = note_commit(view, was, founders, membership_of);
     if (broken.empty()) broken = check_majority(views, members(founders, membership_of));
     for (size_t i = 0; i < views.size() && broken.empty(); ++i)
         if (i != moved && !views[i]->removed && !logs_match(view, *views[i]))
@@ -86,9 +86,12 @@ std::string History::note_leader(const View& view, size_t replica) {
     return "";
 }
 
-std::string History::note_commit(const View& view, const raft::Membership& founders,
+// A leader that commits its own removal leads no more in the same turn.
+std::string History::note_commit(const View& view, const View& was,
+                                 const raft::Membership& founders,
                                  const MembershipOf& membership_of) {
-    for (size_t i = committed.size(); view.leads && i < view.commit; ++i) {
+    const bool led = view.leads || (was.leads && view.removed);
+    for (size_t i = committed.size(); led && i < view.commit; ++i) {
         if (i >= view.log.size() || view.log[i] == View::kCompacted)
             return "state machine safety: a leader commits what it does not have";
         const raft::Membership* next = membership_of(view.log[i]);

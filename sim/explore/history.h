@@ -70,7 +70,7 @@ struct History {
 
     // Replica `moved` has done something; `views` are as of now. The rule that is broken; empty:
     // none.
-    std::string note(const std::vector<const View*>& views, size_t moved,
+    std::string note(const std::vector<const View*>& views, size_t moved, const View& was,
                      const std::vector<Vote>& cast, const std::vector<uint64_t>& reads_confirmed,
                      const raft::Membership& founders, const MembershipOf& membership_of);
     void asked(uint64_t context) { reads.push_back({context, committed.size()}); }
@@ -79,7 +79,7 @@ struct History {
 private:
     std::string note_votes(const std::vector<Vote>& cast);
     std::string note_leader(const View& view, size_t replica);
-    std::string note_commit(const View& view, const raft::Membership& founders,
+    std::string note_commit(const View& view, const View& was, const raft::Membership& founders,
                             const MembershipOf& membership_of);
     std::string check_majority(const std::vector<const View*>& views,
                                const raft::Membership& members) const;

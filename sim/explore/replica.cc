@@ -271,6 +271,7 @@ bool Replica::compact(Effects& effects) {
 bool Replica::install(Effects& effects) {
     if (!installing_) return false;
     const SnapshotMeta meta = *installing_->snapshot;
+    if (given_ >= meta.index) effects.fault = "an install takes the state back";
     if (!in_engine_) {
         disk_.applied = meta.index;
         disk_.members = {meta.membership_index, meta.membership};
@@ -339,7 +340,13 @@ void Replica::take_committed(const std::vector<Entry>& entries, Effects& effects
 }
 
 std::string Replica::fingerprint() const {
-    if (removed_) return to_string(id()) + " removed";
+    if (removed_) {  // what the rules still look at
+        std::string out = to_string(id()) + " removed " + to_string(core_->term()) + "," +
+                          to_string(core_->commit()) + "," + to_string(core_->last_index()) + "," +
+                          to_string(disk_.hard_state.term) + "|";
+        bytes_of(core_->entries(), out);
+        return out;
+    }
     std::string out = to_string(id()) + core_->fingerprint() + "|";
     bytes_of(disk_.hard_state, out);
     out += to_string(disk_.log_start) + "," + to_string(disk_.log_start_term) + "," +

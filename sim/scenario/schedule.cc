@@ -132,7 +132,7 @@ public:
         repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
             event.kind = FaultKind::ClockJump;
             event.victims = pick(nodes_, 1, prng);
-            event.jump = draw_time(f.jump, prng);
+            event.jump = draw_time(f.jump, prng) / kGap * kGap;
             if (f.strobe.low > 0 && prng.chance(f.strobe.low))
                 event.length =
                     std::min<Duration>(milliseconds(prng.between(100, 2000)), until_ - event.at);
@@ -389,6 +389,8 @@ void draw_fates(const Profile& profile, Prng core, Schedule& schedule) {
         schedule.doomed = {candidates[core.below(candidates.size())]};
     }
     std::sort(schedule.doomed.begin(), schedule.doomed.end());
+    schedule.doomed.erase(std::unique(schedule.doomed.begin(), schedule.doomed.end()),
+                          schedule.doomed.end());
     std::erase_if(schedule.core, [&](uint32_t node) { return contains(schedule.doomed, node); });
 }
 

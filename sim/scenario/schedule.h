@@ -56,7 +56,7 @@ struct FaultEvent {
 
 struct Schedule {
     std::vector<FaultEvent> events;  // by `at`; drawn events of one kind do not overlap (but for
-                                     // the links of a swizzle), others do
+                                     // the links of a swizzle, and jumps of clocks), others do
     Duration safety_end{0}, end{0};
     // Nodes that must be up and connected in the liveness phase, sorted. The others stay down.
     std::vector<uint32_t> core;

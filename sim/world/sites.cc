@@ -115,6 +115,7 @@ std::string site_of_step(const Step& step) {
     };
     for (const auto& [verb, site] : kSites)
         if (step.verb == verb) return std::string(site);
+    if (step.verb == "rot" && step.what == "journal") return "disk.bit_rot";
     if (step.verb == "directory") return "directory." + step.what;
     return {};
 }

@@ -32,7 +32,8 @@ struct ServeOptions {
     uint16_t resp_port = 6379;
     uint16_t http_port = 8080;
     uint16_t peer_port = 7400;
-    std::string join;  // HOST:PORT of a node's peer port
+    std::string join;      // HOST:PORT of a node's peer port
+    uint64_t replace = 0;  // joining in the place of this node
     uint32_t shards = 1;
     std::string log_level = "info";
     bool log_json = false;

@@ -34,6 +34,9 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& serve) {
         ->capture_default_str();
     command->add_option("--peer-port", serve.peer_port, "Other nodes")->capture_default_str();
     command->add_option("--join", serve.join, "HOST:PEER_PORT of a node of the cluster");
+    command->add_option("--replace", serve.replace,
+                        "With --join, on an empty directory: take the place of this node, whose "
+                        "disk is lost");
     command->add_option("--shards", serve.shards, "Event loops, one thread each")
         ->capture_default_str()
         ->check(CLI::Range(1, 64));

@@ -53,6 +53,8 @@ std::string wrong_use(const ServeOptions& options) {
     if (!options.join.empty())
         if (auto address = port::Address::parse(options.join); !address)
             return "--join: " + address.error().context;
+    if (options.replace && options.join.empty())
+        return "--replace takes a place in a cluster: name a node of it with --join";
     return port_trouble({{"--resp-port", options.resp_port},
                          {"--http-port", options.http_port},
                          {"--peer-port", options.peer_port}},
@@ -121,6 +123,7 @@ public:
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
+        node_options.replace = NodeId(options.replace);
         auto engine = [this](std::string directory) {
             engine::RocksOptions rocks;
             rocks.directory = std::move(directory);

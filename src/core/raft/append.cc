@@ -23,6 +23,7 @@ ProposeOutcome Core::Impl::propose(EntryKind kind, Bytes payload) {
     if (l.uncommitted_bytes > 0 &&
         l.uncommitted_bytes + payload.size() > config.uncommitted_bytes_max)
         return Overloaded{};
+    used();
     append_as_leader(kind, std::move(payload));
     return Accepted{log.last(), term};
 }

@@ -22,6 +22,7 @@ ChangeOutcome Core::Impl::change(const Change& change) {
     if (std::string why = what_bars_changes(); !why.empty()) return Refused{std::move(why)};
     Planned planned = std::visit([this](const auto& c) { return plan(c); }, change);
     if (auto* refused = std::get_if<Refused>(&planned)) return std::move(*refused);
+    used();
     propose_membership(std::get<Membership>(planned));
     return Accepted{log.last(), term};
 }
@@ -87,9 +88,13 @@ Core::Impl::Planned Core::Impl::plan(const RemoveReplica& remove) const {
 
 // O1 of docs/faults.md: nobody is removed whom the others need.
 std::string Core::Impl::what_bars_voters(const std::vector<Member>& voters) const {
-    const auto serves = [](const Member& m) { return !m.witness; };
-    if (std::none_of(voters.begin(), voters.end(), serves))
-        return "no voter that holds state would be left: add one first";
+    // State that only who leaves has would be lost: witnesses have none.
+    const auto has_state = [this](const Member& m) {
+        const Progress* p = peer(m.replica);
+        return !m.witness && (m.replica == config.self || (p && p->match() >= commit));
+    };
+    if (std::none_of(voters.begin(), voters.end(), has_state))
+        return "no voter that has all of the state would be left: add one, or let it catch up";
     const auto heard = std::count_if(voters.begin(), voters.end(), [this](const Member& m) {
         return m.replica == config.self || heard_lately(m.replica);
     });
@@ -190,7 +195,6 @@ void Core::Impl::say_removed(ReplicaId replica) {
 void Core::Impl::leave() {
     become_follower(term, ReplicaId(0));
     held.clear();
-    installing.reset();
     removed = out.removed = true;
 }
 

@@ -370,6 +370,7 @@ void Cluster::check_leader(ReplicaId id) {
 
 void Cluster::check_committed(ReplicaId id, const std::vector<Entry>& entries) {
     Node& n = node(id);
+    if (n.installing && !entries.empty()) fault(id, "given in the middle of an install");
     for (const Entry& e : entries) {
         if (e.index != n.given.next()) fault(id, "committed entries are not in order");
         n.given = e.index;

@@ -70,7 +70,7 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
             config_appended(log.at(i));
     out.membership.reset();  // membership() says it
     CHECK(applied_index <= log.last(), "applied <= last (I1)");
-    disk_moved = clock;
+    disk_moved = promised = last_use = clock;
     reported = role_now();
     restart_election_timer();
     if (known_removed(config.self)) leave();
@@ -80,21 +80,16 @@ Core::Impl::Impl(Config config_in, Recovered recovered, Prng prng_in, Instant no
 
 void Core::Impl::step(Input input) {
     advance_clock(input.now);
-    std::visit(Overloads{[&](Tick) { tick(); }, [&](Received& e) { receive(std::move(e.message)); },
-                         [&](Persisted e) { persisted(e.through); },
-                         [&](Applied e) { applied(e.through); },
-                         [&](PeerDisconnected e) { peer_disconnected(e.peer); },
-                         [&](ReadRequested e) { read_requested(e.context); },
-                         [&](Stalled e) {
-                             if (!e.stalled)
-                                 stalled_since.reset();
-                             else if (!stalled_since)
-                                 stalled_since = clock;
-                         },
-                         [&](Compact e) { compact(e.through); },
-                         [&](const SnapshotSent& e) { snapshot_sent(e); },
-                         [&](const Installed& e) { installed(e.meta); }, [&](Wake) {}},
-               input.event);
+    std::visit(
+        Overloads{[&](Tick) { tick(); }, [&](Received& e) { receive(std::move(e.message)); },
+                  [&](Persisted e) { persisted(e.through); },
+                  [&](Applied e) { applied(e.through); },
+                  [&](PeerDisconnected e) { peer_disconnected(e.peer); },
+                  [&](ReadRequested e) { read_requested(e.context); },
+                  [&](Stalled e) { stalled(e.stalled); }, [&](Compact e) { compact(e.through); },
+                  [&](const SnapshotSent& e) { snapshot_sent(e); },
+                  [&](const Installed& e) { installed(e.meta); }, [&](Wake) { used(); }},
+        input.event);
     check_invariants();
 }
 
@@ -108,11 +103,13 @@ void Core::Impl::advance_clock(Instant now) {
 
 void Core::Impl::tick() {
     if (!durability.writing()) disk_moved = clock;
+    if (quiet) return;
     if (Leader* l = leading()) {
         check_quorum_contact();
         if (leading()) check_fitness();
         if (leading()) continue_transfer();
         if (leading()) continue_change();
+        if (leading() && may_go_quiet()) go_quiet();
         if (leading() && clock >= l->next_heartbeat) {
             l->heartbeat_due = sends_due = true;
             l->next_heartbeat = clock + config.heartbeat_interval;
@@ -121,6 +118,10 @@ void Core::Impl::tick() {
     }
     // Alone there is nobody to hear from first.
     if (clock < election_deadline && !(alone() && role_name() == Role::Follower)) return;
+    if (promise_holds()) {  // its own vote is one, too
+        election_deadline = promised + config.election_timeout_min;
+        return;
+    }
     if (!may_campaign())
         ask_whether_still_a_member();
     else if (!lets_others_go_first())
@@ -145,6 +146,7 @@ void Core::Impl::receive(Message message) {
     if (auto* said = std::get_if<Removed>(&message.body)) return on_removed(*said);
     // Vote requests judge the term themselves: asking alone moves nobody's term (9.6).
     if (auto* request = std::get_if<VoteRequest>(&message.body)) {
+        wake();  // somebody misses the leader
         if (request->pre)
             on_pre_vote_request(message, *request);
         else
@@ -218,6 +220,12 @@ void Core::Impl::applied(LogIndex through) {
     if (through <= applied_index) return;
     applied_index = through;
     if (leading()) sends_due = true;  // reads may have waited for the no-op
+}
+
+void Core::Impl::stalled(bool stalled) {
+    if (!stalled) return stalled_since.reset();
+    if (!stalled_since) stalled_since = clock;
+    wake();
 }
 
 void Core::Impl::compact(LogIndex through) {
@@ -361,6 +369,8 @@ Status Core::Impl::status() const {
              .membership = membership(),
              .membership_index = memberships.index(),
              .membership_committed = memberships.index() <= commit,
+             .quiet = quiet,
+             .lease = lease_holds(),
              .snapshots_installed = snapshots_installed};
     if (const Leader* l = leading()) {
         s.uncommitted_bytes = l->uncommitted_bytes;

@@ -3,21 +3,21 @@
 // Contract. Feed one Input with step() (or propose()), then drain take_output() before the next
 // turn ends. The driver:
 //   1. journals Output::hard_state and Output::append in one batch, in the order of outputs, and
-//   when
-//      that batch is durable feeds Persisted{persist_id}; a failed write stops the node (rule 36);
+//      when that batch is durable feeds Persisted{persist_id}; a failed write stops the node
+//      (rule 36);
 //   2. sends Output::messages whenever it likes: every message that depends on durable state is
-//   held
-//      back inside the core until its Persisted arrives (rules 1, 2, 7, 8, 45);
+//      held back inside the core until its Persisted arrives (rules 1, 2, 7, 8, 45);
 //   3. applies Output::committed in order and feeds Applied;
 //   4. sends snapshots that are wanted and feeds SnapshotSent; asks begin_install() before it
-//   installs one;
+//      installs one;
 //   5. feeds Tick at least every 20 ms, with now constant within a turn; a longer gap counts as one
-//   heartbeat interval at most (rule 34).
+//      heartbeat interval at most (rule 34). A quiet group needs no ticks until it wakes (rule 40).
 // step() is total: any input in any role, duplicated, reordered, late, or from an earlier life. No
 // message fails a CHECK, for its bytes are somebody else's: what only a broken or lying peer can
 // send (a second leader of one term, an acknowledgement beyond the log, another entry in the place
 // of a committed one) is dropped and counted, whole. Only a broken driver fails one, by Applied
-// beyond what was given. A commit beyond the log may also be the fault of a disk: see Forgotten.
+// beyond what was given or Installed without a begin_install(). A commit beyond the log may also be
+// the fault of a disk: see Forgotten.
 //
 // Invariants, CHECKed in every build: (I1) applied <= commit <= last; (I2) at most one vote per
 // term; (I3) commits by counting only entries of the current term [3.6.2]; (I4) nothing at or below
@@ -55,8 +55,9 @@ struct Config {
     // A group without proposals and reads for so long goes quiet (rule 40); 0: never.
     Duration quiesce_after{0};
     // Reads without a round while a lease holds (rule 23); 0: leases are off. What clocks may be
-    // apart in their rate, as a part of the election timeout, is taken off as margin. The driver's
-    // clock has to count suspends.
+    // apart in their rate, as a part of the election timeout, is taken off as margin. All members
+    // have to agree on this, for voters keep a promise by it. The driver's clock has to count
+    // suspends, and the `now` of a ReadRequested has to be read after the request came in.
     uint32_t lease_drift_ppm = 0;
 };
 
@@ -261,8 +262,9 @@ public:
     // Refused: no such voter, a witness, this one itself, or one that was not heard lately.
     ChangeOutcome transfer(Instant now, NodeId to);
     // A whole, verified snapshot lies aside. True: install it, and then feed Installed with the
-    // same meta; until then nothing is given as committed. False: it is not ahead of what is
-    // applied or committed here (rule 27), or an install is under way.
+    // same meta; until then nothing is given as committed, and this replica does not campaign.
+    // False: it is not ahead of what is applied or committed here (rule 27), an install is under
+    // way, or this replica leads or was removed.
     bool begin_install(Instant now, const SnapshotMeta& meta);
 
     // Whether the log has this entry, durably. Of a snapshot's place it decides, at the moment

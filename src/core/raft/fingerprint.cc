@@ -16,6 +16,7 @@
 //     to keep no order and to double messages.
 //   - The configuration (but for the membership): it never changes.
 //   - Counters that are only looked at.
+//   - What only leases and quiet groups use: both have to be off.
 #include <algorithm>
 
 #include "core/raft/impl.h"
@@ -36,6 +37,7 @@ public:
         number(core_.leader.value);
         age(core_.heard_leader);
         deadline(core_.election_deadline);
+        number(core_.quiet);
         age(core_.disk_moved);
         age(core_.stalled_since);
         number(core_.passed_over);
@@ -159,6 +161,13 @@ private:
         number(l.uncommitted_bytes);
         number(l.heartbeat_due);
         deadline(l.next_heartbeat);
+        number(l.lead_offered);
+        number(l.transfer.has_value());
+        if (l.transfer) {
+            number(l.transfer->to.value);
+            deadline(l.transfer->until);
+            number(l.transfer->offered);
+        }
         number(l.round);
         number(l.reads_new.size());
         for (const uint64_t context : l.reads_new)
@@ -197,6 +206,8 @@ private:
 
 std::string Core::fingerprint() const {
     CHECK(!impl_->has_output(), "a core is compared between turns");
+    CHECK(impl_->config.lease_drift_ppm == 0 && impl_->config.quiesce_after == Duration(0),
+          "what leases and quiet groups remember of time is not in");
     return Fingerprint(*impl_).bytes();
 }
 

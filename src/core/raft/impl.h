@@ -1,7 +1,7 @@
 // core/raft/impl.h: the inside of Core, private to this room. One state machine, written in several
 // files by noun: core.cc (turns, time, what is durable), vote.cc (elections), append.cc (the log),
-// read.cc (heartbeats and reads), change.cc (membership), snapshot.cc, transfer.cc. Its members are
-// values: a copy is another replica in the same state.
+// read.cc (heartbeats and reads), change.cc (membership), snapshot.cc, transfer.cc, quiet.cc. Its
+// members are values: a copy is another replica in the same state.
 #pragma once
 
 #include <algorithm>
@@ -53,6 +53,14 @@ struct Leader {
         uint64_t context;
         uint64_t round;
     };
+    // Rounds under way, and until when a quorum will elect nobody else (rule 23); by real time.
+    struct Round {
+        uint64_t round;
+        Instant sent;
+    };
+    std::deque<Round> rounds;  // only while leases are on
+    Instant lease_until{};
+
     std::vector<uint64_t> reads_new;  // in no round yet: asked before the no-op was applied, or now
     std::deque<Read> reads_begun;     // ascending rounds
 };
@@ -69,6 +77,7 @@ struct Core::Impl {
     void tick();
     void persisted(PersistId through);
     void applied(LogIndex through);
+    void stalled(bool stalled);
     void compact(LogIndex through);
     Output take_output();
     bool has_output() const;
@@ -89,6 +98,7 @@ struct Core::Impl {
     void restart_election_timer();
     void heard_from_leader(ReplicaId leader);
     bool leader_is_alive() const;
+    bool promise_holds() const;
     bool log_is_current(const VoteRequest& request) const;
     bool prefers_own_candidacy(ReplicaId rival, const VoteRequest& request) const;
     void on_pre_vote_request(const Message& message, const VoteRequest& request);
@@ -126,7 +136,11 @@ struct Core::Impl {
     void on(const Message& message, Heartbeat& heartbeat);
     void on(const Message& message, HeartbeatReply& reply);
     void broadcast_heartbeats();
-    void confirm_reads();
+    void round_answered();
+    void confirm_reads(uint64_t round);
+    bool leases_on() const { return config.lease_drift_ppm > 0; }
+    void renew_lease(uint64_t round);
+    bool lease_holds() const;
     void refuse_reads(Leader& leader);
     bool ready_to_lead() const;
 
@@ -138,6 +152,13 @@ struct Core::Impl {
     void offer_lead(const Progress& to);
     void hand_over();
     void on(const Message& message, TimeoutNow& offer);
+
+    // quiet.cc
+    bool may_go_quiet() const;
+    void go_quiet();
+    void follow_into_quiet(const Heartbeat& heartbeat);
+    void used();
+    void wake();
 
     // change.cc
     ChangeOutcome change(const Change& change);
@@ -200,8 +221,15 @@ struct Core::Impl {
     std::variant<Follower, PreCandidate, Candidate, Leader> role;  // in the order of enum Role
     ReplicaId leader;                                              // of this term; 0: unknown
     std::optional<Instant> heard_leader;  // void after its connection closed
-    Duration election_timeout{};          // drawn at each election
+    // Only while leases are on: when a leader was last heard, or this life began. For the shortest
+    // election timeout from then on nobody else is elected with this voice; nothing but the
+    // leader's own wish makes that void.
+    Instant promised;
+    Duration election_timeout{};  // drawn at each election
     Instant election_deadline;
+
+    bool quiet = false;  // rule 40
+    Instant last_use;    // somebody needed the group: a leader's
 
     Instant disk_moved;  // no write was under way, or one completed
     std::optional<Instant> stalled_since;

@@ -32,6 +32,7 @@ public:
         crashes_ = prng_.chance(0.7) ? 0.004 : 0.0;
         partitions_ = prng_.chance(0.6) ? 0.01 : 0.0;
         small_window_ = prng_.chance(0.3);
+        quiet_ = prng_.chance(0.4);
         changes_ = prng_.chance(0.7) ? 0.3 : 0.0;
         impatient_ = prng_.chance(0.5) ? 0.5 : 0.0;
         cluster_.snapshots_at_once = false;
@@ -68,6 +69,7 @@ public:
 
 private:
     void tune(Config& config) {
+        if (quiet_) config.quiesce_after = milliseconds(200);
         if (!small_window_) return;
         config.append_bytes_max = 16;
         config.inflight_messages_max = 2;
@@ -185,7 +187,9 @@ private:
         if (prng_.chance(0.3)) cluster_.flush(id);
         if (!prng_.chance(0.1)) return;
         LogIndex through = cluster_.node(id).disk.applied;
-        if (!prng_.chance(impatient_)) {
+        // A witness keeps what any other lacks (rule 46).
+        const Member* self = cluster_.core(id).membership().find(id);
+        if ((self && self->witness) || !prng_.chance(impatient_)) {
             for (const ReplicaId other : cluster_.ids())
                 if (!cluster_.node(other).removed)
                     through = std::min(through, cluster_.node(other).disk.applied);
@@ -268,6 +272,7 @@ private:
 
     Prng prng_;
     bool small_window_ = false;
+    bool quiet_ = false;
     Cluster cluster_;
     double loss_, doubling_, in_order_, crashes_, partitions_, changes_, impatient_;
     uint64_t proposals_ = 0;

@@ -1,4 +1,5 @@
-// Heartbeats, and linearizable reads by heartbeat rounds (section 6.4; rules 4, 22, 33).
+// Heartbeats, and linearizable reads: by heartbeat rounds, or by a lease that such a round gave
+// (section 6.4; rules 4, 22, 23, 33).
 #include <algorithm>
 
 #include "core/raft/impl.h"
@@ -22,6 +23,11 @@ void Core::Impl::read_requested(uint64_t context) {
         out.reads_confirmed.push_back({context});
         return;
     }
+    used();
+    if (lease_holds()) {
+        out.reads_confirmed.push_back({context});
+        return;
+    }
     l->reads_new.push_back(context);
     sends_due = true;
 }
@@ -37,9 +43,10 @@ void Core::Impl::broadcast_heartbeats() {
             l.reads_begun.push_back({context, l.round});
         l.reads_new.clear();
     }
+    if (leases_on()) l.rounds.push_back({l.round, last_input});
     for (const Progress& p : l.peers)
-        send(p.member().replica, term, Heartbeat{std::min(commit, p.match()), l.round});
-    confirm_reads();  // alone, the round is over at once
+        send(p.member().replica, term, Heartbeat{std::min(commit, p.match()), l.round, quiet});
+    round_answered();  // alone, the round is over at once
 }
 
 void Core::Impl::on(const Message& message, Heartbeat& heartbeat) {
@@ -50,6 +57,7 @@ void Core::Impl::on(const Message& message, Heartbeat& heartbeat) {
         return;
     }
     commit_to(heartbeat.commit);
+    follow_into_quiet(heartbeat);
     answer(message.from, HeartbeatReply{heartbeat.round});
 }
 
@@ -60,20 +68,50 @@ void Core::Impl::on(const Message& message, HeartbeatReply& reply) {
     p->heartbeat_answered(std::min(reply.round, leading()->round), clock,
                           config.heartbeat_interval);
     sends_due = true;
-    confirm_reads();
+    round_answered();
 }
 
-void Core::Impl::confirm_reads() {
+void Core::Impl::round_answered() {
     Leader& l = *leading();
-    if (l.reads_begun.empty()) return;
+    if (l.reads_begun.empty() && l.rounds.empty()) return;
     const uint64_t round = reached([&](ReplicaId replica) {
         const Progress* p = peer(replica);
         return p ? p->acked_round() : replica == config.self ? l.round : 0;
     });
+    confirm_reads(round);
+    renew_lease(round);
+}
+
+void Core::Impl::confirm_reads(uint64_t round) {
+    Leader& l = *leading();
     while (!l.reads_begun.empty() && l.reads_begun.front().round <= round) {
         out.reads_confirmed.push_back({l.reads_begun.front().context});
         l.reads_begun.pop_front();
     }
+}
+
+// A quorum heard this leader after the round was sent, and each of it keeps still from then on for
+// the shortest election timeout by its own clock. That ends no earlier than as much after the
+// sending by this clock, less what the clocks may be apart.
+void Core::Impl::renew_lease(uint64_t round) {
+    Leader& l = *leading();
+    const Duration keeps_still = config.election_timeout_min;
+    const Duration margin = keeps_still / 1'000'000 * config.lease_drift_ppm;
+    while (!l.rounds.empty() && l.rounds.front().round <= round) {
+        const Instant from = MUTANT(raft_lease_from_ack_time) ? last_input : l.rounds.front().sent;
+        l.lease_until = from + keeps_still - margin;
+        l.rounds.pop_front();
+    }
+    // What is answered so late gives no lease any more.
+    while (!l.rounds.empty() && last_input - l.rounds.front().sent >= keeps_still)
+        l.rounds.pop_front();
+}
+
+// Once the lead was offered to anybody, voters may have been released from their promise, now or as
+// late as that offer arrives: there is no lease in this term any more.
+bool Core::Impl::lease_holds() const {
+    const Leader* l = leading();
+    return l && leases_on() && ready_to_lead() && !l->lead_offered && last_input < l->lease_until;
 }
 
 void Core::Impl::refuse_reads(Leader& l) {

@@ -21,6 +21,8 @@ bool Core::Impl::begin_install(const SnapshotMeta& meta) {
     else if (role_name() != Role::Follower)
         become_follower(term, leader);
     installing = meta;
+    if (MUTANT(raft_install_acknowledged_early) && leader)
+        answer(leader, AppendReply{.accepted = true, .match = meta.index});
     return true;
 }
 
@@ -29,6 +31,7 @@ bool Core::Impl::holds(LogIndex index, Term at) const {
 }
 
 void Core::Impl::installed(const SnapshotMeta& meta) {
+    if (removed) return;  // it is about to be deleted
     CHECK(installing && *installing == meta, "begin_install() allowed this install");
     installing.reset();
     ++snapshots_installed;

@@ -3,7 +3,7 @@
 // `quiet` hides the trace):
 //
 // clang-format off
-//   cluster nodes=N [seed=S] [append_bytes=N]
+//   cluster nodes=N [seed=S] [append_bytes=N] [quiesce_ms=N]
 //                        input lines "ID term=T vote=V applied=A log=(terms)": recovered
 //   manual ID.. | automatic ID..       disk writes wait for `persist` | complete at once
 //   pass ID ms=N         its clock moves in ticks of 20 ms
@@ -12,7 +12,7 @@
 //   deliver [from=] [to=] [kind=] [keep] | lose [from=] [to=] [kind=]     one sweep over the bag
 //   settle [only=..]     deliver until nothing moves
 //   persist ID [all] | crash ID [kept=N] | start ID
-//   cut A B | cut from=A to=B | heal | disconnect ID peer=ID
+//   cut A B | cut from=A to=B | heal | disconnect ID peer=ID | wake ID
 //   propose ID text.. | read ID context
 //   add ID node=N [witness=1] | remove ID node=N | replace ID node=N by=N | transfer ID to=N
 //   flush ID             the engine becomes durable
@@ -63,10 +63,13 @@ public:
 
 private:
     std::string make_cluster(const DatadrivenCommand& c) {
-        cluster_ = std::make_unique<Cluster>(c.number("nodes", 3), c.number("seed", 1),
-                                             [bytes = c.number("append_bytes")](Config& config) {
-                                                 if (bytes) config.append_bytes_max = bytes;
-                                             });
+        cluster_ = std::make_unique<Cluster>(
+            c.number("nodes", 3), c.number("seed", 1),
+            [bytes = c.number("append_bytes"),
+             quiesce = milliseconds(c.number("quiesce_ms"))](Config& config) {
+                if (bytes) config.append_bytes_max = bytes;
+                config.quiesce_after = quiesce;
+            });
         const auto recovered = test::parse_lines(c);
         for (const DatadrivenCommand& line : recovered) {
             Disk& disk = cluster_->node(id_of(line.name)).disk;
@@ -137,6 +140,8 @@ private:
             return propose(id, c);
         } else if (c.name == "read") {
             k.feed(id, ReadRequested{std::strtoull(c.positional[1].c_str(), nullptr, 10)});
+        } else if (c.name == "wake") {
+            k.feed(id, Wake{});
         } else if (c.name == "disconnect") {
             k.feed(id, PeerDisconnected{NodeId(c.number("peer"))});
         } else if (c.name == "add" || c.name == "remove" || c.name == "replace") {
@@ -202,6 +207,7 @@ private:
         if (s.membership_index)
             text += "\n    " + describe(s.membership) +
                     (s.membership_committed ? "" : " (not committed)");
+        if (s.quiet) text += " quiet";
         if (s.transferring_to) text += "\n    handing over to n" + to_string(s.transferring_to);
         if (s.foreign_messages) text += " foreign=" + std::to_string(s.foreign_messages);
         for (const auto& p : s.peers)

@@ -40,7 +40,9 @@ ChangeOutcome Core::Impl::transfer(NodeId to) {
         target = peer(found->replica);
     }
     if (!target) return Refused{"no other voter that could lead was heard lately"};
-    l->transfer = {target->member().replica, clock + config.election_timeout_min};
+    const ReplicaId heir = target->member().replica;
+    used();
+    l->transfer = {heir, clock + config.election_timeout_min};
     continue_transfer();
     return Accepted{log.last(), term};
 }

@@ -45,6 +45,7 @@ void Tally::count(ReplicaId voter, bool grant) {
 void Core::Impl::become_follower(Term new_term, ReplicaId new_leader) {
     if (Leader* l = leading()) refuse_reads(*l);
     if (new_term > term) set_hard_state(new_term, ReplicaId(0));
+    quiet = false;
     if (role_name() != Role::Follower) {
         role = Follower{};
         held.clear();
@@ -123,7 +124,7 @@ void Core::Impl::become_leader() {
     Leader l;
     l.noop = log.last().next();
     passed_over = 0;
-    l.since = clock;
+    l.since = last_use = clock;
     l.next_heartbeat = clock + config.heartbeat_interval;
     for (const Member& m : all_members(membership()))
         if (m.replica != config.self) l.peers.emplace_back(m, l.noop, clock);
@@ -149,13 +150,15 @@ void Core::Impl::heard_from_leader(ReplicaId from) {
     CHECK(!leader || leader == from, "contradicts() keeps a second leader of the term away");
     if (role_name() != Role::Follower) become_follower(term, from);
     leader = from;
-    heard_leader = clock;
+    heard_leader = promised = clock;
+    quiet = false;
     passed_over = 0;
     election_deadline = clock + election_timeout;
 }
 
 void Core::Impl::peer_disconnected(NodeId peer) {
     if (role_name() != Role::Follower || !leader || node_of(leader) != peer) return;
+    wake();
     heard_leader.reset();
     const auto bound = static_cast<uint64_t>(kAfterDisconnect.count());
     const Duration wait(static_cast<int64_t>(prng.between(0, bound)));
@@ -204,7 +207,11 @@ bool Core::Impl::lets_others_go_first() {
 
 bool Core::Impl::leader_is_alive() const {
     if (leading()) return true;  // check-quorum would have ended it
-    return heard_leader && clock - *heard_leader < config.election_timeout_min;
+    return heard_leader && (quiet || clock - *heard_leader < config.election_timeout_min);
+}
+
+bool Core::Impl::promise_holds() const {
+    return leases_on() && clock - promised < config.election_timeout_min;
 }
 
 // The election restriction [3.6.1].
@@ -228,7 +235,7 @@ void Core::Impl::on_pre_vote_request(const Message& message, const VoteRequest& 
     if (known_removed(message.from)) return say_removed(message.from);
     if (MUTANT(raft_prevote_raises_term) && message.term > term)
         become_follower(message.term, ReplicaId(0));
-    const bool held_off = leader_is_alive() && !MUTANT(raft_no_prevote_lease);
+    const bool held_off = (leader_is_alive() || promise_holds()) && !MUTANT(raft_no_prevote_lease);
     const bool grant = message.term > term && !held_off && log_is_current(request) &&
                        !prefers_own_candidacy(message.from, request);
     // It promises nothing, so it waits for nothing. Refused, it tells our term: a pre-candidate
@@ -238,6 +245,7 @@ void Core::Impl::on_pre_vote_request(const Message& message, const VoteRequest& 
 
 void Core::Impl::on_vote_request(const Message& message, const VoteRequest& request) {
     if (known_removed(message.from)) return say_removed(message.from);
+    if (promise_holds() && !request.transfer) return;
     if (message.term > term) {
         // While the leader is alive nobody has a reason to ask; not even the term moves (rule 9).
         // A candidate stranded at a higher term is freed by its answers to the leader (rule 11).

@@ -70,10 +70,8 @@ port::Disk& TestShard::disk() { check_failed("no disk", "an engine has its own d
 
 void TestShard::submit(ShardId to, port::Callback fn) {
     CHECK(to == id_, "there is one shard");
-    {
-        std::lock_guard lock(mutex_);
-        ready_.push_back(std::move(fn));
-    }
+    std::lock_guard lock(mutex_);  // held to the end: who is woken may be done with the shard
+    ready_.push_back(std::move(fn));
     submitted_.notify_one();
 }
 

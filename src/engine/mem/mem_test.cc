@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "engine/conformance/conformance.h"
 #include "engine/conformance/test_shard.h"
+#include "port/engine_owner.h"
 
 namespace asterias::engine {
 namespace {
@@ -129,7 +130,8 @@ TEST(MemConformance, catches_every_planted_bug) {
         EXPECT_FALSE(outcome.failures.empty()) << name;
         if (!outcome.failures.empty()) std::printf("%s: %s\n", name, outcome.failures[0].c_str());
     }
-    set_mutant("");
+    const char* chosen = std::getenv("MUTANT");
+    set_mutant(chosen ? chosen : "");
 }
 #endif
 
@@ -236,6 +238,63 @@ TEST(Mem, a_snapshot_and_a_read_in_flight_outlive_the_engine) {
     shard.run_until([&] { return answer.has_value(); });
     EXPECT_EQ((**answer)->view(), "1");
     EXPECT_EQ((*snapshot->get("k"))->view(), "1");
+}
+
+port::Task<> claim_into(port::Engine& engine, port::Shard& shard, port::EngineOwner owner,
+                        std::optional<Result<void>>& answer) {
+    answer = co_await port::claim(engine, shard, owner);
+}
+
+Result<void> claim(port::Engine& engine, port::EngineOwner owner) {
+    TestShard shard;
+    std::optional<Result<void>> answer;
+    port::Scope scope(shard);
+    scope.spawn("test.claim", claim_into(engine, shard, owner, answer));
+    shard.run_until([&] { return answer && scope.active() == 0; });
+    return *answer;
+}
+
+TEST(Mem, an_engine_belongs_to_who_wrote_first_and_others_are_refused_by_name) {
+    const port::EngineOwner owner{ClusterId(7), NodeId(3), 99};
+    MemImage image;
+    auto engine = open_mem(image, {});
+    ASSERT_TRUE(claim(**engine, owner));
+    ASSERT_TRUE(claim(**engine, owner)) << "and its owner comes back";
+    ASSERT_TRUE((*engine)->write(put("k", "1")));
+    for (const port::EngineOwner& other : {port::EngineOwner{ClusterId(7), NodeId(4), 99},
+                                           {ClusterId(8), NodeId(3), 99},
+                                           {ClusterId(7), NodeId(3), 98}}) {
+        const auto refused = claim(**engine, other);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Errc::Conflict);
+        EXPECT_NE(refused.error().context.find("node 3 of cluster 7"), std::string::npos)
+            << refused.error().context;
+    }
+}
+
+TEST(Mem, an_engine_with_content_and_no_owner_is_refused) {
+    MemImage image;
+    auto engine = open_mem(image, {});
+    ASSERT_TRUE((*engine)->write(put("k", "1")));
+    const auto refused = claim(**engine, {ClusterId(7), NodeId(3), 99});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::Unsupported);
+}
+
+TEST(Mem, whatever_a_crash_leaves_has_its_owner) {
+    for (uint64_t seed = 0; seed < 50; ++seed) {
+        MemImage image;
+        Prng prng(seed);
+        const port::EngineOwner owner{ClusterId(7), NodeId(3), seed};
+        auto engine = open_mem(image, {.prng = Prng(seed)});
+        ASSERT_TRUE(claim(**engine, owner));
+        for (int i = 0; i < 20; ++i)
+            ASSERT_TRUE((*engine)->write(put("k", "1")));
+        engine->reset();
+        image.crash(prng);
+        engine = open_mem(image, {.prng = Prng(seed)});
+        ASSERT_TRUE(claim(**engine, owner)) << "seed " << seed;
+    }
 }
 
 TEST(Mem, stored_bytes_do_not_hold_on_to_the_callers_budget) {

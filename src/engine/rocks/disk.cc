@@ -165,6 +165,17 @@ public:
                                WritablePtr*, Debug) override {
         return IOStatus::NotSupported("files are reused for write-ahead logs only");
     }
+    IOStatus NewRandomAccessFile(const std::string& name, const FileOptions& options,
+                                 std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                 Debug debug) override {
+        auto status = Base::NewRandomAccessFile(name, options, file, debug);
+        if (!status.ok() || kind_of(name) != FileKind::Table) return status;
+        uint64_t size = 0;
+        status = Base::GetFileSize(name, options.io_options, &size, debug);
+        if (status.ok()) status = check_table(**file, size, name);
+        if (!status.ok()) file->reset();
+        return status;
+    }
     IOStatus NewDirectory(const std::string& name, IO io,
                           std::unique_ptr<rocksdb::FSDirectory>* directory, Debug debug) override {
         auto status = Base::NewDirectory(name, io, directory, debug);

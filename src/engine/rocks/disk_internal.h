@@ -13,8 +13,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 
 #include "base/log.h"
 #include "base/time.h"
@@ -71,6 +73,12 @@ private:
     std::condition_variable changed_;
     bool closing_ = false;
 };
+
+// A table's properties and the index of its meta blocks are parsed by RocksDB 7.8 before their
+// checksum is compared, and an assertion ends the process if the top bit of such a block's restart
+// count is damaged. So that bit is looked at first; all else is RocksDB's to judge.
+rocksdb::IOStatus check_table(const rocksdb::FSRandomAccessFile& file, uint64_t size,
+                              const std::string& name);
 
 // `base`, behaving as said above. `base` outlives it.
 std::unique_ptr<rocksdb::Env> make_disk_env(rocksdb::Env* base, std::shared_ptr<Disk> disk);

@@ -45,6 +45,10 @@ public:
     void break_manifest_syncs(uint64_t spared);
     // Changes one byte of a file whose name ends so; false if there is none.
     bool flip_byte(std::string_view suffix);
+    // The names and contents of all files, and one changed at rest.
+    std::map<std::string, std::string> files();
+    void put(const std::string& name, std::string content);
+    void remove(const std::string& name);
 
     struct Inode {
         std::string data;

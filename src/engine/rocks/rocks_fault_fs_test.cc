@@ -185,14 +185,32 @@ bool FaultFs::flip_byte(std::string_view suffix) {
     if (files.empty()) return false;
     Inode& file = *files[prng_.below(files.size())];
     const size_t at = prng_.below(file.data.size());
-    uint64_t bit = prng_.below(8);
-    // The one bit that an assertion of RocksDB reads before the checksum (README.md): the top one
-    // of a restart count of 1, in front of the type byte of an uncompressed block.
-    if (bit == 7 && at >= 3 && file.data.compare(at - 3, 5, std::string("\1\0\0\0\0", 5)) == 0)
-        bit = 6;
     char& byte = file.data[at];
-    byte = static_cast<char>(byte ^ static_cast<char>(1 << bit));
+    byte = static_cast<char>(byte ^ static_cast<char>(1 << prng_.below(8)));
     return true;
+}
+
+std::map<std::string, std::string> FaultFs::files() {
+    std::lock_guard lock(mutex_);
+    std::map<std::string, std::string> all;
+    for (const auto& [name, inode] : names_)
+        all[name] = inode->data;
+    return all;
+}
+
+void FaultFs::put(const std::string& name, std::string content) {
+    std::lock_guard lock(mutex_);
+    auto inode = std::make_shared<Inode>();
+    inode->synced = content.size();
+    inode->data = std::move(content);
+    inode->table = name.ends_with(".sst");
+    inode->manifest = name.find("/MANIFEST-") != std::string::npos;
+    names_[name] = std::move(inode);
+}
+
+void FaultFs::remove(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    names_.erase(name);
 }
 
 IOStatus FaultFs::may_change(bool allocates) {

@@ -136,5 +136,71 @@ TEST(SimDisk, AFullDiskRefusesGrowthAndChangesNothing) {
     EXPECT_TRUE(boot.write(*file, 0, std::string(900, 'y'), Durability::Volatile));
 }
 
+TEST(SimDisk, RotFlipsOneDurableBitAndSparesWhatWasWrittenLast) {
+    DiskImage image;
+    Boot boot(image);
+    auto file = boot.open("d/f", OpenMode::Create);
+    boot.sync_directory();
+    ASSERT_TRUE(run(boot.shard, file->preallocate(1 << 20))->has_value());
+    Prng prng(7);
+    for (uint64_t i = 0; i < 20; ++i)
+        ASSERT_TRUE(boot.write(*file, i * 100, std::string(100, 'a'), Durability::Synced));
+    EXPECT_EQ(image.rot("d", prng), "") << "nothing is old enough";
+    for (uint64_t i = 20; i < 200; ++i)
+        ASSERT_TRUE(boot.write(*file, i * 100, std::string(100, 'a'), Durability::Synced));
+    const std::string before = image.content("d/f")->str();
+    EXPECT_EQ(image.rot("elsewhere", prng), "");
+    for (int n = 0; n < 50; ++n)
+        EXPECT_TRUE(image.rot("d", prng).starts_with("d/f at byte "));
+    const std::string after = image.content("d/f")->str();
+    EXPECT_NE(after, before);
+    EXPECT_EQ(after.substr((200 - 64) * 100), before.substr((200 - 64) * 100));
+    EXPECT_EQ(run(boot.shard, file->read(0, 20'000))->value().str(), after.substr(0, 20'000));
+}
+
+TEST(SimDisk, ALieIsToldOnceAndWhatFollowsInItsFileIsCounted) {
+    size_t lost = 0, elsewhere = 0;
+    for (uint64_t seed = 0; seed < 60; ++seed) {
+        DiskImage image;
+        Boot boot(image, seed);
+        auto file = boot.open("d/f", OpenMode::Create);
+        ASSERT_TRUE(run(boot.shard, file->preallocate(8192))->has_value());
+        image.lie_next();
+        EXPECT_FALSE(image.lie_told());
+        ASSERT_TRUE(boot.write(*file, 512, std::string(512, 'x'), Durability::Synced));
+        EXPECT_TRUE(image.lie_told());
+        EXPECT_EQ(image.writes_since_lie(), 0u);
+        const std::string all = image.content("d/f")->str();
+        lost += all.find('x') == std::string::npos;
+        elsewhere += all.find('x') != std::string::npos && all[512] != 'x';
+        EXPECT_EQ(boot.disk.counts().lost + boot.disk.counts().misdirected, 1u);
+        ASSERT_TRUE(boot.write(*file, 1024, std::string(512, 'y'), Durability::Synced));
+        EXPECT_EQ(image.writes_since_lie(), 1u);
+        EXPECT_EQ(image.content("d/f")->str().substr(1024, 512), std::string(512, 'y'));
+    }
+    EXPECT_GT(lost, 10u);
+    EXPECT_GT(elsewhere, 10u);
+}
+
+TEST(SimDisk, WithoutFileDescriptorsNothingOpensAndABackupIsDurable) {
+    DiskImage image, backup;
+    {
+        Boot boot(image);
+        auto file = boot.open("d/f", OpenMode::Create);
+        ASSERT_TRUE(boot.write(*file, 0, "text", Durability::Volatile));
+        boot.faults.no_files = true;
+        const auto refused = run(boot.shard, boot.disk.open("d/f", OpenMode::Read));
+        ASSERT_FALSE(refused->has_value());
+        EXPECT_EQ(refused->error().code, Errc::Limit);
+        EXPECT_EQ(boot.disk.counts().no_files, 1u);
+    }
+    backup.assign(image);
+    Prng prng(1);
+    EXPECT_EQ(backup.crash(prng).bytes, 0u);
+    EXPECT_EQ(backup.content("d/f")->str(), "text");
+    image.assign(DiskImage());
+    EXPECT_TRUE(image.paths().empty());
+}
+
 }  // namespace
 }  // namespace asterias::sim

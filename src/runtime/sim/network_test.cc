@@ -423,5 +423,35 @@ TEST(Crash, ASilentPeerIsNoticedByWhoeverSendsToIt) {
     EXPECT_EQ(p.client->why, Errc::Timeout);
 }
 
+TEST(Network, WhoIsOutOfFileDescriptorsNeitherConnectsNorAccepts) {
+    Pair caller(1);
+    caller.world.set_out_of_files(caller.a, true);
+    caller.connect();
+    ASSERT_TRUE(caller.world.run_until([&] { return caller.dialed.done; }, seconds(1)));
+    EXPECT_EQ(caller.dialed.error, Errc::Limit);
+
+    Pair callee(1);
+    callee.world.set_out_of_files(callee.b, true);
+    callee.connect();
+    callee.world.run_for(milliseconds(500));
+    EXPECT_FALSE(callee.dialed.done) << "it waits in the backlog";
+    callee.world.set_out_of_files(callee.b, false);
+    EXPECT_TRUE(callee.world.run_until([&] { return callee.dialed.done; }, seconds(4)));
+    EXPECT_FALSE(callee.dialed.error);
+    EXPECT_EQ(callee.world.faults().count(Fault::OutOfFiles), 1u);
+}
+
+TEST(Network, OneWayOfACutLinkHealsAlone) {
+    Pair pair(1);
+    pair.connected();
+    pair.world.cut(pair.a, pair.b);
+    pair.world.heal(pair.a, pair.b, true);
+    pair.say(pair.host_a, pair.client, "there");
+    pair.say(pair.host_b, pair.server, "back");
+    pair.world.run_for(seconds(3));
+    EXPECT_EQ(pair.server->received, "there");
+    EXPECT_EQ(pair.client->received, "");
+}
+
 }  // namespace
 }  // namespace asterias::sim

@@ -234,5 +234,16 @@ TEST(World, EntropyIsSeededAndDiffersBetweenShardsAndLives) {
     EXPECT_EQ(draws.size(), 3u);
 }
 
+TEST(World, AWallClockIsStuckAt1970RatherThanBefore) {
+    World world(1);
+    const NodeIndex node = world.add_node("n", {});
+    world.step_wall(node, -microseconds(world.wall(node).micros));
+    EXPECT_EQ(world.wall(node).micros, 0);
+    world.step_wall(node, -std::chrono::hours(1));
+    EXPECT_EQ(world.wall(node).micros, 0);
+    world.step_wall(node, std::chrono::hours(2));
+    EXPECT_EQ(world.wall(node).micros, 3'600'000'000);
+}
+
 }  // namespace
 }  // namespace asterias::sim

@@ -6,6 +6,7 @@
 namespace asterias::node {
 
 inline constexpr std::string_view kJoin = "join";
+inline constexpr std::string_view kSeen = "seen";
 inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kReplica = "replica";
 

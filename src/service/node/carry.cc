@@ -1,5 +1,6 @@
 // Orders of an operator on their way to the node that leads the group.
 #include "service/node/calls.h"
+#include "service/node/findings.h"
 #include "service/node/node.h"
 
 namespace asterias::node {
@@ -7,7 +8,7 @@ namespace {
 
 // How long a leader is looked for, and how long an order may take to be done before its answer is
 // that it goes on. A transfer is done or given up within a few election timeouts.
-constexpr Duration kSearch = seconds(5);
+constexpr Duration kSearch = seconds(12);
 constexpr Duration kPause = milliseconds(100);
 constexpr Duration kAnswerSoon = milliseconds(500);
 constexpr Duration kTransferTime = seconds(4);
@@ -54,6 +55,8 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
                                               " does not lead keyspace " + order.keyspace);
     if (order.what == Order::What::List)
         co_return members_json(*here, order.keyspace, identity_.node);
+    if (order.what == Order::What::Transfer && order.node == identity_.node)
+        co_return std::string("{\"done\":true}");
 
     log_.info(
         "ordered for keyspace " + order.keyspace + ": " +
@@ -92,6 +95,10 @@ port::Task<Result<std::string>> Node::carry(Order order) {
         Result<std::string> answer;
         if (member->node == identity_.node) {
             answer = co_await order_here(order);
+        } else if (!contact_with(co_await status(), member->node).connected) {
+            // A machine that is gone would take the time of all others.
+            answer =
+                fail(Errc::Unavailable, "node " + to_string(member->node) + " is not connected");
         } else {
             auto reply = co_await rpc::call_once(*shards_[0], member->peer_address,
                                                  {std::string(kReplica), encode(order)}, kCallTime);

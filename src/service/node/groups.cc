@@ -9,6 +9,8 @@ namespace asterias::node {
 
 // At birth a replica is numbered like its node; later ones get fresh numbers. 0: none here.
 ReplicaId NodeShard::founding_replica(GroupId group) const {
+    // Who took the place of another has none of its replicas.
+    if (life_of(identity_.incarnation) > 0 && !MUTANT(node_place_taken_with_replicas)) return {};
     const auto members = members_of(identity_.founding, group);
     const bool here = std::binary_search(members.begin(), members.end(), identity_.node);
     return here ? ReplicaId(identity_.node.value) : ReplicaId();

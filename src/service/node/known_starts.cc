@@ -8,10 +8,12 @@ namespace asterias::node {
 
 Incarnation next_start(Incarnation previous, uint64_t drawn) {
     const uint64_t draw = MUTANT(node_start_not_drawn) ? 1 : drawn & 0xffff'ffff;
-    return Incarnation(((count_of(previous) + 1) << 32) | draw);
+    return Incarnation((((previous.value >> 32) + 1) << 32) | draw);
 }
 
-uint64_t count_of(Incarnation start) { return start.value >> 32; }
+Incarnation before_life(uint64_t life) { return Incarnation(life << 56); }
+uint64_t life_of(Incarnation start) { return start.value >> 56; }
+uint64_t count_of(Incarnation start) { return start.value >> 32 & kStartsMax; }
 
 KnownStarts::Verdict KnownStarts::judge(NodeId node, Incarnation now,
                                         const std::vector<Incarnation>& earlier) const {
@@ -20,6 +22,8 @@ KnownStarts::Verdict KnownStarts::judge(NodeId node, Incarnation now,
     if (now == seen) return Verdict::Known;
     if (MUTANT(node_old_copy_admitted)) return Verdict::Newer;
     if (now < seen) return Verdict::OldCopy;
+    // Given out only when nothing was left that the life before could answer for (replace.cc).
+    if (life_of(now) > life_of(seen)) return Verdict::Newer;
     // A higher count alone proves nothing: an old copy that was refused often has one, too.
     if (std::find(earlier.begin(), earlier.end(), seen) != earlier.end()) return Verdict::Newer;
     if (MUTANT(node_history_not_asked)) return Verdict::Newer;

@@ -11,10 +11,16 @@
 
 namespace asterias::node {
 
-// A start of a node is one number that rises from start to start: its count, 32 bits, above 32 bits
-// that are drawn. So two processes that both take themselves for the same start differ.
+// A start of a node is one number that rises from start to start: the life of the node (8 bits; one
+// more for each time that an empty directory took its place), the count of starts in that life
+// (24), and 32 bits that are drawn. So two processes that both take themselves for the same start
+// differ.
 Incarnation next_start(Incarnation previous, uint64_t drawn);
+Incarnation before_life(uint64_t life);  // its first start is the next one
+uint64_t life_of(Incarnation start);
 uint64_t count_of(Incarnation start);
+inline constexpr uint64_t kLivesMax = 255;
+inline constexpr uint64_t kStartsMax = 0xff'ffff;  // of a life
 
 // So many of its earlier starts a node remembers, and tells who it meets.
 inline constexpr size_t kEarlierStarts = 32;
@@ -25,8 +31,8 @@ public:
     explicit KnownStarts(std::map<NodeId, Incarnation> seen) : seen_(std::move(seen)) {}
 
     // Known: the start that was seen last. Newer: a later start of a directory that knows of that
-    // one. OldCopy: its directory does not: it is older than that start, or another process made
-    // it. `earlier`: of its own directory, ascending, the last kEarlierStarts.
+    // one, or of a later life. OldCopy: its directory does not: it is older than that start, or
+    // another process made it. `earlier`: of its own directory, ascending, the last kEarlierStarts.
     enum class Verdict : uint8_t { Known, Newer, OldCopy };
     Verdict judge(NodeId node, Incarnation now, const std::vector<Incarnation>& earlier) const;
 

@@ -6,6 +6,7 @@
 
 #include "base/mutant.h"
 #include "service/node/calls.h"
+#include "service/node/join.h"
 
 namespace asterias::node {
 namespace {
@@ -13,43 +14,13 @@ namespace {
 constexpr size_t kKeyspaceNameMax = 64;
 constexpr Duration kJoinInterval = milliseconds(100);
 constexpr Duration kJoinTimeout = seconds(2);
-constexpr std::string_view kOldCopyWayOut =
-    "\nThis directory must not take part again, and starting it again does not help. If it was "
-    "copied, end both processes, and start the directory that is newer.";
-
-struct JoinRequest {
-    uint64_t nonce = 0;
-    port::Address peer_address, door_address;
-};
-
-Bytes encode(const JoinRequest& r) {
-    wire::Writer out;
-    out.u64(r.nonce).bytes(r.peer_address.host).u16(r.peer_address.port);
-    out.bytes(r.door_address.host).u16(r.door_address.port);
-    return out.take();
-}
-
-Result<JoinRequest> decode_join(const Bytes& bytes) {
-    wire::Reader in(bytes);
-    JoinRequest r;
-    r.nonce = in.u64();
-    r.peer_address = {in.bytes().str(), in.u16()};
-    r.door_address = {in.bytes().str(), in.u16()};
-    if (!in.ok() || r.nonce == 0) return fail(Errc::Corrupt, "join request");
-    return r;
-}
+constexpr Duration kReplaceTimeout = seconds(15);  // the leaders of all groups are asked
 
 uint64_t draw(port::Shard& shard) {
     uint64_t v = 0;
     while (v == 0)
         v = shard.entropy().next();
     return v;
-}
-
-Bytes answer_join(const NodeId& node, const Founding& founding) {
-    wire::Writer out;
-    out.u64(node.value).raw(encode(founding).view());
-    return out.take();
 }
 
 // What a node keeps beside its identity must not be taken over by one that is born there.
@@ -163,8 +134,10 @@ port::Task<Result<void>> Node::start() {
     if (auto known = co_await become_someone(); !known) co_return known;
 
     if (auto fits = check_fit(); !fits) co_return fits;
+    if (count_of(identity_.incarnation) == kStartsMax)
+        co_return fail(Errc::Limit, "this directory was started too often for one more");
     // Who may have seen the start before this one asks whether this directory knows of it.
-    if (identity_.incarnation) identity_.earlier.push_back(identity_.incarnation);
+    if (count_of(identity_.incarnation) > 0) identity_.earlier.push_back(identity_.incarnation);
     if (identity_.earlier.size() > kEarlierStarts)
         identity_.earlier.erase(identity_.earlier.begin());
     identity_.incarnation = next_start(identity_.incarnation, draw(*shards_[0]));
@@ -189,9 +162,21 @@ port::Task<Result<void>> Node::start() {
     co_return Result<void>{};
 }
 
+std::string Node::fenced_text() const {
+    const std::string node = to_string(identity_.node);
+    return identity_.fenced +
+           "\nThis directory must not take part again, and starting it again does not help. The "
+           "way "
+           "out: end every process on a copy of it; take the copies of node " +
+           node +
+           " out of their groups, also out of system (asterias replica remove --keyspace NAME "
+           "--node " +
+           node + "); then start it on an empty directory with --join HOST:PORT --replace " + node +
+           ", and add the copies again (asterias replica add)";
+}
+
 Result<void> Node::check_fit() const {
-    if (!identity_.fenced.empty())
-        return fail(Errc::Conflict, identity_.fenced + std::string(kOldCopyWayOut));
+    if (!identity_.fenced.empty()) return fail(Errc::Conflict, fenced_text());
     if (identity_.shards != shards_.size())
         return fail(Errc::Conflict,
                     options_.directory + " was made with --shards " +
@@ -292,7 +277,7 @@ port::Task<> Node::keep_identity() {
     }
     identity_kept_ = true;
     if (identity_.fenced.empty() || std::exchange(ended_, true)) co_return;
-    const Error why{Errc::Conflict, identity_.fenced + std::string(kOldCopyWayOut)};
+    const Error why{Errc::Conflict, fenced_text()};
     if (end_)
         end_(why);
     else
@@ -352,25 +337,29 @@ port::Task<Result<void>> Node::join() {
                        "the node in " + options_.directory +
                            " has not joined its cluster yet: start it with --join HOST:PORT");
     log_.info("joining the cluster of " + options_.join.describe());
-    const Bytes request =
-        encode(JoinRequest{identity_.nonce, options_.peer_address, options_.door_address});
+    const Bytes request = encode(JoinRequest{identity_.nonce, options_.peer_address,
+                                             options_.door_address, options_.replace});
     for (std::string told;;) {
-        auto answer = co_await rpc::call_once(*shards_[0], options_.join,
-                                              {std::string(kJoin), request}, kJoinTimeout);
+        auto answer =
+            co_await rpc::call_once(*shards_[0], options_.join, {std::string(kJoin), request},
+                                    options_.replace ? kReplaceTimeout : kJoinTimeout);
         if (answer) {
-            wire::Reader in(*answer);
-            identity_.node = NodeId(in.u64());
-            auto founding = decode_founding(in.raw(in.remaining()));
-            if (!founding) co_return std::unexpected(founding.error());
+            auto joined = decode_joined(*answer);
+            if (!joined) co_return std::unexpected(joined.error());
+            Founding& founding = joined->founding;
             const bool named = std::any_of(
-                founding->members.begin(), founding->members.end(), [this](const auto& m) {
-                    return m.node == identity_.node && m.nonce == identity_.nonce;
+                founding.members.begin(), founding.members.end(), [this, &joined](const auto& m) {
+                    return m.node == joined->node &&
+                           (options_.replace ? m.node == options_.replace
+                                             : m.nonce == identity_.nonce);
                 });
-            if (!founding->complete() || !founding->cluster || !named)
+            if (!founding.complete() || !founding.cluster || !named)
                 co_return fail(Errc::Corrupt,
                                "the answer to a join names no whole cluster, or one "
                                "without this node");
-            identity_.founding = std::move(*founding);
+            identity_.node = joined->node;
+            identity_.incarnation = joined->before;
+            identity_.founding = std::move(founding);
             founding_stored_ = true;
             co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
         }
@@ -383,13 +372,25 @@ port::Task<Result<void>> Node::join() {
 }
 
 void Node::on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
-    if (call.name == kJoin) return answer(on_join(call.payload));
+    const auto request = decode_join(call.payload);
+    const bool takes_place = call.name == kJoin && request && request->replace;
+    if (call.name == kJoin && !takes_place) return answer(on_join(call.payload));
     if (!started_ || closing_) return answer(fail(Errc::Unavailable, "the node is not up"));
     scopes_[0]->spawn("node.call", answer_call(std::move(call), std::move(answer)));
 }
 
 port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
-    if (call.name == kWhy) {
+    if (call.name == kJoin) {
+        auto joined = co_await give_place(decode_join(call.payload).value());
+        answer(joined ? Result<Bytes>(encode(*joined)) : std::unexpected(joined.error()));
+    } else if (call.name == kSeen) {
+        wire::Reader in(call.payload);
+        const NodeId node(in.u64());
+        const auto it = identity_.seen.find(node);
+        wire::Writer out(8);
+        out.u64(it == identity_.seen.end() ? 0 : it->second.value);
+        answer(out.take());
+    } else if (call.name == kWhy) {
         answer(Bytes::copy(co_await findings_json(call.payload.str())));
     } else if (call.name == kReplica) {
         const auto order = decode_order(call.payload);
@@ -405,14 +406,19 @@ Result<Bytes> Node::on_join(const Bytes& payload) {
     auto request = decode_join(payload);
     if (!request) return std::unexpected(request.error());
     Founding& founding = identity_.founding;
+    if (request->replace)
+        return fail(Errc::Conflict, "this cluster is being founded: nothing is there to replace");
     for (const auto& m : founding.members) {
         if (m.nonce != request->nonce) continue;
-        if (founding.complete() && founding_stored_) return answer_join(m.node, founding);
+        if (founding.complete() && founding_stored_) return encode(Joined{m.node, {}, founding});
         return fail(Errc::Unavailable, "waiting for the other founding members");
     }
     if (founding.complete())
-        return fail(Errc::Conflict, "the cluster has its " + std::to_string(founding.expected) +
-                                        " founding members; adding nodes is not possible yet");
+        return fail(Errc::Conflict,
+                    "the cluster has its " + std::to_string(founding.expected) +
+                        " founding members; adding nodes is not possible yet. If one of them "
+                        "lost its disk, an empty directory can take its place: "
+                        "--replace NODE");
     founding.members.push_back({NodeId(founding.members.size() + 1), request->nonce,
                                 request->peer_address, request->door_address});
     founding_changed_->notify();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "service/node/join.h"
 #include "service/node/node_shard.h"
 #include "service/node/orders.h"
 
@@ -71,6 +72,11 @@ private:
     void on_peer_start(NodeId node, Incarnation start) override;
     void on_disowned(NodeId by, std::string why) override;
     Result<Bytes> on_join(const Bytes& payload);
+    // replace.cc
+    port::Task<Result<void>> expect_no_replicas(NodeId node);
+    port::Task<Result<Incarnation>> last_start_of(NodeId node);
+    port::Task<Result<Joined>> give_place(JoinRequest request);
+    std::string fenced_text() const;
     // carry.cc
     struct Work;
     port::Task<> work_on(std::shared_ptr<Work> work, GroupId group, Order order);

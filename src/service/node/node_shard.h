@@ -29,6 +29,7 @@ struct Options {
     port::Address peer_address;  // where other nodes reach this one
     port::Address door_address;  // where clients do
     port::Address join;          // a node of the cluster to join; empty host: none
+    NodeId replace;  // joining: in the place of this one, whose directory is lost; 0: no
     Duration tick = milliseconds(20);
     Duration election_timeout_min = milliseconds(600);
     Duration election_timeout_max = milliseconds(900);

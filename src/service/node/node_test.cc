@@ -1,6 +1,4 @@
 // Identity, birth, and a whole cluster of nodes over the simulated world.
-#include "service/node/node.h"
-
 #include <set>
 
 #include <gtest/gtest.h>
@@ -8,6 +6,7 @@
 #include "engine/mem/mem.h"
 #include "runtime/sim/disk.h"
 #include "runtime/sim/test_support.h"
+#include "service/node/node_test_cluster.h"
 #include "wire/fields.h"
 
 namespace asterias::node {
@@ -74,135 +73,6 @@ TEST(Identity, GroupsFollowFromTheFoundingRecord) {
 }
 
 // ------------------------------------------------------------------------------- whole nodes
-
-struct Machine {
-    sim::NodeIndex index{};
-    sim::DiskImage image;
-    engine::MemImage engine;
-    sim::DiskFaults faults;
-    Prng prng{0};
-};
-
-struct Process {
-    Process(const std::vector<port::Shard*>& all, Options o, engine::MemImage& image, uint64_t seed,
-            LogSink& sink)
-        : shards(all), options(std::move(o)), scope(*all[0]) {
-        node = std::make_unique<Node>(
-            shards, options,
-            [&image, seed](std::string) { return engine::open_mem(image, {.prng = Prng(seed)}); },
-            registry, Log(sink, "n"));
-        node->on_end([this](const Error& why) { ended = why.context; });
-    }
-    port::Task<> run(uint32_t init_nodes) {
-        if (init_nodes) {
-            auto made = co_await init(*shards[0], options.directory, init_nodes, {"q"},
-                                      static_cast<uint32_t>(shards.size()));
-            if (!made && made.error().code != Errc::AlreadyExists) {
-                started = made;
-                co_return;
-            }
-        }
-        started = co_await node->start();
-    }
-    std::vector<port::Shard*> shards;
-    Options options;
-    Registry registry;
-    std::unique_ptr<Node> node;
-    std::optional<Result<void>> started;
-    std::string ended;
-    port::Scope scope;  // dies first
-};
-
-class Cluster {
-public:
-    explicit Cluster(uint32_t nodes, uint64_t seed = 1, size_t shards = 1)
-        : world(seed), size(nodes), seed_(seed) {
-        for (uint32_t i = 0; i < nodes + 1; ++i) {  // one more than expected
-            auto& m = *machines.emplace_back(std::make_unique<Machine>());
-            m.prng = Prng(seed * 100 + i);
-            sim::NodeOptions options;
-            options.shards = shards;
-            options.disk = [&m](port::Shard& shard, Prng prng) {
-                return std::make_unique<sim::SimDisk>(m.image, shard, m.faults, prng);
-            };
-            options.after_crash = [&m](sim::CrashKind kind) {
-                if (kind == sim::CrashKind::Kill)
-                    m.image.kill();
-                else
-                    m.image.crash(m.prng);
-                m.engine.crash(m.prng);
-            };
-            m.index = world.add_node("n" + std::to_string(i), std::move(options));
-        }
-        processes.resize(nodes + 1);
-    }
-
-    std::vector<std::unique_ptr<Machine>> machines;  // outlive the world
-    sim::World world;
-    const uint32_t size;
-    std::vector<Process*> processes;
-    rpc::Options rpc;  // of nodes booted from now on
-
-    void boot(size_t i, bool join = true) {
-        world.boot(machines[i]->index, [&](const std::vector<port::Shard*>& shards) {
-            Options options;
-            options.directory = "data";
-            options.peer_address = {"n" + std::to_string(i), 7};
-            options.door_address = {"n" + std::to_string(i), 8};
-            if (i > 0 && join) options.join = {"n0", 7};
-            options.journal_segment_bytes = 4 * 1024 * 1024;
-            options.rpc = rpc;
-            auto p = std::make_shared<Process>(shards, options, machines[i]->engine, seed_ + i,
-                                               world.log(machines[i]->index));
-            processes[i] = p.get();
-            p->scope.spawn("run", p->run(i == 0 ? size : 0));
-            return p;
-        });
-    }
-    void crash(size_t i, sim::CrashKind kind = sim::CrashKind::PowerCut,
-               sim::Farewell farewell = sim::Farewell::Drawn) {
-        world.crash(machines[i]->index, kind, farewell);
-        processes[i] = nullptr;
-    }
-    bool up(size_t i) const {
-        return processes[i] && processes[i]->started && processes[i]->started->has_value();
-    }
-    bool all_up() const {
-        for (size_t i = 0; i < size; ++i)
-            if (!up(i)) return false;
-        return true;
-    }
-    bool started() {
-        return world.run_until([&] { return all_up(); }, seconds(20));
-    }
-    const Founding& founding(size_t i) const { return processes[i]->node->identity().founding; }
-
-    kv::Reply execute(size_t i, kv::Command command, size_t shard = 0) {
-        auto reply = std::make_shared<std::optional<kv::Reply>>();
-        Process* p = processes[i];
-        p->shards[shard]->post([p, shard, reply, c = std::move(command)]() mutable {
-            p->node->strategy(ShardId(shard))
-                .execute(
-                    {std::move(c), execute::Bound::Linearizable, seconds(10), execute::StreamId(1)},
-                    [reply](execute::Outcome o) { *reply = std::move(o.reply); });
-        });
-        EXPECT_TRUE(world.run_until([&] { return reply->has_value(); }, seconds(15)));
-        return reply->value_or(kv::Reply::error("no answer at all"));
-    }
-
-private:
-    const uint64_t seed_;
-};
-
-kv::Command command(kv::Op op, std::vector<std::string> keys, std::vector<Bytes> values = {}) {
-    kv::Command c;
-    c.op = op;
-    if (op == kv::Op::IncrBy) c.number = 1;
-    for (const auto& k : keys)
-        c.keys.push_back(Bytes::copy(k));
-    c.values = std::move(values);
-    return c;
-}
 
 TEST(Node, AClusterIsBornOnceAllItsMembersAreThere) {
     Cluster c(3);
@@ -412,6 +282,76 @@ TEST(Node, OfTwoDirectoriesThatAreOneAtMostOneIsHeard) {
     EXPECT_NE(other.incarnation, one.incarnation);
 }
 
+// ------------------------------------------------------------------------------- a lost directory
+
+port::Task<> give(Node* node, Order order, std::optional<Result<std::string>>* answer) {
+    *answer = co_await node->order(order);
+}
+
+std::string order(Cluster& c, size_t i, const Order& o) {
+    std::optional<Result<std::string>> answer;
+    Process* p = c.processes[i];
+    p->scope.spawn("order", give(p->node.get(), o, &answer));
+    EXPECT_TRUE(c.world.run_until([&] { return answer.has_value(); }, seconds(30)));
+    return !answer ? "" : *answer ? **answer : answer->error().context;
+}
+
+// Ordered, and done.
+void change(Cluster& c, size_t i, const Order& o) {
+    const std::string told = order(c, i, o);
+    EXPECT_TRUE(told.starts_with("{\"done\":")) << told;
+    const std::string mark = "{\"node\":" + to_string(o.node) + ",";
+    std::string list;
+    for (int looks = 0; looks < 100; ++looks) {
+        list = order(c, i, {Order::What::List, o.keyspace, {}, {}, false});
+        const bool there = list.find(mark) != std::string::npos;
+        if (there == (o.what == Order::What::Add) &&
+            list.find("\"settled\":true") != std::string::npos)
+            return;
+        c.world.run_for(milliseconds(100));
+    }
+    ADD_FAILURE() << list;
+}
+
+TEST(Node, AnEmptyDirectoryTakesALostPlaceOnceNobodyCountsOnItAndHoldsNothingByItself) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    const NodeId lost = c.processes[1]->node->identity().node;
+    const auto lose_directory = [&] {
+        c.crash(1);
+        c.directory += "-new";
+        c.machines[1]->engine = engine::MemImage();
+    };
+    lose_directory();
+    c.replace = lost;
+    c.boot(1);
+    ASSERT_TRUE(
+        c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(30)));
+    ASSERT_FALSE(c.up(1));
+    EXPECT_NE(c.processes[1]->started->error().context.find("still holds a copy of system"),
+              std::string::npos);
+    lose_directory();
+    for (const char* keyspace : {"system", "default", "q"})
+        change(c, 2, {Order::What::Remove, keyspace, lost, {}, false});
+    c.boot(1);
+    ASSERT_TRUE(c.started());
+    c.world.run_for(seconds(3));
+    EXPECT_TRUE(c.processes[1]->node->member(ShardId(0)).status().groups.empty());
+    EXPECT_EQ(life_of(c.processes[1]->node->identity().incarnation), 1u);
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+    for (const char* keyspace : {"system", "default", "q"})
+        change(c, 2, {Order::What::Add, keyspace, lost, {}, false});
+    c.crash(0);
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(3)) << "it counts";
+    c.crash(1);
+    c.boot(1);  // the same words again: it has its place
+    ASSERT_TRUE(c.world.run_until([&] { return c.up(1); }, seconds(20)));
+    EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(4));
+}
+
 TEST(KnownStarts, ALaterStartIsBelievedIfItKnowsOfTheOneSeen) {
     using V = KnownStarts::Verdict;
     const NodeId n(2);
@@ -429,6 +369,9 @@ TEST(KnownStarts, ALaterStartIsBelievedIfItKnowsOfTheOneSeen) {
     EXPECT_EQ(known.judge(n, start(7, 1), {}), V::OldCopy);
     EXPECT_FALSE(known.note(n, start(4, 1)));
     EXPECT_EQ(known.last(n), start(5, 1));
+    EXPECT_EQ(known.judge(n, next_start(before_life(1), 7), {}), V::Newer) << "a later life";
+    EXPECT_EQ(life_of(next_start(next_start(before_life(3), 7), 8)), 3u);
+    EXPECT_EQ(count_of(next_start(next_start(before_life(3), 7), 8)), 2u);
     std::vector<Incarnation> many;
     for (uint64_t i = 0; i < kEarlierStarts; ++i)
         many.push_back(start(10 + i, i));

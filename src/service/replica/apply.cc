@@ -62,6 +62,7 @@ void Replica::apply_effects(const wire::Entry& entry) {
     applied_.commit_time = std::max(applied_.commit_time, effects->commit_time);
     applied_.matched_by_all = std::max(applied_.matched_by_all, effects->matched_by_all);
     last_label_ = std::max(last_label_, applied_.commit_time);
+    if (is_witness()) return;
     auto& touched = unwritten_.sessions;
     for (const auto& advance : effects->sessions) {
         if (!sessions_.apply(advance)) continue;
@@ -78,6 +79,12 @@ void Replica::apply_effects(const wire::Entry& entry) {
         else
             unwritten_.batch.put(std::move(write.key), std::move(write.record));
     }
+}
+
+// Such a one keeps the log, and of the state only how far it is (rule 46).
+bool Replica::is_witness() const {
+    const raft::Member* self = core_->membership().find(config_.self);
+    return self && self->witness;
 }
 
 // True when the engine has everything that was applied. If it stalls, the batch stays, and a later

@@ -41,6 +41,7 @@ TEST(Install, ASnapshotBecomesTheStateAndOutlivesAKill) {
     EXPECT_TRUE(b.replica->status().snapshots.empty());
     b.kill();
     b.boot();
+    ASSERT_TRUE(b.replica);
     EXPECT_EQ(b.replica->status().raft.applied, LogIndex(100));
     expect_content(b, 9);
     b.submit(1, 6, set("more", "x"), 2'000'001);

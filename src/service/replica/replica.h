@@ -282,15 +282,17 @@ private:
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
     void log_write(const Incoming& request, kv::Evaluation evaluation, Round& round);
+    bool admit(Incoming& request, Round& round);
+    bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
+    void lose_leadership();
+    void refuse(const Incoming& request);
+
+    // lookup.cc
     bool look_up(const kv::Command& command);
     bool look_up_one(const kv::Command& command, size_t i);
     void count_value(const kv::Command& command, size_t i);
-    bool admit(Incoming& request, Round& round);
-    bool known_already(Incoming& request, std::vector<PendingWrite>& writes);
     void fetch();
     port::Task<> fetch_task(Bytes key, uint64_t generation);
-    void lose_leadership();
-    void refuse(const Incoming& request);
 
     // expire.cc
     void sweep();
@@ -300,6 +302,7 @@ private:
     void apply_committed();
     void apply_entry(const wire::Entry& entry);
     void apply_effects(const wire::Entry& entry);
+    bool is_witness() const;
     bool write_to_engine();
     void poisoned(const wire::Entry& entry, std::string why);
     port::Task<> note_poison(Poison poison);

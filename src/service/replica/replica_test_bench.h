@@ -159,6 +159,7 @@ public:
         options.cluster = ClusterId(7);
         options.node = self();
         options.segment_bytes = 4 * 1024 * 1024;
+        options.reserve_bytes = kReserve;
         auto opened = sim::run(*shard, journal::open(*shard, options, *registry_, log()));
         ASSERT_TRUE(opened && *opened);
         journal = std::move((*opened)->journal);
@@ -194,6 +195,10 @@ public:
         Prng prng(seed_);
         engine_image.crash(prng);
     }
+
+    // From now on less than the journal's reserve is left; or there is space again.
+    void fill_disk() { faults_.capacity_bytes = image.used_bytes() + kReserve / 2; }
+    void free_disk() { faults_.capacity_bytes = UINT64_MAX; }
 
     // From now on each sync takes so long.
     void slow_disk(Duration sync) { faults_.sync_latency = {sync, sync}; }
@@ -329,6 +334,7 @@ private:
     }
     Log log() { return Log(sink_, "test"); }
 
+    static constexpr uint64_t kReserve = 1'000'000;
     const uint64_t seed_;
     raft::Config config_;
     sim::DiskFaults faults_;

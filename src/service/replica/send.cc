@@ -27,11 +27,13 @@ void Replica::start_snapshot(const raft::SnapshotWanted& wanted) {
                                 core_->term(),
                                 parts_.shard.entropy().next(),
                                 {}};
+    std::vector<port::Span> spans;
+    if (!wanted.to.witness) spans = content_spans(config_.group, keyspace_);
     log_.info("group " + to_string(config_.group) + ": node " + to_string(wanted.to.node) +
               " gets a snapshot of index " + to_string(head.meta.index));
     sending_[wanted.to.replica] = std::make_unique<SnapshotSender>(
         parts_.shard, parts_.engine, parts_.snapshot_pace, wanted.to.node, blank, head,
-        content_spans(config_.group, keyspace_), parts_.engine.snapshot(),
+        std::move(spans), parts_.engine.snapshot(),
         [this, node = wanted.to.node](const SnapshotMessage& message) {
             return parts_.surroundings.send_snapshot(node, message);
         });

@@ -1,6 +1,4 @@
 // The leader's side: how long its log is, and what a peer gets that needs more than it has.
-#include <random>
-
 #include "service/replica/snapshot_test_bench.h"
 
 namespace asterias::replica {
@@ -119,13 +117,13 @@ TEST(SnapshotSend, WhatIsSentIsTheStateAndIsTakenOverBreaks) {
     Bench peer(3, 5, 3);
     peer.peers_vote = false;
     size_t taken = 0, most = 0, replies = 0, breaks = 0;
-    std::mt19937 dice(7);
+    Prng dice(7);
     for (int i = 0; i < 20000 && peer.replica->status().raft.applied < last; ++i) {
         b.turn();
         peer.turn();
         most = std::max(most, b.snapshots.size() - taken);
         for (; taken < b.snapshots.size(); ++taken) {
-            if (dice() % 10 == 0) {  // lost, with its connection
+            if (dice.chance(0.1)) {  // lost, with its connection
                 ++breaks;
                 taken = b.snapshots.size();
                 b.replica->on_peer_down(NodeId(3));

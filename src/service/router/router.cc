@@ -18,7 +18,7 @@ std::string_view why_refused(Answer::Kind kind) {
     if (kind == Answer::Kind::Busy) return execute::kBusyLeader;
     return kind == Answer::Kind::Full ? execute::kDiskFull : execute::kTryAgain;
 }
-}
+}  // namespace
 
 const Keyspace& Catalogue::of(std::string_view key) const {
     const size_t colon = key.find(':');
@@ -202,8 +202,8 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
     Answer& a = answered.answer;
     switch (a.kind) {
         case Answer::Kind::Done:
-            // A write happens once, whichever copy of it did. A read that waits to be sent again goes
-            // behind those before it, whose answers to older copies do not count either.
+            // A write happens once, whichever copy of it did. A read that waits to be sent again
+            // goes behind those before it, whose answers to older copies do not count either.
             if (!f.write && answered.epoch != f.epoch && !MUTANT(router_old_reads_answer)) return;
             if (!f.write && index >= g.unsent && !MUTANT(router_unsent_reads_answer)) return;
             g.hops = 0;

@@ -85,7 +85,8 @@ Result<Bytes> read_reply(const Bytes& body) {
 port::Task<Result<Bytes>> call_once(port::Shard& shard, port::Address address, CallBody body,
                                     Duration timeout) {
     auto connection = co_await shard.net().connect(address, "", timeout);
-    if (!connection) co_return std::unexpected(connection.error());
+    // Whoever was not reached has heard nothing.
+    if (!connection) co_return fail(Errc::Unavailable, connection.error().context);
     Caller caller(shard, std::move(*connection));
     const auto timer = shard.timers().after(timeout, [&caller] {
         caller.fail_with({Errc::Timeout, "the node did not answer in time"});

@@ -25,9 +25,10 @@ Result<Bytes> read_reply(const Bytes& body);
 
 // Connects without being a member (a Hello without a node, cluster 0), asks, waits for the answer,
 // closes. `timeout` is for connecting and then again for the answer. Asked at most once, so after
-// Timeout, Closed or Unavailable it may have been heard: calls are such that asking again is
-// harmless. Errors: those, Corrupt or Unsupported (what came back is no frame of this format), or
-// what the node said (Conflict: do not ask again). `shard` outlives the task.
+// Timeout or Closed it may have been heard: calls are such that asking again is harmless.
+// Unavailable: nobody was reached, or the node closed the connection. Errors: those, Corrupt or
+// Unsupported (what came back is no frame of this format), or what the node said (Conflict: do not
+// ask again). `shard` outlives the task.
 port::Task<Result<Bytes>> call_once(port::Shard& shard, port::Address address, CallBody body,
                                     Duration timeout);
 

@@ -1,0 +1,188 @@
+// Entries that cannot be applied, damaged state, full disks: one group on one node, in words.
+#include "service/replica/snapshot_test_bench.h"
+
+namespace asterias::replica {
+namespace {
+
+using Kind = Answer::Kind;
+
+wire::Entry entry(uint64_t index, Bytes payload) {
+    return wire::make_entry(kGroup, Term(1), LogIndex(index), wire::EntryKind::Effects,
+                            std::move(payload));
+}
+
+void append(Bench& b, uint64_t after, std::vector<wire::Entry> entries, uint64_t commit) {
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1),
+               raft::AppendRequest{LogIndex(after), Term(after > 0), LogIndex(commit),
+                                   std::move(entries)}});
+    b.run_for(milliseconds(60));
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Heartbeat{LogIndex(commit), 1}});
+    b.run_for(milliseconds(60));
+}
+
+Bytes effect(std::string_view key, std::string_view value) {
+    session::Effects effects;
+    effects.commit_time = HybridTime(9);
+    kv::Record record;
+    record.value = Bytes::copy(value);
+    effects.writes.push_back({kv::data_key(kKeyspace, 0, key), kv::encode(record)});
+    return session::encode(effects);
+}
+
+TEST(Trouble, AnEntryThatCannotBeAppliedIsTriedTwiceAndThenNoMore) {
+    Bench b(3);
+    append(b, 0, {entry(1, Bytes::copy("not effects"))}, 1);
+    ASSERT_TRUE(b.replica->status().stopped);
+    EXPECT_NE(b.replica->status().stopped_why.find("entry 1"), std::string::npos);
+    EXPECT_NE(b.replica->status().stopped_why.find("once more"), std::string::npos);
+    for (int start = 2; start <= 4; ++start) {
+        b.kill();
+        b.boot();
+        ASSERT_FALSE(b.replica->status().stopped) << "it knows of no commit yet";
+        append(b, 1, {}, 1);
+        ASSERT_TRUE(b.replica->status().stopped);
+        const std::string why = b.replica->status().stopped_why;
+        EXPECT_EQ(why.find("not tried again") != std::string::npos, start > 2) << why;
+        EXPECT_EQ(why.find("node/poison-2") != std::string::npos, start > 2) << why;
+        EXPECT_TRUE(b.shard->fatal_text().empty());
+    }
+    b.image.erase("node/poison-2");
+    b.kill();
+    b.boot();
+    append(b, 1, {}, 1);
+    EXPECT_NE(b.replica->status().stopped_why.find("once more"), std::string::npos);
+}
+
+TEST(Trouble, DamagedStateStopsThisGroupInWordsAndNotTheNode) {
+    Bench b(3);
+    append(b, 0, {entry(1, effect("k", "v"))}, 1);
+    b.engine->request_flush();
+    while (b.engine->durable() < b.engine->written()) {
+    }
+    b.kill();
+    ASSERT_TRUE(b.engine_image.damage(applied_key(kGroup).view()));
+    b.boot();
+    ASSERT_TRUE(b.replica);
+    EXPECT_TRUE(b.replica->status().stopped);
+    EXPECT_NE(b.replica->status().stopped_why.find("damaged"), std::string::npos);
+    b.submit(1, 1, set("k", "v"));
+    EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Heartbeat{LogIndex(1), 1}});
+    b.replica->on_peer_down(NodeId(2));
+    EXPECT_TRUE(std::holds_alternative<raft::NotLeader>(b.replica->transfer({})));
+    b.run_for(seconds(1));
+    EXPECT_TRUE(b.shard->fatal_text().empty());
+    EXPECT_TRUE(b.sent.empty() ||
+                !std::holds_alternative<raft::VoteRequest>(b.sent.back().message.body));
+}
+
+TEST(Trouble, WhileTheJournalsDiskIsFullWhatGrowsIsRefusedAndTheRestGoesOn) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.fill_disk();
+    b.run_for(seconds(2));
+    b.submit(10, 2, set("other", "w"));  // behind a write the journal looks
+    ASSERT_EQ(b.await(10).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    b.submit(2, 3, set("k", "w"));
+    EXPECT_EQ(b.await(2).kind, Kind::Full);
+    EXPECT_EQ(b.read("k").text.view(), "v");
+    b.run_for(seconds(1));  // nobody took the lead over
+    b.submit(3, 4, on_key(kv::Op::Del, "k"), 1'000'000);
+    EXPECT_EQ(b.await(3).kind, Kind::Done);
+    EXPECT_EQ(b.read("k"), kv::Reply::nil());
+    b.free_disk();
+    b.run_for(seconds(3));
+    b.submit(4, 5, set("k", "x"), 1'000'000);
+    EXPECT_EQ(b.await(4).kind, Kind::Done);
+    EXPECT_EQ(b.read("k").text.view(), "x");
+}
+
+TEST(Trouble, AFollowerTakesNoMoreThanFitsAndGoesOnByItself) {  // replica_full_follower_takes
+    Bench b(3);
+    b.peers_vote = false;
+    b.fill_disk();
+    b.run_for(milliseconds(1100));
+    append(b, 0, {entry(1, effect("k", "v"))}, 0);  // behind a write the journal looks
+    const auto last = [&] { return b.replica->status().raft.last.value; };
+    const Bytes large = effect("k", std::string(900'000, 'x'));
+    const auto push = [&] {
+        const uint64_t next = last() + 1;
+        append(b, next - 1, {entry(next, large)}, 0);
+        return last() == next;
+    };
+    uint64_t taken = 1;
+    while (taken < 40 && push())
+        ++taken;
+    EXPECT_GT(taken, 1u);
+    EXPECT_LT(taken, 40u);
+    EXPECT_FALSE(push());
+    b.run_for(seconds(3));
+    EXPECT_TRUE(b.shard->fatal_text().empty()) << b.shard->fatal_text();
+    EXPECT_EQ(b.replica->status().raft.durable.value, taken) << "what it has it acknowledged";
+    b.free_disk();
+    b.run_for(seconds(3));
+    EXPECT_TRUE(push());
+}
+
+// What was applied and the engine did not take is seen all the same. (One of several gives up its
+// lead: who else leads may have space.)
+TEST(Trouble, ReadsOfALeaderThatIsAloneGoOnWhileItsEngineIsFull) {
+    Bench b(1);
+    b.stall_patience = seconds(1);
+    b.kill();
+    b.boot();
+    b.elect();
+    engine::MemFaults full;
+    full.stall_begins = 1;
+    full.stall_writes_max = 1;
+    b.engine_image.set_faults(full);
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(seconds(2));
+    b.submit(2, 0, get("k"));
+    b.submit(3, 2, set("k", "w"));
+    EXPECT_EQ(b.await(2).reply.text.view(), "v");
+    EXPECT_EQ(b.await(3).kind, Kind::Full);
+    b.engine_image.set_faults({});
+    b.run_for(milliseconds(100));
+    b.submit(4, 3, set("k", "x"));
+    EXPECT_EQ(b.await(4).kind, Kind::Done);
+    EXPECT_EQ(b.read("k").text.view(), "x");
+}
+
+TEST(Trouble, AWitnessHoldsTheLogAndNoState) {
+    Bench b(3);
+    raft::Membership membership;
+    membership.voters = {
+        {ReplicaId(1), NodeId(1), true}, {ReplicaId(2), NodeId(2)}, {ReplicaId(3), NodeId(3)}};
+    membership.last_replica = ReplicaId(3);
+    append(b, 0,
+           {wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Config,
+                             raft::encode(membership)),
+            entry(2, effect("k", "v"))},
+           2);
+    EXPECT_EQ(b.replica->status().raft.applied, LogIndex(2));
+    EXPECT_EQ(*b.engine->snapshot()->get(kv::data_key(kKeyspace, 0, "k").view()), std::nullopt);
+    b.kill();
+    b.boot();
+    EXPECT_TRUE(b.replica->status().raft.membership.find(ReplicaId(1))->witness);
+}
+
+TEST(Trouble, ARemovedReplicaSaysSoAndIsSilent) {
+    Bench b(3);
+    append(b, 0, {entry(1, effect("k", "v"))}, 1);
+    b.sent.clear();
+    b.receive({ReplicaId(2), ReplicaId(1), Term(1), raft::Removed{LogIndex(50)}});
+    b.run_for(seconds(5));
+    EXPECT_TRUE(b.removed);
+    EXPECT_TRUE(b.replica->status().removed);
+    EXPECT_TRUE(b.sent.empty());
+    b.submit(1, 1, set("k", "w"));
+    EXPECT_EQ(b.await(1).kind, Kind::NotLeader);
+}
+
+}  // namespace
+}  // namespace asterias::replica
