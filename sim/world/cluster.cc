@@ -41,7 +41,7 @@ Sizes draw_sizes(Prng& prng) {
     s.flush_bytes = s.segment_bytes * prng.between(1, 3);
     s.compact_entries = prng.between(10, 200);
     // A node that was away for some seconds needs a snapshot, of several pieces.
-    if (prng.chance(0.75)) s.log_retained_bytes = uint64_t{2048} << prng.below(6);
+    if (prng.chance(0.85)) s.log_retained_bytes = uint64_t{512} << prng.below(6);
     s.snapshot_pace.piece_bytes = uint64_t{64} << prng.below(6);
     s.snapshot_pace.unanswered_max = prng.between(1, 4);
     s.snapshot_pace.ask_after = milliseconds(prng.between(200, 1000));
