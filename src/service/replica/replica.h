@@ -88,7 +88,8 @@ struct Incoming {
 class Surroundings {
 public:
     virtual ~Surroundings() = default;
-    // May be lost. `message` is the caller's: encode or copy it.
+    // May be lost. `message` is the caller's: encode or copy it. `to` 0: every other node, and
+    // there whoever holds the group, for `message` names no replica.
     virtual void send(NodeId to, GroupId group, const raft::Message& message) = 0;
     // Exactly once for each request submitted, except for one whose retry arrived meanwhile (the
     // newest origin is answered) and those open at close(). Also from inside submit(). Must not
@@ -150,10 +151,12 @@ struct Status {
         bool incoming = false;
         NodeId peer;
         LogIndex index;
-        uint64_t bytes = 0;  // at the receiver, staged
+        uint64_t bytes = 0;   // at the receiver, staged
+        SnapshotStep step{};  // of an incoming one
     };
     std::vector<Snapshot> snapshots;  // on their way
     bool removed = false;
+    ReplicaId self;
 };
 
 class Replica {
@@ -351,6 +354,8 @@ private:
     void drain();
     void note_role(const raft::RoleChange& change);
     void send(const raft::Message& message);
+    bool is_void(NodeId from, const raft::Message& message);
+    void ask_around();
     void stop(std::string why);
     void leave(const std::string& why);
     std::string describe_loss(const raft::Forgotten& lost) const;
@@ -377,6 +382,7 @@ private:
     std::optional<Poison> poison_;  // an entry that could not be applied before
     // Where replicas were last heard from, for answers to those that no membership here names.
     std::map<ReplicaId, NodeId> heard_from_;
+    Instant next_question_;  // whether this replica is one
 
     // The state machine.
     Applied applied_;
@@ -433,7 +439,8 @@ private:
     Term term_seen_;
 
     Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_,
-        &snapshots_sent_, &snapshots_installed_;
+        &snapshots_sent_, &snapshots_given_up_, &snapshots_resumed_, &snapshots_installed_,
+        &snapshots_refused_;
 };
 
 }  // namespace asterias::replica
