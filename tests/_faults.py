@@ -17,8 +17,8 @@ BULK = "b" * MIB
 BULK_KEYS, BULK_MIB = 8, 160  # more than a journal holds in the segments that it has prepared
 LEAVE = 2 * MIB  # on a disk that is full
 
-# What the program promises and does not do yet: finding: why. Such a finding is counted and told, and
-# fails the run only with --strict.
+# What the program promises and does not do yet, finding: why. Such a finding is counted and told,
+# and fails the run only with --strict.
 NOT_YET = {}
 
 
