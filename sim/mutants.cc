@@ -64,6 +64,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_commit_old_term", "test_core_raft", "rule 3's script"},
     {"raft_no_prevote_lease", "test_core_raft", "rule 9's script"},
     {"raft_accept_other_life", "test_core_raft", "rule 47"},
+    {"raft_number_given_twice", "test_core_raft", "rule 47"},
     {"raft_second_leader_heard", "test_core_raft", "a lying peer"},
     {"raft_slow_disk_leads", "test_core_raft", "a matter of time, not of answers"},
     {"raft_full_leader_gives_up", "test_core_raft", "a matter of time, not of answers"},

@@ -124,7 +124,7 @@ const std::vector<Setup> kChanges = {
      .in_order = true},
     {.name = "add_election",
      .about = "a fourth replica, and one more election on the way",
-     .joiners = 1,
+     .joiners = 2,  // the second number is what the next term gives
      .bounds = {.campaigns = 1, .changes = 1},
      .changes = {AddReplica{NodeId(4)}},
      .writes_at_once = true,
@@ -133,7 +133,7 @@ const std::vector<Setup> kChanges = {
      .in_order = true},
     {.name = "replace",
      .about = "one of three by another, and one more election on the way",
-     .joiners = 1,
+     .joiners = 2,  // the second number is what the next term gives
      .bounds = {.campaigns = 1, .changes = 1},
      .changes = {ReplaceReplica{NodeId(2), NodeId(4)}},
      .writes_at_once = true,

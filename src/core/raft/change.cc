@@ -59,7 +59,11 @@ Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaI
         return Refused{"replica " + to_string(next.promote) +
                        " is still catching up: wait for it, or remove it"};
     if (next.on(node)) return Refused{on_node(node) + " is a member already"};
-    next.last_replica = ReplicaId(next.last_replica.value + 1);
+    // By the term, so that nobody gives it again whose log lacks this entry: a later leader counts
+    // from no less, and further.
+    const uint64_t step = MUTANT(raft_number_given_twice) ? 1 : term.value;
+    if (next.last_replica.value > UINT64_MAX - step) return Refused{"no replica number is left"};
+    next.last_replica = ReplicaId(next.last_replica.value + step);
     next.learners.push_back({next.last_replica, node, witness});
     next.promote = next.last_replica;
     next.retire = retire;

@@ -37,7 +37,9 @@ struct Membership {
     std::vector<Member> voters;    // never empty
     std::vector<Member> outgoing;  // the voters that are being left; empty: not joint
     std::vector<Member> learners;  // hold the log and do not vote; in none of the above
-    ReplicaId last_replica;        // the highest number ever given in this group
+    // The highest number ever given in this group. The next is higher by the term of the leader
+    // that gives it: so no other leader gives the same one, also when this entry is lost (rule 47).
+    ReplicaId last_replica;
     // The change that is under way beyond `learners`: the leader, whoever it is, turns the learner
     // `promote` into a voter when it has caught up (rule 17), together with the removal of
     // `retire`.
