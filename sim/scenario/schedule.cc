@@ -234,6 +234,7 @@ private:
         if (verb.length) event.length = draw_time(step.length, prng);
         event.kind = kind_of(step.verb);
         event.what = event.kind == FaultKind::Partition ? step.verb : step.what;
+        if (event.kind == FaultKind::Members) event.what = any_of(kMemberWords, step.what, prng);
         event.who = step.who;
         event.other = step.other;
         event.loses_unsynced = verb.lose && prng.chance(step.lose);
