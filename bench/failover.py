@@ -29,7 +29,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
-from _cluster import Cluster  # noqa: E402
+from _cluster import ASTERIAS, Cluster  # noqa: E402
 from _resp import encode  # noqa: E402
 from _sandbox import Network, Unavailable, enter  # noqa: E402
 from processes import wait_until  # noqa: E402
@@ -87,10 +87,17 @@ class AsteriasNodes:
         self.cluster.nodes[at].start()
 
     def hand_over(self, leader):
-        """SIGTERM: it drains and ends. The program has no transfer of leadership yet; this is the
-        place for `asterias replica transfer`."""
-        self.cluster.nodes[leader].terminate(20)
-        return "SIGTERM"
+        """asterias replica transfer, to the next one."""
+        host, port = self.cluster.nodes[leader].http
+        target = self.cluster.nodes[(leader + 1) % NODES].index + 1
+        subprocess.run(
+            [ASTERIAS, "replica", "transfer", "--node-address", f"{host}:{port}"]
+            + ["--keyspace", "default", "--node", str(target)],
+            check=True,
+            capture_output=True,
+            timeout=20,
+        )
+        return "replica transfer"
 
 
 class EtcdNodes:
@@ -239,7 +246,6 @@ def strike(system, network, fault, leader):
         return network.heal
     if fault == "planned":
         system.hand_over(leader)
-        return lambda: system.restart(leader)
     return lambda: None
 
 

@@ -50,7 +50,7 @@ TEST(Scenarios, TheSwarmAsksForLeaderChangesLostDataAndOperations) {
     ASSERT_TRUE(swarm);
     for (const Requirement& least :
          {Requirement{"leader_changes", 3}, Requirement{"crashes_losing_data", 2},
-          Requirement{"operations", 2000}})
+          Requirement{"operations", 2000}, Requirement{"snapshots", 1}, Requirement{"members", 1}})
         EXPECT_TRUE(std::ranges::any_of(swarm->required, [&](const Requirement& r) {
             return r.metric == least.metric && r.minimum >= least.minimum;
         })) << least.metric;

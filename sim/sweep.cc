@@ -167,6 +167,8 @@ constexpr Figure kFigures[] = {
     {"crashes", &SeedStats::crashes},
     {"crashes_losing_data", &SeedStats::crashes_losing_data},
     {"partitions", &SeedStats::partitions},
+    {"snapshots", &SeedStats::snapshots},
+    {"members", &SeedStats::members},
     {"fault_hits", &SeedStats::fault_hits},
 };
 

@@ -2,7 +2,7 @@
 node."""
 import struct
 
-FORMAT = 3
+FORMAT = 4
 HELLO, RAFT, FORWARD, FORWARD_REPLY, CALL, CALL_REPLY = range(1, 7)
 
 

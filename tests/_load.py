@@ -135,6 +135,8 @@ class Load:
         self.per_epoch = per_epoch
         self.pace = pace
         self.done = 0  # answered operations; increments race, which only lags
+        self.answered_at = time.monotonic()  # anybody, the last time
+        self.longest_gap = 0  # seconds between answers to anybody
         self.answered = [0] * CLIENTS  # the same by client
         self.halt = threading.Event()
         self.values = itertools.count(1)
@@ -157,6 +159,16 @@ class Load:
         """After the threads: none of them hangs, and none was told what it could not understand."""
         expect(not any(thread.is_alive() for thread in self.threads), "a client hangs")
         expect(not self.surprises, f"errors: {self.surprises[:3]}")
+
+    def note_answer(self):
+        now = time.monotonic()
+        self.longest_gap = max(self.longest_gap, now - self.answered_at)
+        self.answered_at = now
+
+    def longest_gap_since_asked(self):
+        self.note_answer()
+        longest, self.longest_gap = self.longest_gap, 0
+        return longest
 
     def epoch(self):
         return self.done // self.per_epoch if self.per_epoch else 0
@@ -208,6 +220,7 @@ class Load:
                 good = False
             if good:
                 self.done += len(batch)
+                self.note_answer()
                 self.answered[number] += len(batch)
                 if self.pace:
                     self.halt.wait(self.pace)

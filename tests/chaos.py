@@ -111,20 +111,20 @@ class Chaos:
     def play_stage(self, load):
         faults = self.stage()
         seconds = self.duration(faults)
-        stall = Stall(load)
+        load.longest_gap_since_asked()
         begun = time.monotonic()
         with contextlib.ExitStack() as stack:
             told = [stack.enter_context(fault.befall(self.arena, self.hits)) for fault in faults]
             print(f"    {'; '.join(told)}: for {seconds:.1f} s", flush=True)
             held = time.monotonic()
-            poll(lambda: stall.seen() and time.monotonic() - held > seconds, 60, "the fault")
+            poll(lambda: time.monotonic() - held > seconds, 60, "the fault")
             if len(faults) == 1 and faults[0].minority:
                 load.wait_for(DURING, f"during {faults[0].name}")
         self.arena.heal()
         load.wait_for(BETWEEN, f"after {', '.join(fault.name for fault in faults)}")
-        stall.seen()
+        gap = load.longest_gap_since_asked()
         print(
-            f"      took {time.monotonic() - begun:.1f} s, of these {stall.longest:.1f} s"
+            f"      took {time.monotonic() - begun:.1f} s, of these {gap:.1f} s"
             f" without an answer to anybody",
             flush=True,
         )
@@ -200,22 +200,6 @@ class Chaos:
             "longest_stop": round(self.arena.longest_stop, 1),
             "not_yet": self.arena.gaps,
         }
-
-
-class Stall:
-    """The longest time in which nobody was answered."""
-
-    def __init__(self, load):
-        self.load = load
-        self.longest = 0
-        self.at, self.done = time.monotonic(), load.done
-
-    def seen(self):
-        now, done = time.monotonic(), self.load.done
-        self.longest = max(self.longest, now - self.at)
-        if done != self.done:
-            self.at, self.done = now, done
-        return True
 
 
 @contextlib.contextmanager

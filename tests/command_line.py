@@ -97,7 +97,7 @@ def usage(directory):
         (["serve", "--insecure", "--host", "0.0.0.0"], "name the one that they will use"),
         (["dev", "--shards", "0"], "--shards"),
         (["dev", "--log-level", "loud"], "--log-level"),
-        (["sim", "--scenario", "swam"], "one of basic, clocks,"),
+        (["sim", "--scenario", "swam"], "one of aba, basic, bridge,"),
         (["sim", "--nonsense"], "--nonsense"),
         (["sim", "--trace"], "--seed"),
         (["sim", "--mutant", "raft_double_vote"], "mutants"),

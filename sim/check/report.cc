@@ -16,7 +16,7 @@ double value_of(const SeedStats& stats) {
     return static_cast<double>(stats.*Member);
 }
 
-constexpr std::array<Metric, 10> kMetrics = {{
+constexpr std::array<Metric, 12> kMetrics = {{
     {"operations", "ops", value_of<&SeedStats::operations>, 0},
     {"unknown", "unknown", value_of<&SeedStats::unknown>, 0},
     {"failed", "failed", value_of<&SeedStats::failed>, 0},
@@ -24,6 +24,8 @@ constexpr std::array<Metric, 10> kMetrics = {{
     {"crashes", "crashes", value_of<&SeedStats::crashes>, 0},
     {"crashes_losing_data", "losing", value_of<&SeedStats::crashes_losing_data>, 0},
     {"partitions", "partitions", value_of<&SeedStats::partitions>, 0},
+    {"snapshots", "snapshots", value_of<&SeedStats::snapshots>, 0},
+    {"members", "members", value_of<&SeedStats::members>, 0},
     {"fault_hits", "faults", value_of<&SeedStats::fault_hits>, 0},
     {"simulated_seconds", "sim s", value_of<&SeedStats::simulated_seconds>, 1},
     {"cpu_seconds", "cpu s", value_of<&SeedStats::cpu_seconds>, 2},

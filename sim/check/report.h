@@ -26,6 +26,8 @@ struct SeedStats {
     uint64_t crashes = 0;
     uint64_t crashes_losing_data = 0;  // that dropped at least one unsynced byte
     uint64_t partitions = 0;
+    uint64_t snapshots = 0;   // installed
+    uint64_t members = 0;     // changes of who votes in a group, done
     uint64_t fault_hits = 0;  // over all sites
     double simulated_seconds = 0;
     double cpu_seconds = 0;                 // measured by the caller; never decides anything

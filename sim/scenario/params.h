@@ -24,14 +24,17 @@ using Words = std::span<const std::string_view>;
 inline constexpr std::string_view kCores[] = {"all", "majority"};
 // `none`, and the words after `fault`, in the order of FaultSpec.
 inline constexpr std::string_view kFaultWords[] = {
-    "none",   "partition", "crash",  "pause",  "disk",      "slow",    "full", "clock",    "net",
-    "frames", "restart",   "limits", "engine", "strangers", "replies", "rot",  "directory"};
+    "none",   "partition", "crash",   "pause",  "disk",      "slow",
+    "full",   "clock",     "net",     "frames", "restart",   "limits",
+    "engine", "strangers", "replies", "rot",    "directory", "members"};
 inline constexpr std::string_view kPartitionWords[] = {
     "random", "majority", "isolate", "leader", "oneway", "bridge", "flap", "swizzle", "any"};
 inline constexpr std::string_view kCrashWords[] = {"one", "minority", "all", "leader", "random"};
 inline constexpr std::string_view kPauseWords[] = {"one", "minority", "leader"};
 inline constexpr std::string_view kRotWords[] = {"journal", "engine", "write", "any"};
 inline constexpr std::string_view kDirectoryWords[] = {"twin", "lost", "old", "copied"};
+inline constexpr std::string_view kMemberWords[] = {"add",   "remove", "replace", "transfer",
+                                                    "again", "undo",   "leader",  "any"};
 
 inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);
@@ -143,6 +146,7 @@ void visit_params(FrameFault& f, Visitor& v) {
 template <typename Visitor>
 void visit_params(RestartFault& f, Visitor& v) {
     v.chance("again", f.again, 0.9);
+    v.chance("install", f.install, 0.5);
     v.interval("every", f.every, Duration(0), kLongest);
     v.length("for", f.length, kShortest, kLongest);
 }
@@ -184,6 +188,12 @@ void visit_params(DirectoryFault& f, Visitor& v) {
 }
 
 template <typename Visitor>
+void visit_params(MemberFault& f, Visitor& v) {
+    v.choice("mode", f.mode, kMemberWords);
+    v.interval("every", f.every, kShortest, kLongest);
+}
+
+template <typename Visitor>
 void visit_params(Script& s, Visitor& v) {
     v.fixed("every", s.every, Duration(0), kLongest);
 }
@@ -212,6 +222,7 @@ inline constexpr std::array kVerbs = {
     Verb{.name = "strangers", .length = false, .many = true},
     Verb{.name = "rot", .length = false, .what = kRotWords},
     Verb{.name = "directory", .length = false, .what = kDirectoryWords},
+    Verb{.name = "members", .length = false, .what = kMemberWords},
 };
 
 const Verb* find_verb(std::string_view name);  // null: there is none

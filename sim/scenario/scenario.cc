@@ -284,7 +284,7 @@ private:
         if (next >= words.size()) return bad(what + " needs names of nodes");
         names = words[next++];
         const bool links = verb.name == "cut";
-        const bool doomed = !verb.what.empty();
+        const bool doomed = verb.name == "rot" || verb.name == "directory";
         for (const std::string& name : names_of(names)) {
             const bool fits = links    ? read_link(name).has_value()
                               : doomed ? read_node(name).has_value() && name == names

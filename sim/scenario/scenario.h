@@ -159,7 +159,8 @@ struct FrameFault {
 
 // Starts that do not come to their end.
 struct RestartFault {
-    Chances again{0, 0};                    // that a start dies somewhere on its way
+    Chances again{0, 0};    // that a start dies somewhere on its way
+    Chances install{0, 0};  // per piece of a snapshot that comes: that the node dies soon after
     Times every{Duration(0), Duration(0)};  // 0: never; else one node is in a crash loop: soon
     Times length{seconds(1), seconds(6)};   // after each start it is killed again
     bool operator==(const RestartFault&) const = default;
@@ -214,10 +215,21 @@ struct DirectoryFault {
     bool operator==(const DirectoryFault&) const = default;
 };
 
+// What an operator does to the members of a group, faults or none: refusals are answers, too. Never
+// so that what the liveness phase leaves up could not be enough.
+struct MemberFault {
+    std::string mode = "any";  // add: a node; remove: one; replace: one by another; transfer: the
+                               // lead; again: removed, and soon added on the same node; undo:
+                               // added, and removed while it comes; leader: the one that leads is
+                               // removed; any: one of all these, per event
+    Times every{seconds(5), seconds(20)};
+    bool operator==(const MemberFault&) const = default;
+};
+
 using FaultSpec =
     std::variant<PartitionFault, CrashFault, PauseFault, DiskFault, SlowDiskFault, FullDiskFault,
                  ClockFault, NetFault, FrameFault, RestartFault, LimitFault, EngineFault,
-                 StrangerFault, ReplyFault, RotFault, DirectoryFault>;
+                 StrangerFault, ReplyFault, RotFault, DirectoryFault, MemberFault>;
 // The word after `fault`.
 std::string_view fault_name(const FaultSpec& fault);
 
@@ -246,6 +258,8 @@ struct Swarm {
 //   strangers WHO many=        somebody who is no member comes, as a storm of so many if not 0
 //   rot WHO what=              as in RotFault: journal, engine, write; WHO is one node's name
 //   directory WHO what=        as in DirectoryFault: twin, lost, old, copied; likewise
+//   members WHO what=          as in MemberFault; WHO are those that may be added, removed, led by,
+//                              of the group that clients use most; all: of any group
 struct Step {
     Times at;  // drawn for each round
     std::string verb, who, other;

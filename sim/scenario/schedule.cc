@@ -67,6 +67,7 @@ FaultKind kind_of(std::string_view verb) {
         {"limits", FaultKind::Limits},    {"jump", FaultKind::ClockJump},
         {"strobe", FaultKind::ClockJump}, {"strangers", FaultKind::Strangers},
         {"rot", FaultKind::Rot},          {"directory", FaultKind::Directory},
+        {"members", FaultKind::Members},
     };
     for (const auto& [name, kind] : kKinds)
         if (name == verb) return kind;
@@ -178,6 +179,14 @@ public:
             schedule_.events.push_back(std::move(event));
         });
     }
+    void make(const MemberFault& f, Prng prng) {
+        repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Members;
+            event.what = any_of(kMemberWords, f.mode, prng);
+            event.victims = pick(nodes_, nodes_, prng);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
     // A round of the script after another.
     void make(const Script& script, Prng prng) {
         for (Duration begin{0}; begin < until_; begin += script.every) {
@@ -225,6 +234,7 @@ private:
         if (verb.length) event.length = draw_time(step.length, prng);
         event.kind = kind_of(step.verb);
         event.what = event.kind == FaultKind::Partition ? step.verb : step.what;
+        if (event.kind == FaultKind::Members) event.what = any_of(kMemberWords, step.what, prng);
         event.who = step.who;
         event.other = step.other;
         event.loses_unsynced = verb.lose && prng.chance(step.lose);
@@ -388,9 +398,9 @@ void draw_fates(const Profile& profile, Prng core, Schedule& schedule) {
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-    static constexpr std::array<std::string_view, 12> kNames = {
-        "partition", "crash",  "pause",     "slow", "full",      "jump",
-        "loop",      "limits", "strangers", "rot",  "directory", "roles"};
+    static constexpr std::array<std::string_view, 13> kNames = {
+        "partition", "crash",     "pause", "slow",      "full",  "jump",   "loop",
+        "limits",    "strangers", "rot",   "directory", "roles", "members"};
     return kNames[static_cast<size_t>(kind)];
 }
 
@@ -498,6 +508,8 @@ std::string describe(const FaultEvent& event) {
             return "the data directory of " + who + ": " + event.what;
         case FaultKind::Roles:
             return "roles are given out";
+        case FaultKind::Members:
+            return "an operator changes members (" + event.what + ") among " + who;
     }
     return {};
 }

@@ -25,6 +25,7 @@ enum class FaultKind : uint8_t {
     Rot,
     Directory,
     Roles,
+    Members,
 };
 std::string_view to_string(FaultKind kind);
 
@@ -41,7 +42,7 @@ struct FaultEvent {
     FaultKind kind = FaultKind::Partition;
     // Names that only aim() understands, as Step has them; empty: `victims` and `cuts` are final.
     std::string who, other;
-    std::string what;               // Partition: its shape; Rot, Directory: of RotFault::mode ...
+    std::string what;  // Partition: its shape; Rot, Directory, Members: of RotFault::mode ...
     std::vector<uint32_t> victims;  // sorted; Partition: empty unless the shape names nodes
     std::vector<Link> cuts;         // Partition: sorted
     bool loses_unsynced = false;    // Crash

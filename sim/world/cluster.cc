@@ -40,6 +40,13 @@ Sizes draw_sizes(Prng& prng) {
     s.slice_bytes = s.segment_bytes >> prng.between(2, 4);
     s.flush_bytes = s.segment_bytes * prng.between(1, 3);
     s.compact_entries = prng.between(10, 200);
+    // A node that was away for some seconds needs a snapshot, of several pieces.
+    if (prng.chance(0.85)) s.log_retained_bytes = uint64_t{512} << prng.below(6);
+    s.snapshot_pace.piece_bytes = uint64_t{64} << prng.below(6);
+    s.snapshot_pace.unanswered_max = prng.between(1, 4);
+    s.snapshot_pace.ask_after = milliseconds(prng.between(200, 1000));
+    s.snapshot_pace.give_up_after = milliseconds(prng.between(1000, 8000));
+    s.change_timeout = milliseconds(prng.between(1000, 10'000));
     s.engine_flush_begins = 1.0 / static_cast<double>(prng.between(4, 256));
     s.engine_would_block = prng.chance(0.5) ? 0.0 : prng.unit() * 0.2;
     s.command_timeout = milliseconds(prng.between(800, 3000));
@@ -84,11 +91,13 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
             return std::make_unique<SimDisk>(m.image, shard, m.disk_faults, prng, &m.disk_counts);
         };
         options.after_crash = [this, &m](CrashKind kind) { power_lost(m, kind); };
+        m.on_snapshot_piece = [this, i = static_cast<uint32_t>(i)] { snapshot_piece_came(i); };
         m.index = world_.add_node(m.name, std::move(options));
         machines_.push_back(std::move(machine));
     }
     processes_.resize(machines_.size());
     troubles_.resize(machines_.size());
+    node_ids_.resize(machines_.size());
     // Of the World's own lines the story takes what nodes log; the rest is one line per event.
     if (story_)
         world_.set_text_trace([this](std::string_view line) {
@@ -210,9 +219,14 @@ bool Cluster::ready(const std::vector<uint32_t>& nodes) const {
 
 void Cluster::watch() {
     for (size_t i = 0; i < machines_.size(); ++i)
-        if (const Process* p = process(i))
-            for (const ReplicaView& replica : p->replicas())
+        if (const Process* p = process(i)) {
+            if (!node_ids_[i]) node_ids_[i] = p->node();
+            for (const ReplicaView& replica : p->replicas()) {
                 look(*machines_[i], replica);
+                look_at_members(static_cast<uint32_t>(i), replica);
+                look_at_snapshots(static_cast<uint32_t>(i), replica);
+            }
+        }
     if (!all_were_ready_) {
         std::vector<uint32_t> all(machines_.size());
         std::iota(all.begin(), all.end(), 0u);
@@ -225,11 +239,12 @@ void Cluster::watch() {
     world_.call_at(world_.now() + kWatch, [this] { watch(); });
 }
 
+void Cluster::breach(std::string text) {
+    if (breaches_.size() < kBreachesMax) breaches_.push_back(text);
+    say("BREACH " + text);
+}
+
 void Cluster::look(const Machine& m, const ReplicaView& r) {
-    const auto breach = [this](std::string text) {
-        if (breaches_.size() < kBreachesMax) breaches_.push_back(text);
-        say("BREACH " + text);
-    };
     const std::string group = "group " + to_string(r.group);
     // Frames have checksums and all peers are of this build: nobody can have a reason to.
     if (r.refused_messages && breaches_.size() < kBreachesMax)
@@ -259,6 +274,8 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
         std::vector<std::pair<uint32_t, ReplicaView>> replicas;
     };
     std::map<GroupId, Seen> groups;
+    for (const auto& [group, known] : groups_)
+        groups[group];
     for (const uint32_t i : nodes) {
         const Process* p = process(i);
         if (!p || !p->ready())
@@ -272,11 +289,13 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
     for (const auto& [group, seen] : groups) {
         const std::string name = "group " + to_string(group);
         if (seen.leaders != 1) return name + " has " + std::to_string(seen.leaders) + " leaders";
-        const ReplicaView& first = seen.replicas.front().second;
+        if (std::string missing = members_settled(nodes, group); !missing.empty()) return missing;
+        const auto& [i1, first] = *std::ranges::find_if(
+            seen.replicas, [](const auto& replica) { return replica.second.leads; });
         for (const auto& [i, r] : seen.replicas)
-            if (r.in_engine != r.last || r.applied != first.applied)
+            if (is_member(r) && (r.in_engine != r.last || r.applied != first.applied))
                 return name + ": " + machines_[i]->name + " " + describe(r) + "; " +
-                       machines_[seen.replicas.front().first]->name + " " + describe(first);
+                       machines_[i1]->name + " " + describe(first);
     }
     return {};
 }
@@ -293,7 +312,11 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
     for (const uint32_t i : nodes) {
         const Process* p = process(i);
         if (!p) continue;
+        for (const GroupId group : p->leftovers())
+            breaches_.push_back("group " + to_string(group) + ": " + machines_[i]->name +
+                                " holds content of it and no replica");
         for (const ContentView& view : p->contents()) {
+            if (!is_member({.group = view.group, .self = view.self})) continue;
             const auto [it, fresh] = first.try_emplace(view.group, i, view);
             const auto& [other, expected] = it->second;
             if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&
@@ -313,12 +336,19 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
 void Cluster::add_stats(SeedStats& stats) const {
     stats.leader_changes = leaders_.size();
     stats.partitions = partitions_;
+    stats.members = member_changes_;
+    for (size_t i = 0; i < machines_.size(); ++i)
+        if (const Process* p = process(i))
+            for (const auto& [site, hits] : p->counted())
+                stats.sites[site] += hits;
     SimDisk::Counts disks;
     engine::MemCounts engines;
     for (const auto& m : machines_) {
         stats.crashes += m->crashes;
         stats.crashes_losing_data += m->crashes_losing_data;
         disks.add(m->disk_counts);
+        for (const auto& [site, hits] : m->counted)
+            stats.sites[site] += hits;
         const engine::MemCounts& e = m->engine.counts();
         engines.stalls += e.stalls, engines.flush_failures += e.flush_failures;
         engines.damaged_reads += e.damaged_reads, engines.would_block += e.would_block;
@@ -341,6 +371,8 @@ void Cluster::add_stats(SeedStats& stats) const {
         {"engine.would_block", engines.would_block},
         {"engine.damaged", engines.damaged_reads},
     };
+    if (const auto it = stats.sites.find("snapshot.installed"); it != stats.sites.end())
+        stats.snapshots = it->second;
     for (const auto& [site, hits] : more)
         if (hits > 0) stats.sites[site] += hits;
     for (const auto& [site, hits] : stats.sites)

@@ -5,7 +5,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sim/check/report.h"
@@ -51,6 +53,9 @@ public:
     // and all replicas there hold the same. Else says what is missing.
     std::string settled(const std::vector<uint32_t>& nodes) const;
     std::string describe_nodes() const;
+    // `core`, and who else is needed so that each group has a majority there, whoever its members
+    // are now.
+    std::vector<uint32_t> fair_core(std::vector<uint32_t> core) const;
     // Breaches that were seen on the way, one line each: two leaders of one term, groups that
     // stopped, replicas whose content differs.
     const std::vector<std::string>& breaches() const { return breaches_; }
@@ -65,6 +70,29 @@ private:
     void power_lost(Machine& machine, CrashKind kind);
     void watch();
     void look(const Machine& machine, const ReplicaView& replica);
+    void breach(std::string text);
+
+    // Members (members.cc).
+    struct Group {
+        raft::Membership committed;  // the newest that anybody knew to be committed, at `index`
+        LogIndex index;
+        std::vector<raft::Member> settled;  // the voters after the last change
+        std::map<ReplicaId, Term> removed;  // and the term in which that was known at the latest
+        std::set<ReplicaId> accused;
+    };
+    std::string name_of(NodeId node) const;
+    void look_at_members(uint32_t machine, const ReplicaView& replica);
+    void look_at_snapshots(uint32_t machine, const ReplicaView& replica);
+    raft::Membership membership_of(GroupId group) const;
+    bool is_fair(const Operation& operation, const raft::Membership& membership) const;
+    void operate(const Operation& operation);
+    void operate_later(Operation operation, uint64_t within_ms);
+    void operate_on_many(Operation operation, const std::vector<NodeId>& in, bool few);
+    void change_members(const FaultEvent& event);
+    // Of the committed membership, or nothing is known of one.
+    bool is_member(const ReplicaView& replica) const;
+    std::string members_settled(const std::vector<uint32_t>& nodes, GroupId group) const;
+    void snapshot_piece_came(uint32_t machine);
     void clog_some();
     std::optional<uint32_t> leader() const;
     std::optional<uint32_t> index_of(NodeIndex node) const;
@@ -78,6 +106,7 @@ private:
         bool banned = false;    // stays down for good
         // It was harmed in a way that may end it: whatever refuses there, by name, is right.
         bool doomed = false;
+        bool fated = false;           // a fault may yet do so
         bool lying = false;           // its disk was asked to lie about one write
         bool damaged_blocks = false;  // of its engine
         uint64_t slow = 1;            // its disk is so much slower
@@ -147,6 +176,12 @@ private:
     uint64_t generation_ = 0;  // of heal(): events of before are void
     std::map<std::pair<GroupId, Term>, NodeIndex> leaders_;
     std::vector<std::string> breaches_;
+    std::vector<NodeId> node_ids_;  // of machines_; 0: not known yet
+    std::map<GroupId, Group> groups_;
+    // By boot, machine, group and replica, since it was opened.
+    std::map<std::tuple<uint64_t, uint32_t, GroupId, ReplicaId>, uint64_t> snapshots_seen_;
+    uint64_t member_changes_ = 0, operations_ = 0;
+    std::map<GroupId, std::set<uint64_t>> operating_;  // not answered yet
 };
 
 }  // namespace asterias::sim

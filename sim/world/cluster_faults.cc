@@ -16,6 +16,7 @@ constexpr double kHurtful = 0.7;
 constexpr Duration kSlowest = seconds(10);  // operation of a slow disk
 constexpr uint64_t kStartPointsMax = 300;   // of a start's crash points
 constexpr double kDamagedBlocks = 0.02;     // of reads
+constexpr uint64_t kInstallPointsMax = 60;  // of an install's crash points
 
 uint32_t ppm(double chance) { return static_cast<uint32_t>(chance * 1e6); }
 
@@ -79,6 +80,11 @@ void Cluster::apply_disk(uint32_t i) {
 
 void Cluster::begin_faults(const Schedule& schedule) {
     faults_on_ = true;
+    for (const uint32_t i : schedule.doomed)
+        troubles_[i].fated = true;
+    if (profile_.world.core != "all")
+        for (uint32_t i = 0; i < machines_.size(); ++i)
+            troubles_[i].fated |= std::ranges::find(schedule.core, i) == schedule.core.end();
     for (uint32_t i = 0; i < machines_.size(); ++i) {
         apply_disk(i);
         if (const auto* frames = profile_.fault<FrameFault>()) machines_[i]->frame_faults = *frames;
@@ -154,6 +160,8 @@ void Cluster::begin(FaultEvent event) {
             return rot(event);
         case FaultKind::Directory:
             return harm_directory(event);
+        case FaultKind::Members:
+            return change_members(event);
         case FaultKind::Roles:
             roles_ = {leader().value_or(0)};
             for (uint32_t i = 0; i < machines_.size(); ++i)
@@ -230,6 +238,17 @@ void Cluster::kill_now_and_then(uint32_t i) {
                    [this, i, g = generation_] {
                        if (g == generation_) kill_now_and_then(i);
                    });
+}
+
+// Soon after: while it is staged, or, if it was the last piece, while it is installed.
+void Cluster::snapshot_piece_came(uint32_t i) {
+    const auto* restart = profile_.fault<RestartFault>();
+    if (!faults_on_ || !restart || restart->install.low <= 0 || troubles_[i].lying ||
+        !prng_.chance(restart->install.low))
+        return;
+    world_.faults().hit("crash.at_snapshot");
+    world_.arm_crash(machines_[i]->index, prng_.between(1, kInstallPointsMax),
+                     prng_.chance(0.5) ? CrashKind::PowerCut : CrashKind::Kill);
 }
 
 // The bad ways to start: a death on the way, a clock that knows nothing yet.

@@ -10,6 +10,8 @@ Duration draw_between(Prng& prng, const Times& range) {
 // A verdict for incoming frames: on that side each kind of verdict is carried out (endpoint.cc).
 rpc::Verdict FrameFaults::on_frame(const rpc::Passage& passage) {
     using Kind = rpc::Verdict::Kind;
+    if (!passage.outgoing && passage.type == rpc::FrameType::Snapshot && machine_.on_snapshot_piece)
+        machine_.on_snapshot_piece();
     if (passage.outgoing || passage.type != rpc::FrameType::Raft) return {};
     const FrameFault& f = machine_.frame_faults;
     Prng& prng = machine_.prng;

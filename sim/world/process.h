@@ -4,16 +4,19 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
+#include "core/raft/types.h"
 #include "engine/mem/mem.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "runtime/sim/disk.h"
 #include "runtime/sim/world.h"
+#include "service/replica/snapshot_send.h"
 #include "sim/scenario/profile.h"
 
 namespace asterias::sim {
@@ -25,6 +28,9 @@ struct Sizes {
     uint64_t slice_bytes = 8 * 1024;
     uint64_t flush_bytes = 128 * 1024;  // journal bytes above which the engine is asked to flush
     uint64_t compact_entries = 1000;
+    uint64_t log_retained_bytes = 64 * 1024 * 1024;
+    replica::SnapshotPace snapshot_pace{};
+    Duration change_timeout = seconds(10);
     double engine_flush_begins = 1.0 / 64;
     double engine_would_block = 0;
     Duration command_timeout = seconds(2);  // of the doors
@@ -47,7 +53,9 @@ struct Machine {
     uint64_t boots = 0;
     uint64_t ready_boot = 0;  // the last of them that got as far as to open its doors
     uint64_t crashes = 0, crashes_losing_data = 0;
-    std::string last_reason;  // why it last ended by itself
+    std::string last_reason;                  // why it last ended by itself
+    std::map<std::string, uint64_t> counted;  // sites that processes counted, of those that ended
+    std::function<void()> on_snapshot_piece;  // one came
     Prng prng{0};
 };
 
@@ -60,6 +68,11 @@ struct ReplicaView {
     bool stopped = false;
     std::string stopped_why;
     uint64_t refused_messages = 0;  // of peers that contradicted it
+    ReplicaId self;
+    raft::Membership membership;  // in force; no voters: it knows none, or the strategy has none
+    LogIndex membership_index;
+    bool membership_committed = true;
+    uint64_t snapshots_installed = 0;  // since it was opened
 };
 
 // What a group's replica holds in its engine.
@@ -67,6 +80,17 @@ struct ContentView {
     GroupId group;
     LogIndex applied;
     uint64_t keys = 0, digest = 0;
+    ReplicaId self{};
+};
+
+// What an operator asks of a group.
+struct Operation {
+    enum class What : uint8_t { Add, Remove, Replace, Transfer };
+    What what = What::Add;
+    GroupId group;
+    NodeId node;          // added, removed, put in another's place, to lead
+    NodeId from;          // Replace: who goes
+    bool direct = false;  // of this node alone; else by way of whoever leads
 };
 
 class Process {
@@ -76,6 +100,14 @@ public:
     virtual bool ready() const = 0;
     virtual std::vector<ReplicaView> replicas() const = 0;
     virtual std::vector<ContentView> contents() const = 0;
+    // Groups of which this node has no replica and yet some content.
+    virtual std::vector<GroupId> leftovers() const { return {}; }
+    virtual NodeId node() const { return {}; }  // 0: not known yet
+    // `done` is called once with what became of it ("done", "refused: ..."), unless the process
+    // ends. From outside the node's code.
+    virtual void operate(const Operation&, std::function<void(std::string)>) {}
+    // Sites that this process counted so far.
+    virtual std::map<std::string, uint64_t> counted() const { return {}; }
     // For people who ask why nothing moves; lines.
     virtual std::string describe() const { return {}; }
 };

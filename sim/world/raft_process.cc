@@ -4,6 +4,7 @@
 #include "base/crc32c.h"
 #include "base/mutant.h"
 #include "core/kv/record.h"
+#include "service/replica/state.h"
 
 namespace asterias::sim {
 namespace {
@@ -43,7 +44,18 @@ RaftProcess::RaftProcess(Birth birth)
     scope_->spawn("sim.start", start_task());
 }
 
-RaftProcess::~RaftProcess() = default;
+// Whatever ended it, what it counted stays.
+RaftProcess::~RaftProcess() {
+    for (const auto& [site, hits] : counted())
+        birth_.machine.counted[site] += hits;
+    if (!ready() || !birth_.shards[0]->crashed()) return;
+    static constexpr const char* kSites[] = {"crash.snapshot_staging", "crash.snapshot_beginning",
+                                             "crash.snapshot_replacing", "crash.snapshot_loading"};
+    for (size_t i = 0; i < doors_.size(); ++i)
+        for (const auto& group : node_->member(ShardId(i)).status().groups)
+            for (const auto& s : group.snapshots)
+                if (s.incoming) ++birth_.machine.counted[kSites[static_cast<size_t>(s.step)]];
+}
 
 std::shared_ptr<Process> RaftProcess::make(Birth birth) {
     return std::make_shared<RaftProcess>(std::move(birth));
@@ -60,6 +72,9 @@ node::Options RaftProcess::options() const {
     o.journal_slice_bytes = sizes.slice_bytes;
     o.journal_flush_bytes = sizes.flush_bytes;
     o.compact_entries = sizes.compact_entries;
+    o.log_retained_bytes_max = sizes.log_retained_bytes;
+    o.snapshot_pace = sizes.snapshot_pace;
+    o.change_timeout = sizes.change_timeout;
     return o;
 }
 
@@ -117,9 +132,11 @@ std::vector<ReplicaView> RaftProcess::replicas() const {
     if (!ready()) return views;
     for (size_t i = 0; i < doors_.size(); ++i)
         for (const auto& s : node_->member(ShardId(i)).status().groups)
-            views.push_back({s.group, s.raft.role == raft::Role::Leader, s.raft.term,
-                             s.raft.applied, s.raft.commit, s.raft.last, s.raft.durable,
-                             s.in_engine, s.stopped, s.stopped_why, s.raft.malformed_messages});
+            views.push_back(
+                {s.group, s.raft.role == raft::Role::Leader, s.raft.term, s.raft.applied,
+                 s.raft.commit, s.raft.last, s.raft.durable, s.in_engine, s.stopped && !s.removed,
+                 s.stopped_why, s.raft.malformed_messages, s.self, s.raft.membership,
+                 s.raft.membership_index, s.raft.membership_committed, s.raft.snapshots_installed});
     return views;
 }
 
@@ -154,23 +171,90 @@ std::string RaftProcess::describe() const {
     return out;
 }
 
+// Its keys, but for the word of who was removed here.
+ContentView RaftProcess::content_of(port::EngineSnapshot& snapshot, GroupId group) const {
+    ContentView view{group, {}};
+    for (const Bytes& prefix : prefixes_of(node_->identity().founding, group)) {
+        auto found = snapshot.scan(prefix.view(), kv::after_prefix(prefix).view(), {});
+        CHECK(found.has_value(), "a run turns damage off before it compares");
+        for (const auto& kv : *found) {
+            if (kv.key == replica::removed_key(group)) continue;
+            ++view.keys;
+            view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.key.view());
+            view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.value.view());
+        }
+    }
+    return view;
+}
+
 std::vector<ContentView> RaftProcess::contents() const {
     std::vector<ContentView> views;
     const auto snapshot = engine_->snapshot();
     for (const ReplicaView& replica : replicas()) {
-        ContentView view{replica.group, replica.applied};
-        for (const Bytes& prefix : prefixes_of(node_->identity().founding, replica.group)) {
-            auto found = snapshot->scan(prefix.view(), kv::after_prefix(prefix).view(), {});
-            CHECK(found.has_value(), "a run turns damage off before it compares");
-            for (const auto& kv : *found) {
-                ++view.keys;
-                view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.key.view());
-                view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.value.view());
-            }
-        }
-        views.push_back(view);
+        views.push_back(content_of(*snapshot, replica.group));
+        views.back().applied = replica.applied;
+        views.back().self = replica.self;
     }
     return views;
+}
+
+std::vector<GroupId> RaftProcess::leftovers() const {
+    std::vector<GroupId> groups = node::groups_of(node_->identity().founding);
+    for (const ReplicaView& replica : replicas())
+        std::erase(groups, replica.group);
+    const auto snapshot = engine_->snapshot();
+    std::erase_if(groups, [&](GroupId group) { return content_of(*snapshot, group).keys == 0; });
+    return groups;
+}
+
+// -------------------------------------------------------------------------------- operating
+
+void RaftProcess::operate(const Operation& operation, std::function<void(std::string)> done) {
+    birth_.shards[0]->post([this, operation, done = std::move(done)]() mutable {
+        scope_->spawn("sim.operate", operate_task(operation, std::move(done)));
+    });
+}
+
+port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::string)> done) {
+    using What = Operation::What;
+    node::Order order;
+    order.keyspace = node::keyspace_name(node::catalogue_of(node_->identity().founding), op.group);
+    order.node = op.node;
+    order.from = op.from;
+    order.what = op.what == What::Add       ? node::Order::What::Add
+                 : op.what == What::Remove  ? node::Order::What::Remove
+                 : op.what == What::Replace ? node::Order::What::Replace
+                                            : node::Order::What::Transfer;
+    Result<void> result;
+    if (!op.direct) {
+        auto answer = co_await node_->order(order);
+        if (!answer) result = std::unexpected(answer.error());
+    } else if (op.what == What::Transfer) {
+        result = co_await node_->member(ShardId(0)).transfer(op.group, op.node);
+    } else {
+        result = co_await node_->member(ShardId(0)).change(op.group, node::change_of(order));
+    }
+    done(result ? "done"
+                : std::string(to_string(result.error().code)) + ": " + result.error().context);
+}
+
+// The labels are those of service/replica.
+std::map<std::string, uint64_t> RaftProcess::counted() const {
+    static constexpr std::pair<const char*, const char*> kCounters[] = {
+        {"snapshot.sent", "asterias_group_snapshots_sent_total"},
+        {"snapshot.given_up", "asterias_group_snapshots_given_up_total"},
+        {"snapshot.resumed", "asterias_group_snapshots_resumed_total"},
+        {"snapshot.installed", "asterias_group_snapshots_installed_total"},
+        {"snapshot.refused", "asterias_group_snapshots_refused_total"},
+    };
+    std::map<std::string, uint64_t> out;
+    if (!ready()) return out;
+    for (const GroupId group : node::groups_of(node_->identity().founding))
+        for (const auto& [site, name] : kCounters)
+            if (const uint64_t n =
+                    registry_.counter(name, "", "group=\"" + to_string(group) + "\"").value())
+                out[site] += n;
+    return out;
 }
 
 }  // namespace asterias::sim

@@ -19,6 +19,10 @@ public:
     bool ready() const override { return open_doors_ == doors_.size(); }
     std::vector<ReplicaView> replicas() const override;
     std::vector<ContentView> contents() const override;
+    std::vector<GroupId> leftovers() const override;
+    NodeId node() const override { return ready() ? node_->identity().node : NodeId(); }
+    void operate(const Operation& operation, std::function<void(std::string)> done) override;
+    std::map<std::string, uint64_t> counted() const override;
     std::string describe() const override;
 
     // For ProcessFactory.
@@ -29,11 +33,13 @@ private:
     port::Task<Result<void>> found();
     void open_door(size_t shard);
     void give_up(const Error& error);
+    port::Task<> operate_task(Operation operation, std::function<void(std::string)> done);
+    ContentView content_of(port::EngineSnapshot& snapshot, GroupId group) const;
     node::Options options() const;
 
     Birth birth_;
     Log log_;
-    Registry registry_;
+    mutable Registry registry_;  // asked by name
     FrameFaults frame_faults_;
     port::Engine* engine_ = nullptr;  // the node's
     std::unique_ptr<node::Node> node_;

@@ -87,6 +87,7 @@ private:
         for (const uint32_t node : schedule.doomed)
             if (profile_.world.core == "all" && !cluster_.harmed(node))
                 schedule.core.insert(std::ranges::lower_bound(schedule.core, node), node);
+        schedule.core = cluster_.fair_core(std::move(schedule.core));
         const Duration bound = profile_.world.liveness;
         seen_.lose_reply = 0;
         cluster_.heal(schedule.core);

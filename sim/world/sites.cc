@@ -62,6 +62,11 @@ struct SitesOf {
     }
     void operator()(const RestartFault& f) const {
         if (f.again.high > 0) add_sites(out, {"crash.in_recovery"});
+        if (f.install.high > 0)
+            add_sites(out,
+                      {"crash.at_snapshot", "crash.snapshot_staging", "crash.snapshot_beginning",
+                       "crash.snapshot_replacing", "crash.snapshot_loading", "snapshot.installed",
+                       "snapshot.resumed", "snapshot.given_up", "snapshot.refused"});
         if (f.every.high > Duration(0)) add_sites(out, {"crash.loop"});
     }
     void operator()(const LimitFault&) const {
@@ -90,6 +95,12 @@ struct SitesOf {
         out.push_back("directory." + f.mode);
         if (f.mode == "twin" || f.mode == "copied") add_sites(out, {"twin.refused"});
     }
+    void operator()(const MemberFault& f) const {
+        add_sites(out, {"members.done", "members.refused", "members.unknown"});
+        if (f.mode == "any")
+            add_sites(out,
+                      {"members.add", "members.remove", "members.replace", "members.transfer"});
+    }
 };
 
 // Empty: it counts nothing by itself.
@@ -100,6 +111,7 @@ std::string site_of_step(const Step& step) {
         {"jump", "clock.wall_stepped"},   {"strobe", "clock.strobed"},
         {"isolate", "partition.isolate"}, {"split", "partition.split"},
         {"oneway", "partition.oneway"},   {"cut", "partition.cut"},
+        {"members", "members.done"},
     };
     for (const auto& [verb, site] : kSites)
         if (step.verb == verb) return std::string(site);

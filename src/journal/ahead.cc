@@ -11,7 +11,7 @@ namespace asterias::journal {
 namespace {
 
 constexpr size_t kReady = 2;
-constexpr Duration kLook = seconds(1);
+constexpr Duration kLook = milliseconds(200);
 
 constexpr uint64_t above(uint64_t value, uint64_t floor) {
     return value > floor ? value - floor : 0;
@@ -80,7 +80,8 @@ port::Task<> Writer::look_at_space() {
     tell_space();
 }
 
-// While space is short somebody looks each second, also when nothing is written; else after writes.
+// While space is short somebody looks again and again, also when nothing is written; else after
+// writes.
 void Writer::tell_space() {
     if (told_no_space_ != no_space()) {
         told_no_space_ = no_space();

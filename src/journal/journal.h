@@ -127,7 +127,7 @@ public:
         Duration last_sync{};
         // Less than the reserve is available, or no further segment could be made ready: accept no
         // more work that makes the state grow while this lasts (D2); fits() says what may go on.
-        // The journal looks again every second, and goes on by itself.
+        // The journal looks again by itself, and goes on.
         bool no_space = false;
         // That surely fit into segments made ready ahead (two, while there is space), headers of
         // records included. An eighth of a segment is left out of it, for what never waits: votes,

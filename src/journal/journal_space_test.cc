@@ -68,6 +68,21 @@ TEST(JournalSpace, ANodeComesBackOnAFullDiskAsLongAsASegmentIsLeft) {
     EXPECT_TRUE(node.write_more());
 }
 
+// The look at the space repeats itself each second; the first segment takes longer here.
+TEST(JournalSpace, ASlowStartOnAFullDiskMakesEachSegmentReadyOnce) {
+    FullDisk node;
+    node.crash();
+    node.options.reserve_bytes = uint64_t{1} << 30;
+    node.faults.sync_latency = {milliseconds(1500), milliseconds(1500)};
+    ASSERT_TRUE(node.open()) << node.refusal.describe();
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(node.write_more());
+    node.crash();
+    ASSERT_TRUE(node.open()) << node.refusal.describe();
+    EXPECT_TRUE(node.explained());
+    EXPECT_EQ(node.recovered.groups[GroupId(1)].entries.size(), 3u);
+}
+
 TEST(JournalSpace, WhatIsStagedIsCounted) {
     FullDisk node;
     while (!node.journal->usage().no_space)

@@ -68,8 +68,11 @@ Writer::~Writer() {
 }
 
 port::Task<Result<void>> Writer::start() {
+    // The look may set a timer that prepares, too.
+    preparing_ = !MUTANT(journal_prepared_twice);
     co_await look_at_space();
     auto ready = co_await prepare_next();
+    preparing_ = false;
     if (ready) start_preparing();
     co_return ready;
 }

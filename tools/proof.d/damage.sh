@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# proof: every class of byte of journal, identity and engine damaged on one of three nodes: no wrong answer
-# evidence: skeleton
+# proof: every class of byte damaged on one of three nodes is refused by name or answered right
+# evidence: never_lost
 set -euo pipefail
 ./dev build release
 export ASTERIAS="$ROOT/build/release/asterias" ASTERIAS_BUILD="$ROOT/build/release"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # proof: no state of a small group, within the bounds of each setup of raft-explore, breaks a rule
-# evidence: consensus
+# evidence: never_lost
 set -euo pipefail
 ./dev build release raft-explore
 explore=build/release/raft-explore

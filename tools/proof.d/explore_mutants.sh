@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # proof: the exploration of the consensus core finds the bugs that are planted in it
-# evidence: consensus
+# evidence: never_lost
 set -euo pipefail
 ./dev build mutants raft-explore
 # Planted bug and the setup that reaches it; sim/explore/README.md says which are out of reach.

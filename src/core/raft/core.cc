@@ -103,6 +103,7 @@ void Core::Impl::advance_clock(Instant now) {
 
 void Core::Impl::tick() {
     if (!durability.writing()) disk_moved = clock;
+    refuse_forwarded_reads(clock - config.election_timeout_min);
     if (quiet) return;
     if (Leader* l = leading()) {
         check_quorum_contact();
@@ -167,6 +168,8 @@ bool Core::Impl::contradicts(const Message& message) const {
     const auto* heartbeat = std::get_if<Heartbeat>(&message.body);
     if (append && !well_formed(message.term, *append)) return true;
     if (heartbeat && heartbeat->commit > kIndexMax) return true;
+    const auto* place = std::get_if<ReadIndexReply>(&message.body);
+    if (place && place->index > kIndexMax) return true;
     if (message.term < term) return false;
     if (append || heartbeat || std::holds_alternative<TimeoutNow>(message.body)) {
         const bool another = leader && leader != message.from && !MUTANT(raft_second_leader_heard);
@@ -203,7 +206,7 @@ bool Core::Impl::adopt_term(const Message& message) {
 
 void Core::Impl::persisted(PersistId through) {
     const bool waited_for_hard_state = durability.hard_state_pending();
-    if (durability.completed(through)) disk_moved = clock;
+    if (durability.completed(through)) write_completed();
     if (waited_for_hard_state && !durability.hard_state_pending()) {
         std::move(held.begin(), held.end(), std::back_inserter(out.messages));
         held.clear();
@@ -215,10 +218,19 @@ void Core::Impl::persisted(PersistId through) {
         acknowledge(acknowledged.next());
 }
 
+// `disk_moved` is when the one before completed, or this one began, up to a tick earlier.
+void Core::Impl::write_completed() {
+    const bool slow = clock - disk_moved > config.election_timeout_min / 2;
+    const bool others_faster = leading() && commit >= durability.index();
+    slow_writes = slow && others_faster ? std::min(slow_writes + 1, kSlowWrites) : 0;
+    disk_moved = clock;
+}
+
 void Core::Impl::applied(LogIndex through) {
     CHECK(through <= given, "only what was given as committed is applied (I1)");
     if (through <= applied_index) return;
     applied_index = through;
+    serve_forwarded_reads();
     if (leading()) sends_due = true;  // reads may have waited for the no-op
 }
 
@@ -303,6 +315,7 @@ void Core::Impl::set_hard_state(Term new_term, ReplicaId new_vote) {
           "at most one vote per term (I2)");
     if (new_term == term && new_vote == vote) return;
     if (new_term > term) {
+        refuse_forwarded_reads(Instant::max());
         held.clear();
         leader = ReplicaId(0);
         heard_leader.reset();
@@ -422,6 +435,7 @@ NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
 LogIndex Core::commit() const { return impl_->commit; }
 LogIndex Core::last_index() const { return impl_->log.last(); }
 bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
+bool Core::quorum_stalls() const { return impl_->quorum_stalls(); }
 const Membership& Core::membership() const { return impl_->membership(); }
 SnapshotMeta Core::meta_at(LogIndex index) const { return impl_->meta_at(index); }
 bool Core::holds(LogIndex index, Term term) const { return impl_->holds(index, term); }

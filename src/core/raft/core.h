@@ -89,13 +89,15 @@ struct Applied {
 struct PeerDisconnected {
     NodeId peer;
 };
-// One linearizable read, or many that the driver batches under one context [6.4, rule 22].
+// One linearizable read, or many that the driver batches under one context [6.4, rule 22]. A
+// follower asks its leader, and confirms when it has applied what the leader named (rule 24); it
+// refuses when it knows no leader, loses it, or has no answer after an election timeout.
 struct ReadRequested {
     uint64_t context;
 };
 // The applied state takes no writes (any more), or takes them again. A leader in that state for the
-// shortest election timeout gives up its lead, and others go first in elections: it could serve
-// nobody. The core notices by itself that its log's disk hangs (D8).
+// shortest election timeout gives up its lead, if a voter is left that is not, and others go first
+// in elections. The core notices by itself that its log's disk is slow or hangs (D8).
 struct Stalled {
     bool stalled;
 };
@@ -126,8 +128,9 @@ struct Input {
     Event event;
 };
 
-// A read context was confirmed: this replica led, in its present term, at some time after the
-// request came in, and its log then held every entry committed by anybody.
+// A read context was confirmed. By a leader: it led, in its present term, at some time after the
+// request came in, and its log then held every entry committed by anybody. By a follower: the state
+// applied here holds every entry that anybody had committed when the request came in.
 struct ReadConfirmed {
     uint64_t context;
 };
@@ -280,6 +283,9 @@ public:
     LogIndex last_index() const;
     // Leader whose no-op of this term is applied: may evaluate, propose and read.
     bool ready_to_lead() const;
+    // Of a leader: so many other voters say that they are stalled that no quorum without them is
+    // left.
+    bool quorum_stalls() const;
     // The membership in force.
     const Membership& membership() const;
     // For a snapshot of the state after `index`: given as committed, and not below the log's start.

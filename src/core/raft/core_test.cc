@@ -468,6 +468,63 @@ TEST(RaftCore, WhereAllDisksAreSlowTheLeaderStays) {
     EXPECT_EQ(alone.core(k1).role(), Role::Leader) << "the only voter has nobody to make room for";
 }
 
+// D8. Mutant raft_slow_disk_leads.
+TEST(RaftCore, ALeaderWhoseWritesAreSlowerThanTheOthersMakesRoom) {
+    for (const bool all_slow : {false, true}) {
+        Cluster cluster(3, 1);
+        lead(cluster);
+        for (const ReplicaId id : cluster.ids())
+            cluster.node(id).writes_at_once = id != k1 && !all_slow;
+        const auto slow_write = [&](std::string what, Duration takes) {
+            cluster.propose(k1, std::move(what));
+            cluster.run(takes);
+            for (const ReplicaId id : cluster.ids())
+                while (cluster.persist(id)) {
+                }
+            cluster.settle();
+            cluster.run(milliseconds(20));
+        };
+        slow_write("a", milliseconds(400));
+        slow_write("b", milliseconds(100));
+        slow_write("c", milliseconds(400));
+        EXPECT_EQ(cluster.core(k1).role(), Role::Leader) << "now and then is no reason";
+        const Term term = cluster.core(k1).term();
+        slow_write("d", milliseconds(400));
+        cluster.run(milliseconds(400));
+        if (all_slow) {
+            EXPECT_EQ(cluster.core(k1).role(), Role::Leader) << "nobody is better";
+            EXPECT_EQ(cluster.core(k1).term(), term);
+        } else {
+            EXPECT_NE(cluster.core(k1).role(), Role::Leader);
+            EXPECT_TRUE(cluster.elect());
+        }
+        EXPECT_EQ(cluster.violations, std::vector<std::string>());
+    }
+}
+
+// D2. Mutant raft_full_leader_gives_up.
+TEST(RaftCore, AmongStalledStatesTheLeaderStaysAndGoesToTheOneThatIsNot) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    const Term term = cluster.core(k1).term();
+    EXPECT_FALSE(cluster.core(k1).quorum_stalls());
+    for (const ReplicaId id : cluster.ids())
+        cluster.feed(id, Stalled{true});
+    cluster.run(seconds(5));
+    EXPECT_EQ(cluster.ready_leader(), k1) << "nobody could serve better";
+    EXPECT_EQ(cluster.core(k1).term(), term);
+    EXPECT_TRUE(cluster.core(k1).quorum_stalls());
+    cluster.feed(k3, Stalled{false});
+    cluster.run(seconds(1));
+    EXPECT_EQ(cluster.ready_leader(), k3);
+    EXPECT_TRUE(cluster.core(k3).quorum_stalls()) << "one of three";
+    cluster.feed(k1, Stalled{false});
+    cluster.run(milliseconds(200));
+    EXPECT_FALSE(cluster.core(k3).quorum_stalls());
+    EXPECT_EQ(cluster.ready_leader(), k3);
+    EXPECT_EQ(cluster.violations, std::vector<std::string>());
+}
+
 // D10.
 TEST(RaftCore, ALeaderWhoseStateStallsMakesRoomAndLeadsAgainOnlyIfNobodyElseCan) {
     Cluster cluster(3, 1);

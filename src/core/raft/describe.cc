@@ -55,10 +55,16 @@ struct BodyText {
                (m.quiesce ? " quiesce" : "");
     }
     std::string operator()(const HeartbeatReply& m) const {
-        return "alive round=" + std::to_string(m.round);
+        return "alive round=" + std::to_string(m.round) + (m.stalled ? " stalled" : "");
     }
     std::string operator()(const TimeoutNow&) const { return "timeout-now"; }
     std::string operator()(const Removed& m) const { return "removed index=" + to_string(m.index); }
+    std::string operator()(const ReadIndexRequest& m) const {
+        return "read-index? " + std::to_string(m.context);
+    }
+    std::string operator()(const ReadIndexReply& m) const {
+        return "read-index " + std::to_string(m.context) + " index=" + to_string(m.index);
+    }
 };
 
 struct EventText {

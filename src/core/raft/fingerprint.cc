@@ -39,12 +39,14 @@ public:
         deadline(core_.election_deadline);
         number(core_.quiet);
         age(core_.disk_moved);
+        number(core_.slow_writes);
         age(core_.stalled_since);
         number(core_.passed_over);
         number(core_.commit.value);
         number(core_.given.value);
         number(core_.applied_index.value);
         held();
+        forwarded_reads();
         number(core_.matched.value);
         number(core_.acknowledged.value);
         number(core_.ack_is_due);
@@ -123,6 +125,15 @@ private:
         text(encode(core_.installing->membership).view());
     }
 
+    void forwarded_reads() {
+        number(core_.reads_forwarded.size());
+        for (const auto& read : core_.reads_forwarded) {
+            number(read.context);
+            age(read.asked);
+            number(read.index.value);
+        }
+    }
+
     void held() {
         std::vector<std::string> lines;
         for (const Message& m : core_.held)
@@ -155,6 +166,13 @@ private:
         }
     }
 
+    void read(const Leader::Read& read) {
+        number(read.context);
+        number(read.round);
+        number(read.asker.value);
+        number(read.index.value);
+    }
+
     void lead(const Leader& l) {
         number(l.noop.value);
         age(l.since);
@@ -170,13 +188,11 @@ private:
         }
         number(l.round);
         number(l.reads_new.size());
-        for (const uint64_t context : l.reads_new)
-            number(context);
+        for (const Leader::Read& read : l.reads_new)
+            this->read(read);
         number(l.reads_begun.size());
-        for (const Leader::Read& read : l.reads_begun) {
-            number(read.context);
-            number(read.round);
-        }
+        for (const Leader::Read& read : l.reads_begun)
+            this->read(read);
         for (const Progress& p : l.peers)
             progress(p);
     }
@@ -186,6 +202,7 @@ private:
         number(static_cast<uint64_t>(p.state_));
         number(p.match_.value);
         number(p.next_.value);
+        number(p.stalled_);
         number(p.snapshot_asked_);
         number(p.snapshot_failed_);
         number(p.probe_unanswered_);

@@ -51,7 +51,9 @@ struct Leader {
 
     struct Read {
         uint64_t context;
-        uint64_t round;
+        uint64_t round = 0;
+        ReplicaId asker{};  // a follower; 0: the own driver
+        LogIndex index{};   // what was committed when its round began
     };
     // Rounds under way, and until when a quorum will elect nobody else (rule 23); by real time.
     struct Round {
@@ -61,8 +63,8 @@ struct Leader {
     std::deque<Round> rounds;  // only while leases are on
     Instant lease_until{};
 
-    std::vector<uint64_t> reads_new;  // in no round yet: asked before the no-op was applied, or now
-    std::deque<Read> reads_begun;     // ascending rounds
+    std::vector<Read> reads_new;   // in no round yet: asked before the no-op was applied, or now
+    std::deque<Read> reads_begun;  // ascending rounds
 };
 
 struct Core::Impl {
@@ -112,7 +114,10 @@ struct Core::Impl {
     void ask_whether_still_a_member();
     void check_quorum_contact();
     void check_fitness();
+    bool stalls_for(Duration patience) const;
+    bool quorum_stalls() const;
     bool disk_hangs() const;
+    void write_completed();
     bool lets_others_go_first();
 
     // append.cc
@@ -133,6 +138,12 @@ struct Core::Impl {
 
     // read.cc
     void read_requested(uint64_t context);
+    void read_at_leader(Leader::Read read);
+    void confirm(const Leader::Read& read);
+    void on(const Message& message, ReadIndexRequest& request);
+    void on(const Message& message, ReadIndexReply& reply);
+    void serve_forwarded_reads();
+    void refuse_forwarded_reads(Instant asked_before);
     void on(const Message& message, Heartbeat& heartbeat);
     void on(const Message& message, HeartbeatReply& reply);
     void broadcast_heartbeats();
@@ -232,6 +243,9 @@ struct Core::Impl {
     Instant last_use;    // somebody needed the group: a leader's
 
     Instant disk_moved;  // no write was under way, or one completed
+    // A leader's completed writes, one after another, each slow while a quorum was faster (D8).
+    static constexpr unsigned kSlowWrites = 2;
+    unsigned slow_writes = 0;
     std::optional<Instant> stalled_since;
     unsigned passed_over = 0;  // elections that this replica left to others since it heard a leader
 
@@ -249,6 +263,14 @@ struct Core::Impl {
 
     std::optional<SnapshotMeta> installing;  // begun and not ended: nothing is given
     bool removed = false;                    // for good; says nothing more
+
+    // Reads of a follower, in the order in which they were asked (rule 24).
+    struct ForwardedRead {
+        uint64_t context;
+        Instant asked;
+        LogIndex index{};  // the leader's word; 0: not yet
+    };
+    std::deque<ForwardedRead> reads_forwarded;
 
     Output out;
     bool sends_due = false;  // take_output() may find messages to build

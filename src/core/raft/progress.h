@@ -42,6 +42,9 @@ public:
     void refused(const AppendReply& reply, const Log& log, Instant now);
     // `patience`: how long an answer may take before something is thought lost.
     void heartbeat_answered(uint64_t round, Instant now, Duration patience);
+    // What it said last of its applied state: it takes no writes.
+    void said_stalled(bool stalled) { stalled_ = stalled; }
+    bool stalled() const { return stalled_; }
     // The log now starts at `start`.
     void compacted(LogIndex start);
     // Snapshot: it has to be asked for; and it was.
@@ -71,6 +74,7 @@ private:
     State state_ = State::Probe;
     LogIndex match_;
     LogIndex next_;
+    bool stalled_ = false;
     bool snapshot_asked_ = false;
     bool snapshot_failed_ = false;
     bool probe_unanswered_ = false;

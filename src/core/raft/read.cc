@@ -12,24 +12,35 @@ bool Core::Impl::ready_to_lead() const {
            (!is_witness() || MUTANT(raft_witness_serves));
 }
 
-// Before the no-op is applied nobody knows here what is committed: the read waits for it.
 void Core::Impl::read_requested(uint64_t context) {
-    Leader* l = leading();
-    if (!l || (is_witness() && !MUTANT(raft_witness_serves))) {
+    const bool able = !is_witness() || MUTANT(raft_witness_serves);  // it has no state
+    if (able && leading()) return read_at_leader({context});
+    if (!able || role_name() != Role::Follower || !leader) {
         out.reads_refused.push_back({context});
         return;
     }
-    if (MUTANT(raft_read_without_round) && ready_to_lead()) {
-        out.reads_confirmed.push_back({context});
-        return;
-    }
+    wake();  // should the leader be gone, the election has to come
+    reads_forwarded.push_back({context, clock});
+    send(leader, term, ReadIndexRequest{context});
+}
+
+// Before the no-op is applied nobody knows here what is committed: the read waits for it. A lease
+// vouches for the moment of this input only, and who asks from elsewhere may have been asked later.
+void Core::Impl::read_at_leader(Leader::Read read) {
     used();
-    if (lease_holds()) {
-        out.reads_confirmed.push_back({context});
-        return;
-    }
-    l->reads_new.push_back(context);
+    read.index = commit;
+    const bool at_once =
+        (lease_holds() && !read.asker) || (MUTANT(raft_read_without_round) && ready_to_lead());
+    if (at_once) return confirm(read);
+    leading()->reads_new.push_back(read);
     sends_due = true;
+}
+
+void Core::Impl::confirm(const Leader::Read& read) {
+    if (read.asker)
+        send(read.asker, term, ReadIndexReply{read.context, read.index});
+    else
+        out.reads_confirmed.push_back({read.context});
 }
 
 // A round begun now vouches for every read that has come in by now: all of a turn share it. Built
@@ -39,8 +50,11 @@ void Core::Impl::broadcast_heartbeats() {
     l.heartbeat_due = false;
     ++l.round;
     if (ready_to_lead()) {
-        for (const uint64_t context : l.reads_new)
-            l.reads_begun.push_back({context, l.round});
+        for (Leader::Read& read : l.reads_new) {
+            read.round = l.round;
+            read.index = commit;
+            l.reads_begun.push_back(read);
+        }
         l.reads_new.clear();
     }
     if (leases_on()) l.rounds.push_back({l.round, last_input});
@@ -58,13 +72,16 @@ void Core::Impl::on(const Message& message, Heartbeat& heartbeat) {
     }
     commit_to(heartbeat.commit);
     follow_into_quiet(heartbeat);
-    answer(message.from, HeartbeatReply{heartbeat.round});
+    // Sooner than a leader acts on it: where all stall at once it hears of that first.
+    const bool stalled = stalls_for(config.election_timeout_min / 2);
+    answer(message.from, HeartbeatReply{heartbeat.round, stalled});
 }
 
 void Core::Impl::on(const Message& message, HeartbeatReply& reply) {
     Progress* p = peer(message.from);
     if (!p) return;
     p->heard(clock);
+    p->said_stalled(reply.stalled);
     p->heartbeat_answered(std::min(reply.round, leading()->round), clock,
                           config.heartbeat_interval);
     sends_due = true;
@@ -85,7 +102,7 @@ void Core::Impl::round_answered() {
 void Core::Impl::confirm_reads(uint64_t round) {
     Leader& l = *leading();
     while (!l.reads_begun.empty() && l.reads_begun.front().round <= round) {
-        out.reads_confirmed.push_back({l.reads_begun.front().context});
+        confirm(l.reads_begun.front());
         l.reads_begun.pop_front();
     }
 }
@@ -114,13 +131,45 @@ bool Core::Impl::lease_holds() const {
     return l && leases_on() && ready_to_lead() && !l->lead_offered && last_input < l->lease_until;
 }
 
+// Who asked from elsewhere hears of the next leader, or gives up.
 void Core::Impl::refuse_reads(Leader& l) {
     for (const Leader::Read& read : l.reads_begun)
-        out.reads_refused.push_back({read.context});
-    for (const uint64_t context : l.reads_new)
-        out.reads_refused.push_back({context});
+        if (!read.asker) out.reads_refused.push_back({read.context});
+    for (const Leader::Read& read : l.reads_new)
+        if (!read.asker) out.reads_refused.push_back({read.context});
     l.reads_begun.clear();
     l.reads_new.clear();
+}
+
+// Reads of followers (rule 24) ------------------------------------------------------------------
+
+void Core::Impl::on(const Message& message, ReadIndexRequest& request) {
+    const bool able = !is_witness() || MUTANT(raft_witness_serves);
+    if (leading() && peer(message.from) && able)
+        read_at_leader({.context = request.context, .asker = message.from});
+}
+
+void Core::Impl::on(const Message& message, ReadIndexReply& reply) {
+    if (leading() || message.from != leader || !reply.index) return;
+    for (ForwardedRead& read : reads_forwarded)
+        if (read.context == reply.context && !read.index) read.index = reply.index;
+    serve_forwarded_reads();
+}
+
+void Core::Impl::serve_forwarded_reads() {
+    std::erase_if(reads_forwarded, [this](const ForwardedRead& read) {
+        const bool here = applied_index >= read.index || MUTANT(raft_follower_read_unapplied);
+        if (!read.index || !here) return false;
+        out.reads_confirmed.push_back({read.context});
+        return true;
+    });
+}
+
+void Core::Impl::refuse_forwarded_reads(Instant asked_before) {
+    while (!reads_forwarded.empty() && reads_forwarded.front().asked < asked_before) {
+        out.reads_refused.push_back({reads_forwarded.front().context});
+        reads_forwarded.pop_front();
+    }
 }
 
 }  // namespace asterias::raft

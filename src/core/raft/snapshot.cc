@@ -53,6 +53,7 @@ void Core::Impl::installed(const SnapshotMeta& meta) {
     matched = agrees ? std::max(matched, meta.index) : meta.index;
     commit_to(meta.index);
     if (membership() != before) membership_changed();
+    serve_forwarded_reads();
     ack_is_due = true;
     acknowledge(meta.index);
 }

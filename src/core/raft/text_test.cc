@@ -40,9 +40,10 @@ ReplicaId id_of(const std::string& text) {
 }
 
 std::string kind_of(const Message& m) {
-    static const char* const kNames[] = {"vote",         "vote-reply", "append",
-                                         "append-reply", "heartbeat",  "heartbeat-reply",
-                                         "timeout-now",  "removed"};
+    static const char* const kNames[] = {
+        "vote",       "vote-reply",      "append",      "append-reply",
+        "heartbeat",  "heartbeat-reply", "timeout-now", "removed",
+        "read-index", "read-index-reply"};
     return kNames[m.body.index()];
 }
 

@@ -11,13 +11,16 @@ bool Core::Impl::heard_lately(ReplicaId replica) const {
     return p && clock - p->last_heard() < config.election_timeout_min;
 }
 
-// Of the voters that could serve: the one that has most of the log.
+// Of the voters that could serve: the one that has most of the log. One whose state takes no writes
+// only if there is no other.
 const Progress* Core::Impl::best_voter() const {
     const Progress* best = nullptr;
     for (const Member& m : membership().voters) {
         const Progress* p = peer(m.replica);
         if (!p || m.witness || !heard_lately(m.replica)) continue;
-        if (!best || p->match() > best->match()) best = p;
+        if (!best || p->stalled() < best->stalled() ||
+            (p->stalled() == best->stalled() && p->match() > best->match()))
+            best = p;
     }
     return best;
 }

@@ -113,6 +113,7 @@ struct Heartbeat {
 };
 struct HeartbeatReply {
     uint64_t round = 0;
+    bool stalled = false;  // its applied state takes no writes, and has not for a while
     bool operator==(const HeartbeatReply&) const = default;
 };
 
@@ -128,8 +129,22 @@ struct Removed {
     bool operator==(const Removed&) const = default;
 };
 
-using MessageBody = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
-                                 HeartbeatReply, TimeoutNow, Removed>;
+// A replica that does not lead asks its leader on behalf of a read (rule 24).
+struct ReadIndexRequest {
+    uint64_t context = 0;
+    bool operator==(const ReadIndexRequest&) const = default;
+};
+// The sender led at some time after the request came, and everything that anybody had committed by
+// then lies at or below `index`.
+struct ReadIndexReply {
+    uint64_t context = 0;
+    LogIndex index;
+    bool operator==(const ReadIndexReply&) const = default;
+};
+
+using MessageBody =
+    std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat, HeartbeatReply,
+                 TimeoutNow, Removed, ReadIndexRequest, ReadIndexReply>;
 
 struct Message {
     ReplicaId from, to;

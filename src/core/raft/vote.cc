@@ -44,6 +44,7 @@ void Tally::count(ReplicaId voter, bool grant) {
 
 void Core::Impl::become_follower(Term new_term, ReplicaId new_leader) {
     if (Leader* l = leading()) refuse_reads(*l);
+    if (new_leader != leader) refuse_forwarded_reads(Instant::max());
     if (new_term > term) set_hard_state(new_term, ReplicaId(0));
     quiet = false;
     if (role_name() != Role::Follower) {
@@ -55,6 +56,7 @@ void Core::Impl::become_follower(Term new_term, ReplicaId new_leader) {
 }
 
 void Core::Impl::start_pre_vote() {
+    refuse_forwarded_reads(Instant::max());
     leader = ReplicaId(0);
     heard_leader.reset();
     held.clear();
@@ -123,7 +125,7 @@ void Core::Impl::become_leader() {
     CHECK(vote == config.self, "a leader voted for itself");
     Leader l;
     l.noop = log.last().next();
-    passed_over = 0;
+    passed_over = slow_writes = 0;
     l.since = last_use = clock;
     l.next_heartbeat = clock + config.heartbeat_interval;
     for (const Member& m : all_members(membership()))
@@ -182,14 +184,36 @@ bool Core::Impl::disk_hangs() const {
     return durability.writing() && clock - disk_moved >= config.election_timeout_min;
 }
 
+bool Core::Impl::stalls_for(Duration patience) const {
+    return stalled_since && clock - *stalled_since >= patience;
+}
+
+bool Core::Impl::quorum_stalls() const {
+    const auto too_many = [this](const std::vector<Member>& half) {
+        const auto stalled = std::ranges::count_if(half, [this](const Member& m) {
+            const Progress* p = peer(m.replica);
+            return p && p->stalled();
+        });
+        return !half.empty() && half.size() - static_cast<size_t>(stalled) < half.size() / 2 + 1;
+    };
+    return too_many(membership().voters) || too_many(membership().outgoing);
+}
+
 // A leader whose own log makes no progress, while a quorum without it has what its disk has not, or
-// whose applied state takes no writes, makes room for a healthy one (D8, D10). Where all disks are
-// slow nobody is ahead, and a change of leaders would help nobody.
+// whose applied state takes no writes, makes room for a healthy one (D2, D8, D10). Where all disks
+// are slow or full nobody is better, and a change of leaders would help nobody.
 void Core::Impl::check_fitness() {
     if (alone()) return;
-    const bool stalled = stalled_since && clock - std::max(*stalled_since, leading()->since) >=
-                                              config.election_timeout_min;
-    if (!stalled && !(disk_hangs() && commit > durability.index())) return;
+    const bool hangs = disk_hangs() && commit > durability.index();
+    const bool slow = slow_writes >= kSlowWrites && !MUTANT(raft_slow_disk_leads);
+    const Duration patience = config.election_timeout_min;
+    bool stalled = stalls_for(patience) && clock - leading()->since >= patience;
+    if (stalled) {
+        const Progress* heir = best_voter();
+        stalled = (heir && !heir->stalled()) || MUTANT(raft_full_leader_gives_up);
+    }
+    if (!stalled && !hangs && !slow) return;
+    slow_writes = 0;
     hand_over();
     become_follower(term, ReplicaId(0));
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/mutant.h"
+#include "port/engine_owner.h"
 #include "service/node/calls.h"
 #include "service/node/join.h"
 
@@ -147,6 +148,11 @@ port::Task<Result<void>> Node::start() {
     auto engine = make_engine_(options_.directory + "/engine");
     if (!engine) co_return std::unexpected(engine.error());
     engine_ = std::move(*engine);
+    auto owned = co_await port::claim(
+        *engine_, *shards_[0], {identity_.founding.cluster, identity_.node, identity_.nonce});
+    if (!owned)
+        co_return fail(owned.error().code,
+                       options_.directory + "/engine: " + owned.error().context);
     for (size_t i = 0; i < shards_.size(); ++i)
         members_[i] = std::make_unique<NodeShard>(*shards_[i], identity_, options_, *engine_,
                                                   members_, *this, registry_, log_);

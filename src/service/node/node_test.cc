@@ -282,18 +282,53 @@ TEST(Node, OfTwoDirectoriesThatAreOneAtMostOneIsHeard) {
     EXPECT_NE(other.incarnation, one.incarnation);
 }
 
+// Mutant engine_owner_unchecked.
+TEST(Node, AnEngineOfAnotherNodeIsRefusedByName) {
+    int met = 0;
+    for (uint64_t seed = 1; seed <= 20 && met < 3; ++seed) {
+        Cluster c(3, seed);
+        for (size_t i = 0; i < 3; ++i)
+            c.boot(i);
+        ASSERT_TRUE(c.started());
+        c.world.run_for(seconds(2));
+        for (size_t i : {1, 2})
+            c.crash(i);
+        std::swap(c.machines[1]->engine, c.machines[2]->engine);
+        if (c.machines[1]->engine.keys() == 0) continue;  // nothing was durable yet: it is no one's
+        ++met;
+        c.boot(1);
+        ASSERT_TRUE(
+            c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(20)));
+        const auto& started = *c.processes[1]->started;
+        ASSERT_FALSE(started);
+        EXPECT_EQ(started.error().code, Errc::Conflict);
+        EXPECT_NE(started.error().context.find("data/engine: the engine belongs to node "),
+                  std::string::npos)
+            << started.error().context;
+        c.crash(1);
+        std::swap(c.machines[1]->engine, c.machines[2]->engine);
+        for (size_t i : {1, 2})
+            c.boot(i);
+        EXPECT_TRUE(c.started());
+    }
+    EXPECT_EQ(met, 3);
+}
+
 // ------------------------------------------------------------------------------- a lost directory
 
-port::Task<> give(Node* node, Order order, std::optional<Result<std::string>>* answer) {
+// The answer may come when nobody waits any more.
+port::Task<> give(Node* node, Order order,
+                  std::shared_ptr<std::optional<Result<std::string>>> answer) {
     *answer = co_await node->order(order);
 }
 
 std::string order(Cluster& c, size_t i, const Order& o) {
-    std::optional<Result<std::string>> answer;
+    const auto answer = std::make_shared<std::optional<Result<std::string>>>();
     Process* p = c.processes[i];
-    p->scope.spawn("order", give(p->node.get(), o, &answer));
-    EXPECT_TRUE(c.world.run_until([&] { return answer.has_value(); }, seconds(30)));
-    return !answer ? "" : *answer ? **answer : answer->error().context;
+    p->scope.spawn("order", give(p->node.get(), o, answer));
+    EXPECT_TRUE(c.world.run_until([&] { return answer->has_value(); }, seconds(30)));
+    if (!*answer) return "";
+    return **answer ? ***answer : (*answer)->error().context;
 }
 
 // Ordered, and done.

@@ -85,11 +85,15 @@ port::Task<Result<void>> NodeShard::change_here(GroupId group, raft::Change chan
             co_return fail(Errc::Closed, "the change is under way, and this node left it");
         const raft::Status s = it->second->status().raft;
         if (settled(s) && is_done(change, s.membership)) co_return Result<void>{};
-        // Behind its place in the log, and nothing under way: another leader's log had no room.
-        if (settled(s) && s.applied >= accepted->index && s.role != raft::Role::Leader)
-            co_return fail(Errc::Unavailable,
-                           "the change was lost with the lead of this node; ask again: " +
-                               who_leads(group).context);
+        // Behind its place in the log, and nothing under way: another leader's log had no room, or
+        // somebody wanted the contrary.
+        if (settled(s) && s.applied >= accepted->index)
+            co_return fail(
+                Errc::Unavailable,
+                s.role == raft::Role::Leader
+                    ? "the change was taken back by a later one: " + raft::describe(s.membership)
+                    : "the change was lost with the lead of this node; ask again: " +
+                          who_leads(group).context);
         if (shard_.clock().now() >= deadline)
             co_return fail(Errc::Timeout,
                            "the change is still under way: " + raft::describe(s.membership));

@@ -213,7 +213,7 @@ TEST(Replicas, ChangesOutliveCrashesAnywhere) {
         const auto so = [&] {
             const NodeId leader = c.leader();
             if (!leader) return false;
-            const auto& m = c.replica(leader)->raft.membership;
+            const raft::Membership m = c.replica(leader)->raft.membership;
             return !m.joint() && m.on(c.outsider) && !m.on(goes) && !c.replica(goes);
         };
         for (int tries = 0; tries < 10 && !so(); ++tries) {

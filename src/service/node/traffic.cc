@@ -6,6 +6,11 @@ namespace asterias::node {
 // ------------------------------------------------------------------------------- groups to groups
 
 void NodeShard::send(NodeId to, GroupId group, const raft::Message& message) {
+    if (!to) {
+        for (const NodeId node : nodes_)
+            if (node != identity_.node) send(node, group, message);
+        return;
+    }
     // Votes and heartbeats decide who leads: they never wait behind entries.
     const bool bulky = std::holds_alternative<raft::AppendRequest>(message.body) ||
                        std::holds_alternative<raft::AppendReply>(message.body);
@@ -32,9 +37,12 @@ void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId 
         const bool of_a_leader = std::holds_alternative<raft::AppendRequest>(message.body) ||
                                  std::holds_alternative<raft::Heartbeat>(message.body);
         if (of_a_leader && message.to > it->second->self()) return it->second->superseded();
-        return it->second->receive(from, message);
+        if (message.to) return it->second->receive(from, message);
+        raft::Message asked = message;  // whoever it is
+        asked.to = it->second->self();
+        return it->second->receive(from, asked);
     }
-    if (may_be_born(group, message.to))
+    if (message.to && may_be_born(group, message.to))
         scope_.spawn("node.give_birth", give_birth(group, message.to));
 }
 

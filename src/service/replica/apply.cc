@@ -9,11 +9,12 @@ namespace {
 // What one run() applies; the node has other groups, and peers that wait for heartbeats.
 constexpr size_t kSliceEntries = 1024;
 constexpr size_t kSliceBytes = 1024 * 1024;  // the entry that passes it is the last
+constexpr Duration kEngineRetry = milliseconds(20);
 }  // namespace
 
 void Replica::apply_committed() {
-    // Back-pressure: while the engine stalls nothing is applied.
-    const bool stalls = engine_stalled_ && !MUTANT(replica_reads_stalled_engine);
+    // Back-pressure, while the engine stalls.
+    const bool stalls = engine_stalled_ && unwritten_.bytes >= parts_.unwritten_bytes_max;
     if (to_apply_.empty() || installing_ || (stalls && !write_to_engine())) return;
     const LogIndex before = applied_.index;
     try {
@@ -94,6 +95,8 @@ bool Replica::write_to_engine() {
     if (!unwritten_.through) return true;
     // What the engine has is about to be replaced, by what holds all this.
     if (installing_) return false;
+    const Instant now = parts_.shard.clock().now();
+    if (engine_stalled_ && now < next_engine_try_) return false;
     for (const auto& id : unwritten_.sessions)
         unwritten_.batch.put(kv::meta_key(config_.group, session::Table::name_of(id)),
                              sessions_.encode(id));
@@ -102,8 +105,9 @@ bool Replica::write_to_engine() {
     unwritten_.batch.keep_last_writes();
     const auto written = parts_.engine.write(unwritten_.batch);
     const bool stalled = !written && written.error().code == Errc::NoSpace;
-    if (stalled && !engine_stalled_) stalled_since_ = parts_.shard.clock().now();
+    if (stalled && !engine_stalled_) stalled_since_ = now;
     engine_stalled_ = stalled;
+    next_engine_try_ = now + kEngineRetry;
     if (stalled) return false;
     if (!written) {
         log_.error("engine: " + written.error().describe());

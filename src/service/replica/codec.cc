@@ -11,6 +11,8 @@ enum MessageKind : uint8_t {
     kHeartbeatReply = 6,
     kTimeoutNow = 7,
     kRemoved = 8,
+    kReadIndexRequest = 9,
+    kReadIndexReply = 10,
 };
 
 struct BodyWriter {
@@ -41,13 +43,21 @@ struct BodyWriter {
         return kHeartbeat;
     }
     uint8_t operator()(const raft::HeartbeatReply& m) {
-        out.varint(m.round);
+        out.varint(m.round).u8(m.stalled);
         return kHeartbeatReply;
     }
     uint8_t operator()(const raft::TimeoutNow&) { return kTimeoutNow; }
     uint8_t operator()(const raft::Removed& m) {
         out.varint(m.index.value);
         return kRemoved;
+    }
+    uint8_t operator()(const raft::ReadIndexRequest& m) {
+        out.varint(m.context);
+        return kReadIndexRequest;
+    }
+    uint8_t operator()(const raft::ReadIndexReply& m) {
+        out.varint(m.context).varint(m.index.value);
+        return kReadIndexReply;
     }
 };
 
@@ -112,13 +122,19 @@ bool read_message(wire::Reader& whole, GroupMessage& out) {
             m.body = raft::Heartbeat{LogIndex(in.varint()), in.varint(), in.u8() != 0};
             break;
         case kHeartbeatReply:
-            m.body = raft::HeartbeatReply{in.varint()};
+            m.body = raft::HeartbeatReply{in.varint(), in.u8() != 0};
             break;
         case kTimeoutNow:
             m.body = raft::TimeoutNow{};
             break;
         case kRemoved:
             m.body = raft::Removed{LogIndex(in.varint())};
+            break;
+        case kReadIndexRequest:
+            m.body = raft::ReadIndexRequest{in.varint()};
+            break;
+        case kReadIndexReply:
+            m.body = raft::ReadIndexReply{in.varint(), LogIndex(in.varint())};
             break;
         default:
             return false;

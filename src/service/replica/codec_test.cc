@@ -28,8 +28,11 @@ std::vector<raft::MessageBody> sample_bodies() {
             raft::AppendReply{false, {}, LogIndex(3), Term(1)},
             raft::Heartbeat{LogIndex(70), 1 << 20, true},
             raft::HeartbeatReply{12},
+            raft::HeartbeatReply{13, true},
             raft::TimeoutNow{},
-            raft::Removed{LogIndex(8)}};
+            raft::Removed{LogIndex(8)},
+            raft::ReadIndexRequest{1 << 20},
+            raft::ReadIndexReply{1 << 20, LogIndex(70)}};
 }
 
 TEST(Codec, MessagesOfSeveralGroupsShareABody) {

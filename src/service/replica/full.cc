@@ -1,14 +1,13 @@
 // A full disk (D2): what would take more of it is refused while reads and deletions go on, a
-// follower takes no more than fits, the lead goes to whoever may have space, and all of that ends
-// by itself.
+// follower takes no more than fits, the lead goes to whoever has space, if anybody has, and all of
+// that ends by itself. The journal keeps segments for that time; the engine, which takes nothing
+// then, is stood in for by memory, up to Parts::unwritten_bytes_max.
 #include "base/mutant.h"
 #include "service/replica/replica.h"
 
 namespace asterias::replica {
 namespace {
 
-// Nobody knows whose disk is not full, too. Rarely enough that reads go on where all are.
-constexpr Duration kHandoverInterval = seconds(10);
 // More than the head of an entry and of its records.
 constexpr uint64_t kEntryMargin = 4096;
 
@@ -28,29 +27,22 @@ bool grows(const kv::Command& command) {
 }  // namespace
 
 void Replica::look_at_space() {
-    const Instant now = parts_.shard.clock().now();
     const bool full = parts_.journal.usage().no_space;
     if (std::exchange(journal_full_, full) != full)
         log_.warn("group " + to_string(config_.group) +
                   (full ? ": the disk is full: writes are refused" : ": the disk has space again"));
-    // A full leader goes on, for reads, until somebody takes over; a full follower lets others go
-    // first.
-    const bool stalled = full ? !leading_ : engine_stalled_;
-    if (std::exchange(told_stalled_, stalled) != stalled) {
-        if (!full)
-            log_.warn("group " + to_string(config_.group) +
-                      (stalled ? ": the engine takes no writes" : ": the engine takes writes"));
-        core_->step({now, raft::Stalled{stalled}});
-    }
-    if (full && core_->ready_to_lead() && now >= next_handover_) {
-        next_handover_ = now + kHandoverInterval;
-        core_->transfer(now, {});
-    }
+    const bool stalled = full || engine_stalled_;
+    if (std::exchange(told_stalled_, stalled) == stalled) return;
+    if (!full)
+        log_.warn("group " + to_string(config_.group) +
+                  (stalled ? ": the engine takes no writes" : ": the engine takes writes"));
+    core_->step({parts_.shard.clock().now(), raft::Stalled{stalled}});
 }
 
 bool Replica::full() const {
-    return journal_full_ || (engine_stalled_ &&
-                             parts_.shard.clock().now() - stalled_since_ >= parts_.stall_patience);
+    if (journal_full_ || (core_->quorum_stalls() && !MUTANT(replica_full_quorum_ignored)))
+        return true;
+    return engine_stalled_ && parts_.shard.clock().now() - stalled_since_ >= parts_.stall_patience;
 }
 
 bool Replica::refuses_for_space(const Incoming& request, const Round& round) const {
@@ -65,8 +57,8 @@ bool Replica::follower_has_space(const raft::Message& message) const {
            MUTANT(replica_full_follower_takes);
 }
 
-// Reads go on although the engine cannot be given what is applied: they find it in the overlay. It
-// does not grow by that: nothing is applied while the engine stalls.
+// Reads go on although the engine cannot be given what is applied: they find it in the overlay.
+// What this leader proposed is there until the engine has it.
 void Replica::cover_unwritten() {
     if (!unwritten_.foreign) return;
     for (const auto& op : unwritten_.batch.ops()) {

@@ -32,9 +32,11 @@ void Replica::begin_snapshot(NodeId from, SnapshotMessage message) {
     const auto& head = std::get<SnapshotBegin>(message.body).head;
     if (head.meta.index <= core_->commit())
         return reply_snapshot(from, message, SnapshotReply::Kind::Installed);
-    if (message.term < core_->term())
+    if (message.term < core_->term()) {
+        snapshots_refused_.add();
         return reply_snapshot(from, message, SnapshotReply::Kind::Refused, 0,
                               "its sender does not lead any more");
+    }
     if (receiving_) {
         // Another leader, or the same one again: what the earlier one sent is of no use to it.
         if (!installing_ && message.term >= receiving_->term) drop_snapshot();
@@ -80,6 +82,7 @@ port::Task<> Replica::take_in_snapshot() {
                                                     r.reply(SnapshotReply::Kind::Installed));
     }
     if (!done) {
+        snapshots_refused_.add();
         log_.warn("group " + to_string(config_.group) + ": the snapshot of index " +
                   to_string(r.head.meta.index) + " is not taken: " + done.error().describe());
         parts_.surroundings.send_snapshot_reply(
@@ -122,7 +125,9 @@ port::Task<Result<void>> Replica::install() {
         co_return fail(Errc::Conflict, "it is of no use here now");
     }
     installing_ = meta.index;
+    r.step = SnapshotStep::Beginning;
     if (!MUTANT(replica_install_before_begin)) co_await begin_durably(meta);
+    r.step = SnapshotStep::Replacing;
     const Applied applied{meta.index,         meta.term,
                           r.head.commit_time, r.head.matched_by_all,
                           meta.membership,    meta.membership_index};
@@ -140,6 +145,7 @@ port::Task<Result<void>> Replica::install() {
         parts_.shard.fatal("the engine failed to install a snapshot");
         co_return done;
     }
+    r.step = SnapshotStep::Loading;
     auto sessions = co_await load_sessions(parts_.engine, parts_.shard, config_.group);
     // The core may have said meanwhile that this replica was removed: then there is nothing to tell
     // it any more.

@@ -7,7 +7,8 @@
 namespace asterias::replica {
 namespace {
 
-constexpr size_t kHeardFromMax = 64;  // replicas that no membership here names
+constexpr size_t kHeardFromMax = 64;         // replicas that no membership here names
+constexpr Duration kAskAround = seconds(2);  // without a leader
 
 std::string labels_of(GroupId group) { return "group=\"" + to_string(group) + "\""; }
 
@@ -40,9 +41,18 @@ Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied 
       snapshots_sent_(parts.registry.counter("asterias_group_snapshots_sent_total",
                                              "Snapshots that a peer installed.",
                                              labels_of(config_.group))),
+      snapshots_given_up_(parts.registry.counter("asterias_group_snapshots_given_up_total",
+                                                 "Snapshots for a peer that were given up.",
+                                                 labels_of(config_.group))),
+      snapshots_resumed_(parts.registry.counter(
+          "asterias_group_snapshots_resumed_total",
+          "Times that a snapshot went on behind what the peer had.", labels_of(config_.group))),
       snapshots_installed_(parts.registry.counter("asterias_group_snapshots_installed_total",
                                                   "Snapshots installed here.",
-                                                  labels_of(config_.group))) {}
+                                                  labels_of(config_.group))),
+      snapshots_refused_(parts.registry.counter("asterias_group_snapshots_refused_total",
+                                                "Snapshots that came and were not taken.",
+                                                labels_of(config_.group))) {}
 
 Replica::~Replica() = default;
 
@@ -52,7 +62,7 @@ void Replica::wake() {
 }
 
 void Replica::receive(NodeId from, const raft::Message& message) {
-    if (stopped_) return;
+    if (stopped_ || is_void(from, message)) return;
     if (message.to == config_.self && !core_->membership().find(message.from)) {
         if (heard_from_.size() >= kHeardFromMax) heard_from_.clear();
         heard_from_[message.from] = from;
@@ -82,6 +92,7 @@ void Replica::receive(NodeId from, const raft::Message& message) {
 void Replica::tick() {
     if (stopped_) return;
     core_->step({parts_.shard.clock().now(), raft::Tick{}});
+    ask_around();
     compact();
     tick_snapshots();
     if (write_to_engine()) sweep();
@@ -200,6 +211,37 @@ void Replica::send(const raft::Message& message) {
     if (it != heard_from_.end()) parts_.surroundings.send(it->second, config_.group, message);
 }
 
+// A number is given by an entry, and again if that entry was lost with its leader: then whoever was
+// made by the lost one, on another node, is nobody.
+bool Replica::is_void(NodeId from, const raft::Message& message) {
+    const raft::Member* known = applied_.membership.find(message.from);
+    if (!known || known->node == from || MUTANT(replica_void_number_heard)) return false;
+    if (std::holds_alternative<raft::VoteRequest>(message.body))
+        parts_.surroundings.send(
+            from, config_.group,
+            {config_.self, message.from, core_->term(), raft::Removed{applied_.membership_index}});
+    return true;
+}
+
+// Whom nobody leads may have been removed, and every replica that it knows of, too; or it was just
+// made and knows of none. So it asks every node; whoever knows that it was removed says so
+// (rule 19). The question is a pre-vote with an empty log: it moves nobody, and wins nothing.
+void Replica::ask_around() {
+    const Instant now = parts_.shard.clock().now();
+    const bool lonely = !core_->leader();
+    if (!lonely || next_question_ == Instant() || MUTANT(replica_orphan_stays)) {
+        next_question_ = now + kAskAround;
+        return;
+    }
+    if (now < next_question_) return;
+    next_question_ = now + kAskAround;
+    parts_.surroundings.send({}, config_.group,
+                             {config_.self,
+                              {},
+                              core_->term().next(),
+                              raft::VoteRequest{.pre = true, .last_index = {}, .last_term = {}}});
+}
+
 std::string Replica::describe_loss(const raft::Forgotten& lost) const {
     return "node " + to_string(parts_.surroundings.self()) +
            " lost entries that it had acknowledged: node " + to_string(lost.leader) +
@@ -235,24 +277,19 @@ void Replica::superseded() {
 
 Status Replica::status() const {
     const LogIndex in_engine = unwritten_.from ? unwritten_.from.prev() : applied_.index;
-    Status s{config_.group,
-             core_ ? core_->status() : raft::Status{},
-             stopped_,
-             stopped_why_,
-             queue_.size(),
-             proposed_.size(),
-             overlay_.size(),
-             to_apply_.size(),
-             in_engine,
-             durable_applied_,
-             log_sizes_.bytes(),
-             {},
-             removed_};
+    Status s{config_.group,      core_ ? core_->status() : raft::Status{},
+             stopped_,           stopped_why_,
+             queue_.size(),      proposed_.size(),
+             overlay_.size(),    to_apply_.size(),
+             in_engine,          durable_applied_,
+             log_sizes_.bytes(), {},
+             removed_,           config_.self};
     for (const auto& [to, sender] : sending_)
-        s.snapshots.push_back({false, sender->node(), sender->head().meta.index, sender->bytes()});
-    if (receiving_)
         s.snapshots.push_back(
-            {true, receiving_->node, receiving_->head.meta.index, receiving_->staging->bytes()});
+            {false, sender->node(), sender->head().meta.index, sender->bytes(), {}});
+    if (receiving_)
+        s.snapshots.push_back({true, receiving_->node, receiving_->head.meta.index,
+                               receiving_->staging->bytes(), receiving_->step});
     return s;
 }
 

@@ -88,7 +88,8 @@ struct Incoming {
 class Surroundings {
 public:
     virtual ~Surroundings() = default;
-    // May be lost. `message` is the caller's: encode or copy it.
+    // May be lost. `message` is the caller's: encode or copy it. `to` 0: every other node, and
+    // there whoever holds the group, for `message` names no replica.
     virtual void send(NodeId to, GroupId group, const raft::Message& message) = 0;
     // Exactly once for each request submitted, except for one whose retry arrived meanwhile (the
     // newest origin is answered) and those open at close(). Also from inside submit(). Must not
@@ -122,6 +123,8 @@ struct Parts {
     // Replies that wait for a commit or a heartbeat round; beyond it nothing is evaluated.
     size_t held_replies_max = 16 * 1024 * 1024;  // replica-held-replies-max
     size_t engine_bytes = 128 * 1024;  // applied effects go to the engine when they are so many
+    // And nothing is applied any more when an engine that takes no writes lacks so many.
+    size_t unwritten_bytes_max = 64 * 1024 * 1024;
     // The payload that a log keeps for peers who are behind (log-retained-bytes-max); half of it is
     // kept in any case. Twice as much while a snapshot is on its way to one.
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;
@@ -148,10 +151,12 @@ struct Status {
         bool incoming = false;
         NodeId peer;
         LogIndex index;
-        uint64_t bytes = 0;  // at the receiver, staged
+        uint64_t bytes = 0;   // at the receiver, staged
+        SnapshotStep step{};  // of an incoming one
     };
     std::vector<Snapshot> snapshots;  // on their way
     bool removed = false;
+    ReplicaId self;
 };
 
 class Replica {
@@ -349,6 +354,8 @@ private:
     void drain();
     void note_role(const raft::RoleChange& change);
     void send(const raft::Message& message);
+    bool is_void(NodeId from, const raft::Message& message);
+    void ask_around();
     void stop(std::string why);
     void leave(const std::string& why);
     std::string describe_loss(const raft::Forgotten& lost) const;
@@ -375,6 +382,7 @@ private:
     std::optional<Poison> poison_;  // an entry that could not be applied before
     // Where replicas were last heard from, for answers to those that no membership here names.
     std::map<ReplicaId, NodeId> heard_from_;
+    Instant next_question_;  // whether this replica is one
 
     // The state machine.
     Applied applied_;
@@ -391,10 +399,9 @@ private:
         bool foreign = false;    // some of it is in no overlay
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
-    Instant stalled_since_;
+    Instant stalled_since_, next_engine_try_;
     bool journal_full_ = false;
-    Instant next_handover_;
-    bool told_stalled_ = false;  // the core heard of that
+    bool told_stalled_ = false;  // the core heard of one of the two
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
@@ -432,7 +439,8 @@ private:
     Term term_seen_;
 
     Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_,
-        &snapshots_sent_, &snapshots_installed_;
+        &snapshots_sent_, &snapshots_given_up_, &snapshots_resumed_, &snapshots_installed_,
+        &snapshots_refused_;
 };
 
 }  // namespace asterias::replica

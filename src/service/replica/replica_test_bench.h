@@ -123,6 +123,7 @@ public:
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
+    bool peers_stalled = false;  // as they say with heartbeats
     std::set<NodeId> away;     // who answers nothing
     std::set<NodeId> without;  // who has no log, and takes none
     std::vector<Sent> sent;    // everything, in order
@@ -325,7 +326,7 @@ private:
                     reply(m, raft::AppendReply{
                                  true, append->prev_index.plus(append->entries.size()), {}, {}});
             } else if (const auto* beat = std::get_if<raft::Heartbeat>(&m.body)) {
-                if (peers_heartbeat) reply(m, raft::HeartbeatReply{beat->round});
+                if (peers_heartbeat) reply(m, raft::HeartbeatReply{beat->round, peers_stalled});
             }
         }
     }

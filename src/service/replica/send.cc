@@ -44,12 +44,14 @@ port::Task<> Replica::send_snapshot(ReplicaId to) {
     SnapshotSender& sender = *sending_.at(to);
     const bool delivered = co_await sender.run();
     const LogIndex index = sender.head().meta.index;
+    const uint64_t resumed = sender.resumed();
     log_.info("group " + to_string(config_.group) + ": the snapshot of index " + to_string(index) +
               " for node " + to_string(sender.node()) +
               (delivered ? " is installed there" : " was given up: " + sender.why()));
     sending_.erase(to);
     if (parts_.sending) parts_.sending->give_back();
-    if (delivered) snapshots_sent_.add();
+    (delivered ? snapshots_sent_ : snapshots_given_up_).add();
+    snapshots_resumed_.add(resumed);
     if (stopped_) co_return;
     core_->step({parts_.shard.clock().now(), raft::SnapshotSent{to, index, delivered}});
     wake();

@@ -79,6 +79,10 @@ Bytes encode_pairs(const std::vector<port::KeyValue>& pairs);
 // Slices of `content`. Errors: Corrupt.
 Result<std::vector<port::KeyValue>> decode_pairs(const Bytes& content);
 
+// How far one that comes in is: pieces are staged aside; the journal is told that it will be
+// installed; the engine replaces the state; the core is about to hear of it.
+enum class SnapshotStep : uint8_t { Staging, Beginning, Replacing, Loading };
+
 // How many snapshots are on their way at a time: a shard's replicas share it.
 class SnapshotSlots {
 public:

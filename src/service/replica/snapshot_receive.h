@@ -26,6 +26,7 @@ public:
     port::Signal changed;  // a piece is there, or dropped
     bool dropped = false;  // whoever stages it gives up
     bool busy = false;     // it waits for something here: the silence is not the sender's
+    SnapshotStep step = SnapshotStep::Staging;
     Instant heard;
 
     // False: not in turn, or there is no room for it; say where this is.

@@ -95,6 +95,7 @@ void SnapshotSender::on_reply(const SnapshotReply& reply) {
         // Else a late word of before.
         if (reply.next < answered_.next) return;
         // What it has beyond what is known here it gets, and answers, once more.
+        resumed_ += answered_.next > 0;
         unanswered_.clear();
         asking_ = false;
     }

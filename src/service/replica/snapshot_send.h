@@ -42,6 +42,9 @@ public:
     NodeId node() const { return node_; }
     const SnapshotHead& head() const { return head_; }
     uint64_t bytes() const { return bytes_; }  // sent and answered
+    uint64_t resumed() const {
+        return resumed_;
+    }  // went on where the peer was, not at its beginning
     const std::string& why() const { return why_; }
 
 private:
@@ -76,7 +79,7 @@ private:
     bool asking_ = true;
     bool ended_ = false, delivered_ = false;
     std::string why_;
-    uint64_t bytes_ = 0;
+    uint64_t bytes_ = 0, resumed_ = 0;
     Instant heard_, next_ask_, progress_;
 };
 

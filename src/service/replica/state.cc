@@ -12,6 +12,7 @@ namespace {
 constexpr uint8_t kAppliedFormat = 2;
 constexpr uint8_t kRemovedFormat = 1;
 constexpr Duration kAskAgain = milliseconds(20);
+constexpr Duration kProbe = seconds(1);
 constexpr port::ScanLimit kSessionsStep{.entries = 1000, .bytes = 1024 * 1024};
 
 Bytes sessions_prefix(GroupId group) { return kv::meta_key(group, "session/"); }
@@ -106,7 +107,8 @@ port::Task<Result<void>> erase_state(port::Engine& engine, port::Shard& shard, G
     batch.del(applied_key(group));
     wire::Writer removed(9);
     removed.u8(kRemovedFormat).u64(replica.value);
-    batch.put(removed_key(group), removed.take());
+    const Bytes word = removed.take();
+    batch.put(removed_key(group), word);
     auto written = engine.write(batch);
     while (!written && written.error().code == Errc::NoSpace) {
         co_await port::sleep(shard, kAskAgain);
@@ -114,8 +116,17 @@ port::Task<Result<void>> erase_state(port::Engine& engine, port::Shard& shard, G
     }
     if (!written) co_return std::unexpected(written.error());
     engine.request_flush();
-    while (engine.durable() < *written)
+    for (Duration waited{}; engine.durable() < *written; waited += kAskAgain) {
         co_await port::sleep(shard, kAskAgain);
+        if (waited < kProbe) continue;
+        // An engine whose flush has failed says so to those who write, and perhaps nobody does.
+        waited = {};
+        port::EngineBatch probe;
+        probe.put(removed_key(group), word);
+        if (auto probed = engine.write(probe); !probed && probed.error().code != Errc::NoSpace)
+            co_return std::unexpected(probed.error());
+        engine.request_flush();
+    }
     co_return Result<void>{};
 }
 

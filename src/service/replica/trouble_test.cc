@@ -89,11 +89,13 @@ TEST(Trouble, WhileTheJournalsDiskIsFullWhatGrowsIsRefusedAndTheRestGoesOn) {
     b.submit(2, 3, set("k", "w"));
     EXPECT_EQ(b.await(2).kind, Kind::Full);
     EXPECT_EQ(b.read("k").text.view(), "v");
-    b.run_for(seconds(1));  // nobody took the lead over
+    b.peers_stalled = true;
+    b.run_for(seconds(2));  // nobody could do better
     b.submit(3, 4, on_key(kv::Op::Del, "k"), 1'000'000);
     EXPECT_EQ(b.await(3).kind, Kind::Done);
     EXPECT_EQ(b.read("k"), kv::Reply::nil());
     b.free_disk();
+    b.peers_stalled = false;
     b.run_for(seconds(3));
     b.submit(4, 5, set("k", "x"), 1'000'000);
     EXPECT_EQ(b.await(4).kind, Kind::Done);
@@ -127,8 +129,48 @@ TEST(Trouble, AFollowerTakesNoMoreThanFitsAndGoesOnByItself) {  // replica_full_
     EXPECT_TRUE(push());
 }
 
+// A leader is elected, although its engine takes nothing, and serves what needs no space: the
+// others may be no better. Mutant replica_full_quorum_ignored.
+TEST(Trouble, WhereEveryEngineIsFullANewLeaderReadsAndDeletesAndRefusesTheRest) {
+    Bench b(3);
+    b.stall_patience = seconds(1);
+    b.kill();
+    b.boot();
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(100));
+    engine::MemFaults full;
+    full.stall_begins = 1;
+    full.stall_writes_max = 1;
+    b.engine_image.set_faults(full);
+    b.peers_stalled = true;
+    b.submit(2, 2, set("k", "w"));
+    ASSERT_EQ(b.await(2).kind, Kind::Done);
+    b.depose();
+    b.peers_vote = true;
+    ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
+    b.run_for(seconds(2));
+    ASSERT_TRUE(b.leads());
+    b.submit(3, 3, set("k", "x"), 1'000'000);
+    EXPECT_EQ(b.await(3).kind, Kind::Full);
+    EXPECT_EQ(b.read("k").text.view(), "w");
+    b.submit(4, 4, on_key(kv::Op::Del, "k"), 1'000'000);
+    EXPECT_EQ(b.await(4).kind, Kind::Done);
+    EXPECT_EQ(b.read("k"), kv::Reply::nil());
+    b.engine_image.set_faults({});
+    b.run_for(milliseconds(200));
+    b.submit(5, 5, set("k", "y"), 1'000'000);
+    EXPECT_EQ(b.await(5).kind, Kind::Full) << "a quorum of the others has no space";
+    b.peers_stalled = false;
+    b.run_for(milliseconds(200));
+    b.submit(6, 6, set("k", "z"), 1'000'000);
+    EXPECT_EQ(b.await(6).kind, Kind::Done);
+    EXPECT_EQ(b.read("k").text.view(), "z");
+}
+
 // What was applied and the engine did not take is seen all the same. (One of several gives up its
-// lead: who else leads may have space.)
+// lead to one that has space.)
 TEST(Trouble, ReadsOfALeaderThatIsAloneGoOnWhileItsEngineIsFull) {
     Bench b(1);
     b.stall_patience = seconds(1);

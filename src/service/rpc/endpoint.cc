@@ -1,5 +1,8 @@
 #include "service/rpc/endpoint.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/mutant.h"
 #include "wire/fields.h"
 
@@ -103,6 +106,11 @@ public:
     }
 
     bool idle() const { return !owed_; }
+    // Nothing came for as long as would end the lane of heartbeats.
+    bool stale() const {
+        return owed_ &&
+               owner_.shard_.clock().now() - owed_since_ >= owner_.options_.heartbeat_silence_max;
+    }
     void sent() {
         if (outgoing_)
             owes();
@@ -120,6 +128,12 @@ public:
     port::TimerId handshake_;
 
 private:
+    Duration silence_max() const {
+        const Options& options = owner_.options_;
+        return peer_.lane == Lane::Heartbeat
+                   ? std::min(options.heartbeat_silence_max, options.silence_max)
+                   : options.silence_max;
+    }
     // A sign of life is owed from now on: by the peer of a connection dialed, by this side of one
     // accepted. One timer watches over it, set when the first is owed and left to run out.
     void owes() {
@@ -134,8 +148,7 @@ private:
             owes();
     }
     void watch() {
-        const Duration patience =
-            outgoing_ ? owner_.options_.silence_max : owner_.options_.alive_interval;
+        const Duration patience = outgoing_ ? silence_max() : owner_.options_.alive_interval;
         watching_ = true;
         due_ = owed_since_ + patience;
         watch_ = owner_.shard_.timers().after(due_ - owner_.shard_.clock().now(),
@@ -277,10 +290,14 @@ private:
 };
 
 struct Endpoint::Outgoing {
-    explicit Outgoing(port::Shard& shard) : ended(shard) {}
+    explicit Outgoing(port::Shard& shard) : ended(shard), retry(shard) {}
     Link* link = nullptr;  // while ready
     std::string refusal;   // the last that the log was told
-    port::Signal ended;
+    port::Signal ended, retry;
+    bool backing_off = false;
+    void try_now() {
+        if (std::exchange(backing_off, false)) retry.notify();
+    }
 };
 
 Endpoint::Endpoint(port::Shard& shard, Identity self, Options options, Receiver& receiver,
@@ -363,7 +380,7 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
     Duration backoff = options_.reconnect_min;
     while (!scope_.stop_requested()) {
         auto connection =
-            co_await shard_.net().connect(addresses_[node], "", options_.connect_timeout);
+            co_await shard_.net().connect(addresses_[node], "", options_.dial_timeout);
         if (scope_.stop_requested()) co_return;
         if (connection) {
             const LinkId id(next_link_++);
@@ -384,7 +401,11 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
         // Jitter, so that peers of a restarted node do not come back in one wave.
         const auto jitter = Duration(
             static_cast<int64_t>(shard_.entropy().next() % static_cast<uint64_t>(backoff.count())));
-        co_await port::sleep(shard_, backoff / 2 + jitter);
+        slot.backing_off = true;
+        const port::TimerId timer =
+            shard_.timers().after(backoff / 2 + jitter, [&slot] { slot.try_now(); });
+        co_await slot.retry.wait();
+        shard_.timers().cancel(timer);
         backoff = std::min(backoff * 2, options_.reconnect_max);
     }
 }
@@ -394,8 +415,12 @@ void Endpoint::link_up(Link& link) {
         Outgoing& slot = *outgoing_[{link.peer_.node, link.peer_.lane}];
         slot.link = &link;
         slot.refusal.clear();
+        if (link.peer_.lane == Lane::Heartbeat) give_up_stale(link);
     } else if (link.peer_.node) {
         drop_older(link);
+        // There is a way from there; so there is one to there.
+        for (auto& [key, slot] : outgoing_)
+            if (key.first == link.peer_.node && !MUTANT(rpc_waits_out_its_pause)) slot->try_now();
     }
     if (link.peer_.node) receiver_.on_peer_up(link.peer_, link.outgoing_);
 }
@@ -413,6 +438,13 @@ void Endpoint::give_up_idle(const Link& silent) {
         if (other->outgoing_ && other->ready_ && other->expected_ == silent.expected_ &&
             other->idle())
             other->die({Errc::Timeout, "its other lane had no word within rpc-silence-max"});
+}
+
+void Endpoint::give_up_stale(const Link& fresh) {
+    for (auto& [id, other] : links_)
+        if (other->outgoing_ && other->ready_ && other->expected_ == fresh.expected_ &&
+            other->stale() && !MUTANT(rpc_stale_lane_waits))
+            other->die({Errc::Timeout, "silent, while a new connection is not"});
 }
 
 void Endpoint::say_alive(Link& link) {
@@ -550,6 +582,7 @@ port::Task<> Endpoint::close() {
     for (auto& [key, slot] : outgoing_) {
         slot->link = nullptr;
         slot->ended.notify();
+        slot->try_now();
     }
     co_await scope_.close();
 }

@@ -9,7 +9,9 @@
 // it sends anyway is as good), and who dialed it and sent something drops it when no byte comes
 // back for `silence_max`, and with it those to the same node on which nothing is owed. While
 // nothing is sent nothing is owed: an idle connection is silent. A connection that its dialer left
-// without a word is dropped when the next one of the same node, shard and lane comes.
+// without a word is dropped when the next one of the same node, shard and lane comes. After a cut a
+// transport waits for seconds before it tries again; so the lane of heartbeats is dropped sooner,
+// and once it is up again it takes down the others that are silent still.
 #pragma once
 
 #include <array>
@@ -87,13 +89,16 @@ public:
 };
 
 struct Options {
-    Duration connect_timeout = milliseconds(1000);  // and then as much for the peer's Hello
+    // A transport whose first packet is lost says it again after a second: a new attempt is sooner.
+    Duration dial_timeout = milliseconds(300);
+    Duration connect_timeout = milliseconds(1000);  // from then on, for the peer's Hello
     Duration reconnect_min = milliseconds(20);
-    Duration reconnect_max = milliseconds(500);
-    Duration alive_interval = milliseconds(1000);  // rpc-alive-interval
-    Duration silence_max = milliseconds(5000);     // rpc-silence-max; several alive_intervals
-    size_t unsent_bytes_max = 128 * 1024 * 1024;   // per connection; above it frames are refused
-    size_t peers_max = 64;                         // nodes that connect to this one
+    Duration reconnect_max = milliseconds(150);
+    Duration alive_interval = milliseconds(500);  // rpc-alive-interval
+    Duration silence_max = milliseconds(5000);    // rpc-silence-max; several alive_intervals
+    Duration heartbeat_silence_max = milliseconds(1500);  // of that lane: its frames are short
+    size_t unsent_bytes_max = 128 * 1024 * 1024;  // per connection; above it frames are refused
+    size_t peers_max = 64;                        // nodes that connect to this one
     // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
     // place of the oldest: those that stay silent keep no member out.
     size_t strangers_max = 64;
@@ -141,6 +146,7 @@ private:
     void drop_older(const Link& link);
     // The other connections to a silent node vouch for nothing.
     void give_up_idle(const Link& silent);
+    void give_up_stale(const Link& fresh);
     void say_alive(Link& link);
     void note_refused(const Link& link, const Error& why);
     bool takes_output(const Link& link) const;

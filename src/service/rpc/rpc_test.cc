@@ -262,6 +262,22 @@ TEST(Endpoint, AConnectionComesBackAfterItsPeerRestarted) {
     EXPECT_EQ(t.b->heard[0].second, "kept");
 }
 
+// Mutant rpc_waits_out_its_pause.
+TEST(Endpoint, WhoIsReachedByAPeerTriesItAtOnce) {
+    Options slow;
+    slow.reconnect_min = slow.reconnect_max = seconds(60);
+    Two t(1, member(1), member(2), slow);
+    t.world.crash(t.nb, sim::CrashKind::Kill, sim::Farewell::Reset);
+    t.dial();
+    ASSERT_TRUE(t.a->endpoint->listen({"a", 7}));
+    t.world.run_for(seconds(3));
+    t.boot_b(member(2));
+    t.world.run_for(seconds(1));
+    ASSERT_EQ(t.a->outgoing_ups, 0) << "it pauses, or this shows nothing";
+    t.b->endpoint->add_peer(NodeId(1), {"a", 7});
+    EXPECT_TRUE(t.world.run_until([&] { return t.a->outgoing_ups == 2; }, seconds(1)));
+}
+
 TEST(Endpoint, ADamagedFrameEndsItsConnectionAndNothingBehindItArrives) {
     Two t;
     std::string bad = raft_frame(kCluster).str();
@@ -465,6 +481,29 @@ TEST(Liveness, AConnectionThatCarriesNothingOneWayIsDroppedLongBeforeTheTranspor
         EXPECT_EQ(t.b->ups, 4);
         EXPECT_EQ(t.b->downs, 2) << "what was left without a word went when the next one came";
     }
+}
+
+// As after a cut in which the transport has begun to wait. Mutant rpc_stale_lane_waits.
+TEST(Liveness, ALaneThatIsSilentGoesWhenTheOneOfHeartbeatsIsBack) {
+    Options options = impatient();
+    options.silence_max = seconds(60);
+    options.heartbeat_silence_max = milliseconds(500);
+    Two t(1, member(1), member(2), options);
+    t.connect();
+    const auto beat = [&](Duration duration) {
+        for (Instant end = t.world.now() + duration; t.world.now() < end;) {
+            t.a->send(NodeId(2), Lane::Heartbeat, "beat");
+            talk(t, milliseconds(50));
+        }
+    };
+    beat(milliseconds(300));
+    t.world.cut(t.na, t.nb, true);
+    beat(seconds(3));
+    EXPECT_EQ(t.a->outgoing_downs, 1) << "the lane of heartbeats";
+    t.world.heal_all();
+    beat(seconds(1));
+    EXPECT_EQ(t.a->outgoing_downs, 2);
+    EXPECT_EQ(t.a->outgoing_ups, 4);
 }
 
 TEST(Liveness, WhoHearsAndHasNothingToSaySaysThatItHears) {

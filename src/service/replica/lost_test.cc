@@ -1,0 +1,65 @@
+// Replicas that their group has lost, and what becomes of what they leave.
+#include "service/replica/replica_test_bench.h"
+
+namespace asterias::replica {
+namespace {
+
+bool is_question(const Bench::Sent& sent) {
+    const auto* asked = std::get_if<raft::VoteRequest>(&sent.message.body);
+    return asked && asked->pre && !sent.to && !sent.message.to;
+}
+
+TEST(Lost, WhoWasMadeAndHearsNothingMoreAsksEveryNodeUntilItIsTold) {
+    Bench b(0);
+    b.run_for(seconds(5));
+    EXPECT_GE(std::count_if(b.sent.begin(), b.sent.end(), is_question), 2);
+    EXPECT_FALSE(b.removed);
+    b.receive({ReplicaId(2), ReplicaId(1), Term(3), raft::Removed{LogIndex(4)}});
+    ASSERT_TRUE(b.turns_until([&] { return b.removed; }, 100));
+    b.sent.clear();
+    b.run_for(seconds(5));
+    EXPECT_TRUE(b.sent.empty());
+}
+
+TEST(Lost, WhoIsLedAsksNobody) {
+    Bench b(3);
+    b.elect();
+    b.run_for(seconds(5));
+    EXPECT_TRUE(std::none_of(b.sent.begin(), b.sent.end(), is_question));
+}
+
+// The number of a change that was lost with its leader is given again; here to node 2.
+TEST(Lost, WhoHasANumberThatIsSomebodyElsesIsToldThatItIsNobody) {
+    Bench b(3);
+    b.peers_vote = false;
+    const raft::Message ask{ReplicaId(2), ReplicaId(1), Term(9), raft::VoteRequest{.pre = true}};
+    b.sent.clear();
+    b.replica->receive(NodeId(7), ask);
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].to, NodeId(7));
+    EXPECT_TRUE(std::holds_alternative<raft::Removed>(b.sent[0].message.body));
+    // Nor is anything else that it says heard.
+    b.replica->receive(NodeId(7), {ReplicaId(2), ReplicaId(1), Term(9), raft::Heartbeat{}});
+    b.turn();
+    EXPECT_EQ(b.replica->status().raft.term, Term(0));
+    b.replica->receive(NodeId(2), {ReplicaId(2), ReplicaId(1), Term(9), raft::Heartbeat{}});
+    EXPECT_EQ(b.replica->status().raft.term, Term(9));
+}
+
+TEST(Lost, AnEngineThatFailsToFlushIsNoticedByWhoeverDeletes) {
+    Bench b(1);
+    b.elect();
+    b.engine_image.set_faults({.flush_fails = 1});
+    std::optional<Result<void>> erased;
+    port::Scope scope(*b.shard);
+    const auto erase = [](Bench& b, std::optional<Result<void>>& out) -> port::Task<> {
+        out = co_await erase_state(*b.engine, *b.shard, kGroup, kKeyspace, ReplicaId(1));
+    };
+    scope.spawn("erase", erase(b, erased));
+    ASSERT_TRUE(b.turns_until([&] { return erased.has_value(); }, 2000));
+    ASSERT_FALSE(erased->has_value());
+    EXPECT_EQ(erased->error().code, Errc::Io);
+}
+
+}  // namespace
+}  // namespace asterias::replica
