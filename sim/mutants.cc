@@ -57,6 +57,7 @@ constexpr Planted kPlanted[] = {
     {"journal_marks_without_self", "members"},
     {"raft_promote_unready", "rollbacks"},
     {"raft_removed_leader_counts_itself", "rollbacks"},
+    {"replica_log_dropped_early", "snapshots"},
     {"rpc_handshake_without_end", "wire"},
     {"sim_door_impatient", "basic"},  // judges the demand that a healed cluster serves
     {"kv_expiry_not_logged", "clocks"},
@@ -113,7 +114,6 @@ constexpr Elsewhere kElsewhere[] = {
     {"replica_reads_miss_applied", "test_service_replica", "the tick mostly comes first"},
     {"replica_reads_stalled_engine", "test_service_replica", "three guards, one after the other"},
     {"replica_snapshot_unverified", "test_service_replica", "frames have a checksum, too"},
-    {"replica_log_dropped_early", "test_service_replica", "logs stay short of the bound"},
     {"replica_full_follower_takes", "test_service_replica", "no journal fills up yet"},
     {"rpc_length_unchecked", "test_service_rpc", "silence ends such a connection now"},
     {"rpc_silence_without_end", "test_service_rpc", "the simulated transport gives up itself"},
