@@ -52,7 +52,8 @@ if(NOT ASTERIAS_FUZZ)
   foreach(scenario basic clocks crash disk partition reads shards3 votes wire hunt starts limits
           engine strangers replies rot directory_twin directory_copied directory_lost directory_old
           pauses
-          slow_disk members snapshots rollbacks slow_links figure8 aba stranded oneway bridge unsynced
+          slow_disk members snapshots rollbacks slow_links figure8 aba stranded oneway bridge
+          unsynced
           wrong_clocks rot_votes)
     sim_test(${scenario} --seeds 2 --scenario sim/scenarios/${scenario}.txt)
   endforeach()

@@ -23,34 +23,31 @@ TEST(SweepReport, PrintsTidyTables) {
     report.add(stats(1, 250, 1));
     report.add(stats(2, 90, 2));
     EXPECT_TRUE(report.passed());
-    EXPECT_EQ(
-        report.print(),
-        "    seed  ops  unknown  failed  leaders  crashes  losing  partitions  faults  sim s  cpu "
-        "s  verdict\n"
-        "       1  250        0       0        0        1       0           0       0   60.0   "
-        "0.25  "
-        "pass\n"
-        "       2   90        0       0        0        2       0           0       0   60.0   "
-        "0.25  "
-        "pass\n"
-        "     min   90        0       0        0        1       0           0       0   60.0   "
-        "0.25\n"
-        "  median  170        0       0        0      1.5       0           0       0   60.0   "
-        "0.25\n"
-        "     max  250        0       0        0        2       0           0       0   60.0   "
-        "0.25\n"
-        "   total  340        0       0        0        3       0           0       0  120.0   "
-        "0.50\n"
-        "\n"
-        "  required    median  minimum\n"
-        "  operations     170      100  ok\n"
-        "  crashes        1.5        1  ok\n"
-        "\n"
-        "  fault site  hits  seeds\n"
-        "  disk.torn      3      2\n"
-        "  net.loss      14      2\n"
-        "\n"
-        "PASS: 2 seeds\n");
+    EXPECT_EQ(report.print(),
+              "    seed  ops  unknown  failed  leaders  crashes  losing  partitio"
+              "ns  snapshots  members  faults  sim s  cpu s  verdict\n"
+              "       1  250        0       0        0        1       0          "
+              " 0          0        0       0   60.0   0.25  pass\n"
+              "       2   90        0       0        0        2       0          "
+              " 0          0        0       0   60.0   0.25  pass\n"
+              "     min   90        0       0        0        1       0          "
+              " 0          0        0       0   60.0   0.25\n"
+              "  median  170        0       0        0      1.5       0          "
+              " 0          0        0       0   60.0   0.25\n"
+              "     max  250        0       0        0        2       0          "
+              " 0          0        0       0   60.0   0.25\n"
+              "   total  340        0       0        0        3       0          "
+              " 0          0        0       0  120.0   0.50\n"
+              "\n"
+              "  required    median  minimum\n"
+              "  operations     170      100  ok\n"
+              "  crashes        1.5        1  ok\n"
+              "\n"
+              "  fault site  hits  seeds\n"
+              "  disk.torn      3      2\n"
+              "  net.loss      14      2\n"
+              "\n"
+              "PASS: 2 seeds\n");
 }
 
 TEST(SweepReport, TooLittleHappeningIsAFailure) {

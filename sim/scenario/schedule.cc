@@ -392,6 +392,17 @@ void draw_fates(const Profile& profile, Prng core, Schedule& schedule) {
     std::sort(schedule.doomed.begin(), schedule.doomed.end());
     schedule.doomed.erase(std::unique(schedule.doomed.begin(), schedule.doomed.end()),
                           schedule.doomed.end());
+}
+
+// Whom no event harms after all is as good as any other.
+void settle_fates(Schedule& schedule) {
+    std::erase_if(schedule.doomed, [&](uint32_t node) {
+        return std::ranges::none_of(schedule.events, [node](const FaultEvent& event) {
+            const bool harms = event.kind == FaultKind::Rot || event.kind == FaultKind::Directory;
+            const bool named = !event.who.empty() || contains(event.victims, node);
+            return harms && event.what != "twin" && named;
+        });
+    });
     std::erase_if(schedule.core, [&](uint32_t node) { return contains(schedule.doomed, node); });
 }
 
@@ -419,6 +430,7 @@ Schedule make_schedule(const Profile& profile, Prng prng) {
             std::visit([&](const auto& f) { maker.make(f, Prng(seeds[drawn.fault.index()])); },
                        drawn.fault);
     maker.make(profile.script, prng.split());
+    settle_fates(schedule);
     // By time, and in the order in which they were made.
     std::multimap<Duration, FaultEvent> sorted;
     for (FaultEvent& event : schedule.events)

@@ -124,9 +124,9 @@ public:
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
     bool peers_stalled = false;  // as they say with heartbeats
-    std::set<NodeId> away;     // who answers nothing
-    std::set<NodeId> without;  // who has no log, and takes none
-    std::vector<Sent> sent;    // everything, in order
+    std::set<NodeId> away;       // who answers nothing
+    std::set<NodeId> without;    // who has no log, and takes none
+    std::vector<Sent> sent;      // everything, in order
     std::set<uint64_t> full_links;
     std::vector<Heard> answers;  // in order
     NodeId leader;
