@@ -108,6 +108,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"replica_snapshot_unverified", "test_service_replica", "frames have a checksum, too"},
     {"replica_log_dropped_early", "test_service_replica", "logs stay short of the bound"},
     {"replica_full_follower_takes", "test_service_replica", "no journal fills up yet"},
+    {"replica_unwritten_unbounded", "test_service_replica", "memory, not an answer"},
     {"replica_full_quorum_ignored", "test_service_replica", "no journal fills up yet"},
     {"replica_old_life_revived", "test_service_node", "nobody is removed yet"},
     {"rpc_length_unchecked", "test_service_rpc", "silence ends such a connection now"},

@@ -71,7 +71,7 @@ def lost_segment(patient):
     """a segment with acknowledged records is gone: refused"""
     path, _ = patient.journal()
     path.unlink()
-    patient.refuses("journal", "lost")
+    patient.refuses("journal", "missing")
 
 
 def lost_journal(patient):

@@ -18,7 +18,7 @@ std::string_view why_refused(Answer::Kind kind) {
     if (kind == Answer::Kind::Busy) return execute::kBusyLeader;
     return kind == Answer::Kind::Full ? execute::kDiskFull : execute::kTryAgain;
 }
-}
+}  // namespace
 
 const Keyspace& Catalogue::of(std::string_view key) const {
     const size_t colon = key.find(':');
