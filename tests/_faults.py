@@ -387,6 +387,16 @@ def slow_disk(arena, node):
     arena.disks[node.index].heal()
 
 
+@fault("too_slow_disk", evidence=delays, alone=True)
+def too_slow_disk(arena):
+    """Slower than half an election timeout, and nobody else's is."""
+    leader = arena.take(arena.cluster.leader("default"))
+    arena.disks[leader.index].set(sync_ms=450)
+    poll(lambda: arena.cluster.leader("default") is not leader, 10, "a slow leader hands over")
+    yield f"a sync of {leader} takes 450 ms more; it does not lead any more"
+    arena.disks[leader.index].heal()
+
+
 @fault("slow_disks", minority=False, evidence=delays)
 def slow_disks(arena):
     for disk in arena.disks:

@@ -14,7 +14,8 @@ constexpr Duration kEngineRetry = milliseconds(20);
 
 void Replica::apply_committed() {
     // Back-pressure, while the engine stalls.
-    const bool stalls = engine_stalled_ && unwritten_.bytes >= parts_.unwritten_bytes_max;
+    const bool stalls = engine_stalled_ && unwritten_.bytes >= parts_.unwritten_bytes_max &&
+                        !MUTANT(replica_unwritten_unbounded);
     if (to_apply_.empty() || installing_ || (stalls && !write_to_engine())) return;
     const LogIndex before = applied_.index;
     try {

@@ -136,6 +136,7 @@ public:
     std::vector<SnapshotReply> snapshot_replies;
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
     uint64_t compact_entries = 1000;                     // likewise
+    size_t unwritten_bytes_max = 64 * 1024 * 1024;       // likewise
     Duration stall_patience = seconds(3600);             // likewise
 
     sim::DiskImage image;
@@ -173,6 +174,7 @@ public:
         parts.log_retained_bytes_max = log_retained_bytes_max;
         parts.snapshot_pace.piece_bytes = 1024;
         parts.stall_patience = stall_patience;
+        parts.unwritten_bytes_max = unwritten_bytes_max;
         parts.directory = "node";
         auto replica_made =
             sim::run(*shard, Replica::open(parts, kKeyspace, config_,

@@ -195,6 +195,27 @@ TEST(Trouble, ReadsOfALeaderThatIsAloneGoOnWhileItsEngineIsFull) {
     EXPECT_EQ(b.read("k").text.view(), "x");
 }
 
+// Mutant replica_unwritten_unbounded.
+TEST(Trouble, NoMoreIsAppliedThanMayWaitForAnEngineThatIsFull) {
+    Bench b(3);
+    b.unwritten_bytes_max = 2'000'000;
+    b.kill();
+    b.boot();
+    engine::MemFaults full;
+    full.stall_begins = 1;
+    full.stall_writes_max = 1;
+    b.engine_image.set_faults(full);
+    for (uint64_t i = 1; i <= 8; ++i)
+        append(b, i - 1, {entry(i, effect("k" + std::to_string(i), std::string(500'000, 'x')))}, i);
+    const LogIndex applied = b.replica->status().raft.applied;
+    EXPECT_GE(applied, LogIndex(4));
+    EXPECT_LE(applied, LogIndex(6));
+    EXPECT_EQ(b.replica->status().raft.commit, LogIndex(8));
+    b.engine_image.set_faults({});
+    b.run_for(milliseconds(200));
+    EXPECT_EQ(b.replica->status().raft.applied, LogIndex(8));
+}
+
 TEST(Trouble, AWitnessHoldsTheLogAndNoState) {
     Bench b(3);
     raft::Membership membership;
