@@ -91,7 +91,9 @@ struct PeerDisconnected {
 };
 // One linearizable read, or many that the driver batches under one context [6.4, rule 22]. A
 // follower asks its leader, and confirms when it has applied what the leader named (rule 24); it
-// refuses when it knows no leader, loses it, or has no answer after an election timeout.
+// refuses when it knows no leader, loses it, or has no answer after an election timeout. A context
+// is never used again by this replica, not after a restart either: the leader may still answer what
+// the life before asked, with a place that is too low by now.
 struct ReadRequested {
     uint64_t context;
 };

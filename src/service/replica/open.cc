@@ -122,8 +122,10 @@ Result<void> Replica::begin(journal::RecoveredGroup recovered) {
     compacted_ = core.log_start;
     log_sizes_.reset(core.log_start);
     log_sizes_.append(core.entries);
-    core_ = std::make_unique<raft::Core>(
-        config_, std::move(core), Prng(parts_.shard.entropy().next()), parts_.shard.clock().now());
+    const uint64_t drawn = parts_.shard.entropy().next();
+    next_read_ = drawn >> 1;
+    core_ = std::make_unique<raft::Core>(config_, std::move(core), Prng(drawn),
+                                         parts_.shard.clock().now());
     wake();
     return {};
 }

@@ -427,7 +427,7 @@ private:
     Lookups head_;
     size_t fetching_ = 0;
     uint64_t fetch_generation_ = 0;
-    uint64_t next_read_ = 1;
+    uint64_t next_read_ = 0;  // drawn at the start: contexts of an earlier life are not used again
     bool sweep_wanted_ = false;  // there may be records with a deadline
     bool sweep_found_ = false;   // this pass met one
     bool sweeping_ = false;
