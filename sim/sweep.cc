@@ -20,7 +20,7 @@ namespace {
 constexpr unsigned kPatienceSeconds = 300;  // of real time, for one seed
 constexpr size_t kErrorBytesMax = 4000;
 // Below so many seeds a sweep is a sample, in which rare things need not have happened.
-constexpr uint64_t kSeedsForRequirements = 10;
+constexpr uint64_t kSeedsForRequirements = 50;
 constexpr uint64_t kSeedsForSites = 300;
 
 std::string read_all(std::FILE* file) {

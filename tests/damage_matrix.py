@@ -226,6 +226,11 @@ def others_name_it(patient):
     flip(patient.path("identity"), 20)
     patient.refuses("identity")
     address = f"{HOST}:{patient.cluster.nodes[0].http[1]}"
+
+    def noticed():
+        return "2 of 3 copies are up" in run("why", "--node", address).stdout
+
+    poll(noticed, 10, "the leader misses it")
     told = run("why", "--node", address)
     equal(told.returncode, CHECK_FAILED, told.stdout + told.stderr)
     for text in ("2 of 3 copies are up", f":{patient.node.peer[1]}: connect", "exit code 5"):

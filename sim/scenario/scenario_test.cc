@@ -367,6 +367,8 @@ TEST(Schedule, ANodeThatAFaultMayEndIsOutsideTheCore) {
     std::set<uint32_t> doomed;
     for (uint64_t seed = 0; seed < 30; ++seed) {
         const Schedule schedule = make_schedule(profile, Prng(seed));
+        ASSERT_EQ(schedule.doomed.empty(), schedule.events.empty());
+        if (schedule.events.empty()) continue;  // harmed by nothing, it is as good as any other
         ASSERT_EQ(schedule.doomed.size(), 1u);
         doomed.insert(schedule.doomed[0]);
         EXPECT_EQ(schedule.core.size(), 2u);
