@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/mutant.h"
+#include "port/sync.h"
 #include "service/node/node_shard.h"
 
 namespace asterias::node {
@@ -54,6 +55,8 @@ port::Task<Result<void>> NodeShard::open_group(GroupId group, journal::Recovered
     const ReplicaId self = recovered.vote.self ? recovered.vote.self : founding_replica(group);
     if (!self) co_return Result<void>{};
     highest_[group] = self;
+    // A crash may have come between its birth in the journal and this.
+    if (auto noted = co_await note_held(group, self); !noted) co_return noted;
     const auto removed = co_await replica::load_removed(engine_, shard_, group);
     if (!removed && removed.error().code != Errc::Corrupt)
         co_return std::unexpected(removed.error());
@@ -90,22 +93,52 @@ bool NodeShard::may_be_born(GroupId group, ReplicaId replica) const {
     return it == highest_.end() || replica > it->second || MUTANT(replica_old_life_revived);
 }
 
-// Nothing that the new replica says rests on more than its journal holds by then, and that begins
-// with its birth. So if a crash takes that, nobody has heard of it.
-port::Task<> NodeShard::give_birth(GroupId group, ReplicaId self) {
-    changing_.insert(group);
+// Birth in the journal, then in the identity, and only then is a word of it heard: so whatever a
+// crash takes, nobody has heard of a replica that this node does not know of, nor is one missed
+// that never spoke.
+port::Task<Result<void>> NodeShard::birth(GroupId group, ReplicaId self) {
+    auto recovered = replica::Replica::born(*journal_, group, self);
+    const journal::BatchId batch = journal_->current_batch();
+    while (persisted_ < batch) {
+        if (closing_) co_return fail(Errc::Closed, "the node stops");
+        co_await port::sleep(shard_, options_.tick);
+    }
+    if (auto noted = co_await note_held(group, self); !noted) {
+        co_await port::sleep(shard_, options_.election_timeout_max);  // the leader asks again
+        co_return noted;
+    }
     highest_[group] = self;
     log_.info("group " + to_string(group) + ": this node holds replica " + to_string(self) +
               " from now on");
-    auto done = co_await open_replica(group, config_of(group, self),
-                                      replica::Replica::born(*journal_, group, self));
-    if (!done) {
-        unopened_[group] = done.error().describe();
-        log_.error("group " + to_string(group) + ": " + unopened_[group]);
-    } else if (!woken_.empty()) {
-        shard_.post([] {});
-    }
+    auto opened = co_await open_replica(group, config_of(group, self), std::move(recovered));
+    if (!opened) unopened_[group] = opened.error().describe();
+    co_return opened;
+}
+
+port::Task<> NodeShard::give_birth(GroupId group, ReplicaId self) {
+    changing_.insert(group);
+    const auto done = co_await birth(group, self);
+    if (!done && !closing_)
+        log_.error("group " + to_string(group) + ": " + done.error().describe());
+    if (!woken_.empty()) shard_.post([] {});
     changing_.erase(group);
+}
+
+port::Task<Result<void>> NodeShard::note_held(GroupId group, ReplicaId self) {
+    if (self == founding_replica(group) || MUTANT(node_held_not_noted)) co_return Result<void>{};
+    if (const auto it = held_.find(group); it != held_.end() && it->second >= self)
+        co_return Result<void>{};
+    port::OneShot<Result<void>> done(shard_);
+    shard_.submit(ShardId(0), [this, group, self, out = &done] {
+        calls_.on_held(group, self, [this, out](Result<void> result) {
+            sibling(ShardId(0)).shard_.submit(shard_.id(), [out, r = std::move(result)]() mutable {
+                out->set(std::move(r));
+            });
+        });
+    });
+    auto noted = co_await done;
+    if (noted) held_[group] = self;
+    co_return noted;
 }
 
 void NodeShard::on_removed(GroupId group) {

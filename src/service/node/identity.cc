@@ -9,7 +9,7 @@ namespace asterias::node {
 namespace {
 
 constexpr uint8_t kFormat = 1;  // of a founding record
-constexpr uint8_t kIdentityFormat = 3;
+constexpr uint8_t kIdentityFormat = 4;
 constexpr uint64_t kFirstKeyspaceGroup = 2;  // 1 is the system group
 constexpr size_t kReplicas = 3;
 
@@ -75,6 +75,9 @@ Bytes encode(const Identity& identity) {
     for (const auto& [node, start] : identity.seen)
         body.u64(node.value).u64(start.value);
     body.bytes(identity.fenced);
+    body.varint(identity.held.size());
+    for (const auto& [group, replica] : identity.held)
+        body.u64(group.value).u64(replica.value);
     wire::Writer out(body.size() + 16);
     out.raw("ASTERIAS").u8(kIdentityFormat).u32(crc32c(body.view())).raw(body.view());
     return out.take();
@@ -103,6 +106,10 @@ Result<Identity> decode_identity(const Bytes& bytes) {
         if (!id.seen.emplace(node, Incarnation(in.u64())).second) in.set_failed();
     }
     id.fenced = in.bytes().str();
+    for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
+        const GroupId group(in.u64());
+        if (!id.held.emplace(group, ReplicaId(in.u64())).second) in.set_failed();
+    }
     if (!in.ok() || !in.at_end()) return fail(Errc::Corrupt, "identity: body");
     return id;
 }

@@ -51,6 +51,9 @@ struct Identity {
     std::map<NodeId, Incarnation> seen;
     // Why this directory must never take part again; empty: it may.
     std::string fenced;
+    // The highest replica of each group that came here after the founding: durable before it says
+    // anything. What it voted lies in a journal; a journal that does not know of it is a lost one.
+    std::map<GroupId, ReplicaId> held;
     bool operator==(const Identity&) const = default;
 };
 

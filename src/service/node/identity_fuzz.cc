@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const Bytes data = Bytes::copy({reinterpret_cast<const char*>(bytes), size});
     (void)decode_identity(data);
     wire::Writer right;
-    right.raw("ASTERIAS").u8(3).u32(crc32c(data.view())).raw(data.view());
+    right.raw("ASTERIAS").u8(4).u32(crc32c(data.view())).raw(data.view());
     if (auto id = decode_identity(right.take())) {
         auto same = decode_identity(encode(*id));
         require(same && *same == *id);

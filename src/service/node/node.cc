@@ -272,14 +272,26 @@ void Node::on_disowned(NodeId by, std::string why) {
     if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
 }
 
+// Also while the node closes: a shard waits for it.
+void Node::on_held(GroupId group, ReplicaId replica, std::function<void(Result<void>)> noted) {
+    ReplicaId& held = identity_.held[group];
+    held = std::max(held, replica);
+    held_noted_.push_back(std::move(noted));
+    identity_changed_ = true;
+    if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
+}
+
 // One write at a time, the latest. If it fails what was seen is known until this process ends.
 port::Task<> Node::keep_identity() {
     while (std::exchange(identity_changed_, false)) {
         Identity kept = identity_;
+        const auto waiting = std::exchange(held_noted_, {});
         if (MUTANT(node_fence_forgotten)) kept.fenced.clear();
         auto stored =
             co_await store_identity(shards_[0]->disk(), options_.directory, std::move(kept));
         if (!stored) log_.error("the identity file: " + stored.error().describe());
+        for (const auto& noted : waiting)
+            noted(stored);
     }
     identity_kept_ = true;
     if (identity_.fenced.empty() || std::exchange(ended_, true)) co_return;

@@ -71,6 +71,8 @@ private:
     port::Task<> answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer);
     void on_peer_start(NodeId node, Incarnation start) override;
     void on_disowned(NodeId by, std::string why) override;
+    void on_held(GroupId group, ReplicaId replica,
+                 std::function<void(Result<void>)> noted) override;
     Result<Bytes> on_join(const Bytes& payload);
     // replace.cc
     port::Task<Result<void>> expect_no_replicas(NodeId node);
@@ -115,6 +117,7 @@ private:
     size_t steps_left_ = 0;
     Result<void> steps_result_;
     std::function<void(const Error&)> end_;
+    std::vector<std::function<void(Result<void>)>> held_noted_;  // wait for the next write
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;

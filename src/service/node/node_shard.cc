@@ -17,6 +17,7 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       log_(log.named("node")),
       sending_(options.snapshots_sending_max),
       receiving_(options.snapshots_receiving_max),
+      held_(identity.held),
       known_starts_(identity.seen),
       persisted_changed_(shard),
       flush_pace_(options.journal_flush_bytes, options.compact_entries),
@@ -63,9 +64,9 @@ port::Task<Result<void>> NodeShard::open() {
     // The hook is added before the first replica can ask for a turn end.
     shard_.add_turn_hook(port::TurnPhase::Work, *this);
     hooked_ = true;
-    std::set<GroupId> found;
+    std::map<GroupId, ReplicaId> found;
     for (const auto& [group, recovered] : opened->recovered.groups)
-        found.insert(group);
+        found[group] = recovered.vote.self;
     if (auto whole = co_await open_groups(std::move(found)); !whole) co_return whole;
     for (GroupId group : groups_of(identity_.founding)) {
         if (home_of(group) != shard_.id()) continue;
@@ -75,14 +76,18 @@ port::Task<Result<void>> NodeShard::open() {
     co_return Result<void>{};
 }
 
-port::Task<Result<void>> NodeShard::open_groups(std::set<GroupId> found) {
+port::Task<Result<void>> NodeShard::open_groups(std::map<GroupId, ReplicaId> found) {
     const journal::BatchId batch = journal_->current_batch();
     bool written = false;
     for (GroupId group : groups_of(identity_.founding)) {
-        if (home_of(group) != shard_.id() || found.contains(group)) continue;
-        if (!founding_replica(group)) continue;
+        if (home_of(group) != shard_.id()) continue;
+        const auto in_journal = found.find(group);
+        const auto held = held_.find(group);
+        const bool known = in_journal != found.end();
+        const bool behind = held != held_.end() && (!known || in_journal->second < held->second);
+        if (!behind && (known || !founding_replica(group))) continue;
         // Who forgot its votes and entries could elect a leader that lacks what it acknowledged.
-        if (identity_.born)
+        if (identity_.born || behind)
             co_return fail(Errc::Corrupt,
                            options_.directory + "/journal-" + to_string(shard_.id()) +
                                ": the votes and entries of group " + to_string(group) +

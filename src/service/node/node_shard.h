@@ -59,6 +59,10 @@ public:
     virtual void on_peer_start(NodeId node, Incarnation start) = 0;
     // Another node refuses this one for good.
     virtual void on_disowned(NodeId by, std::string why) = 0;
+    // `replica` is about to be held here: `noted` is called once, there, when that is durable in
+    // the identity (Identity::held), or with the disk's error: then it is not known whether it is.
+    virtual void on_held(GroupId group, ReplicaId replica,
+                         std::function<void(Result<void>)> noted) = 0;
 };
 
 // What a shard knows of the connection to another node.
@@ -143,7 +147,7 @@ private:
     void on_turn_end() override;
 
     // Writes the first vote of every group of this shard, or refuses: see Identity::born.
-    port::Task<Result<void>> open_groups(std::set<GroupId> found);
+    port::Task<Result<void>> open_groups(std::map<GroupId, ReplicaId> found);
     // groups.cc
     port::Task<Result<void>> open_group(GroupId group, journal::RecoveredGroup recovered);
     port::Task<Result<void>> open_replica(GroupId group, raft::Config config,
@@ -154,6 +158,8 @@ private:
     replica::Parts parts();
     bool may_be_born(GroupId group, ReplicaId replica) const;
     port::Task<> give_birth(GroupId group, ReplicaId self);
+    port::Task<Result<void>> birth(GroupId group, ReplicaId self);
+    port::Task<Result<void>> note_held(GroupId group, ReplicaId self);
     port::Task<> destroy(GroupId group);
     // operate.cc
     port::Task<Result<void>> change_here(GroupId group, raft::Change change);
@@ -192,6 +198,7 @@ private:
     std::unique_ptr<journal::Journal> journal_;
     replica::SnapshotSlots sending_, receiving_;
     std::map<GroupId, std::unique_ptr<replica::Replica>> replicas_;
+    std::map<GroupId, ReplicaId> held_;        // what the identity says durably
     std::map<GroupId, ReplicaId> highest_;     // replica that was ever here
     std::map<GroupId, std::string> unopened_;  // and why
     std::set<GroupId> changing_;               // their replica is being made or destroyed

@@ -23,8 +23,16 @@ Founding sample_founding() {
 }
 
 TEST(Identity, RoundTripAndEveryTruncationOrFlippedBitIsRefused) {
-    const Identity id{NodeId(2),         Incarnation(9), {Incarnation(3), Incarnation(7)}, 22,   4,
-                      sample_founding(), true,           {{NodeId(1), Incarnation(5)}},    "why"};
+    const Identity id{NodeId(2),
+                      Incarnation(9),
+                      {Incarnation(3), Incarnation(7)},
+                      22,
+                      4,
+                      sample_founding(),
+                      true,
+                      {{NodeId(1), Incarnation(5)}},
+                      "why",
+                      {{GroupId(2), ReplicaId(6)}}};
     const Bytes bytes = encode(id);
     ASSERT_EQ(decode_identity(bytes).value(), id);
     for (size_t n = 0; n < bytes.size(); ++n)

@@ -178,6 +178,38 @@ TEST(Replicas, AStoppedOneIsRemovedAndAddedAgainOnTheSameNode) {
     EXPECT_EQ(c.execute(place, command(kv::Op::StrLen, {"k7"})), kv::Reply::number(1000));
 }
 
+// Its engine holds nothing of it yet, so that nothing else gives the loss away: made again under
+// its number, it could vote a second time in a term. Mutant node_held_not_noted.
+TEST(Replicas, AnEmptiedJournalIsNoticedAlsoIfItHeldAReplicaThatCameLater) {
+    Moving c;
+    const size_t place = c.place_of(c.outsider);
+    ASSERT_TRUE(c.done(raft::AddReplica{c.outsider})) << c.last;
+    const ReplicaId number = c.replica(c.outsider)->self;
+    EXPECT_EQ(c.processes[place]->node->identity().held,
+              (std::map<GroupId, ReplicaId>{{kDefault, number}}));
+    c.crash(place);
+    c.boot(place);
+    ASSERT_TRUE(c.until([&] { return c.up(place); }));
+    EXPECT_EQ(c.replica(c.outsider)->self, number);
+
+    c.crash(place);
+    Machine& m = *c.machines[place];
+    for (const auto& path : m.image.paths())
+        if (path.starts_with("data/journal-")) m.image.erase(path);
+    // The founding groups of this node are not what is noticed.
+    auto identity = decode_identity(m.image.content("data/identity").value()).value();
+    identity.born = false;
+    m.image.put("data/identity", encode(identity).view());
+    m.engine = engine::MemImage();
+    c.boot(place);
+    ASSERT_TRUE(c.until([&] { return c.processes[place]->started.has_value(); }));
+    ASSERT_FALSE(c.processes[place]->started->has_value());
+    const Error& why = c.processes[place]->started->error();
+    EXPECT_EQ(why.code, Errc::Corrupt);
+    EXPECT_NE(why.context.find("group " + to_string(kDefault) + " are lost"), std::string::npos)
+        << why.context;
+}
+
 // Whoever crashes wherever while one replica comes and another goes: in the end it is so.
 TEST(Replicas, ChangesOutliveCrashesAnywhere) {
     for (uint64_t seed = 1; seed <= 12; ++seed) {
