@@ -37,6 +37,14 @@ size_t logged_bytes(const kv::Evaluation& evaluation) {
         bytes += write.key.size() + write.record.size() + 10;
     return bytes;
 }
+
+// Leads, and will evaluate: a witness has no state, and hands the lead over as soon as it can. Who
+// waited for it would wait for another.
+bool will_evaluate(const raft::Core& core, ReplicaId self) {
+    if (core.role() != raft::Role::Leader) return false;
+    const raft::Member* member = core.membership().find(self);
+    return !member || !member->witness || MUTANT(raft_witness_serves);
+}
 }  // namespace
 
 void Incoming::turn_away() {
@@ -63,7 +71,7 @@ void Replica::submit(Incoming request) {
     // What an earlier epoch sent was sent again, in order, under a later one; and behind a refusal
     // nothing of the same epoch may pass, or it would overtake.
     if (request.origin.epoch < g.epoch || request.origin.epoch <= g.refused_epoch ||
-        core_->role() != raft::Role::Leader)
+        !will_evaluate(*core_, config_.self))
         return refuse(request);
     // Those turned away wait, too; this ends the epoch and says nothing of what was done.
     if (queue_.size() >= 2 * parts_.queue_max) return refuse(request);

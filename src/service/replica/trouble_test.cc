@@ -234,6 +234,27 @@ TEST(Trouble, AWitnessHoldsTheLogAndNoState) {
     EXPECT_TRUE(b.replica->status().raft.membership.find(ReplicaId(1))->witness);
 }
 
+// It cannot evaluate; who would wait for it would wait until its own deadline.
+TEST(Trouble, AWitnessThatLeadsSaysAtOnceThatItIsNoLeader) {
+    Bench b(3);
+    raft::Membership membership;
+    membership.voters = {
+        {ReplicaId(1), NodeId(1), true}, {ReplicaId(2), NodeId(2)}, {ReplicaId(3), NodeId(3)}};
+    membership.last_replica = ReplicaId(3);
+    append(b, 0,
+           {wire::make_entry(kGroup, Term(1), LogIndex(1), wire::EntryKind::Config,
+                             raft::encode(membership))},
+           1);
+    ASSERT_TRUE(b.turns_until([&] { return b.leads(); }));
+    b.submit(1, 1, set("k", "v"));
+    b.submit(2, 0, get("k"), 2);
+    for (const uint64_t ticket : {1, 2}) {
+        ASSERT_EQ(b.answered(ticket), 1u) << "from inside submit()";
+        EXPECT_EQ(b.answer_to(ticket).kind, Kind::NotLeader);
+    }
+    EXPECT_EQ(b.replica->status().queued, 0u);
+}
+
 // Mutant replica_witness_drops_tail.
 TEST(Trouble, AWitnessKeepsMuchMoreOfTheLogThanOthersAndNotAllOfIt) {
     for (const bool witness : {false, true}) {
