@@ -156,7 +156,10 @@ port::Task<> NodeShard::destroy(GroupId group) {
     const ReplicaId self = replica->self();
     replica.reset();
     router_->on_leader(group, {});
-    auto erased = co_await replica::Replica::erase(parts(), group, keyspace_of(group), self);
+    auto erased =
+        co_await replica::Replica::erase(parts(), group, keyspace_of(group), self, scope_);
+    // The next start finds it removed in its log, or in the engine, and goes on.
+    if (!erased && erased.error().code == Errc::Closed) co_return;
     if (!erased) {
         log_.error("engine: " + erased.error().describe());
         shard_.fatal("the engine failed to delete the state of a removed replica");

@@ -52,13 +52,41 @@ TEST(Lost, AnEngineThatFailsToFlushIsNoticedByWhoeverDeletes) {
     b.engine_image.set_faults({.flush_fails = 1});
     std::optional<Result<void>> erased;
     port::Scope scope(*b.shard);
-    const auto erase = [](Bench& b, std::optional<Result<void>>& out) -> port::Task<> {
-        out = co_await erase_state(*b.engine, *b.shard, kGroup, kKeyspace, ReplicaId(1));
+    const auto erase = [](Bench& b, std::optional<Result<void>>& out,
+                          const port::Scope& scope) -> port::Task<> {
+        out = co_await erase_state(*b.engine, *b.shard, kGroup, kKeyspace, ReplicaId(1), scope);
     };
-    scope.spawn("erase", erase(b, erased));
+    scope.spawn("erase", erase(b, erased, scope));
     ASSERT_TRUE(b.turns_until([&] { return erased.has_value(); }, 2000));
     ASSERT_FALSE(erased->has_value());
     EXPECT_EQ(erased->error().code, Errc::Io);
+}
+
+// A node that stops must not wait for space that may never come.
+TEST(Lost, ADeletionEndsWithItsScopeAlthoughTheEngineStaysFull) {
+    Bench b(1);
+    b.elect();
+    engine::MemFaults full;
+    full.stall_begins = 1;
+    full.stall_writes_max = 1;
+    b.engine_image.set_faults(full);
+    std::optional<Result<void>> erased;
+    port::Scope scope(*b.shard);
+    const auto erase = [](Bench& b, std::optional<Result<void>>& out,
+                          const port::Scope& scope) -> port::Task<> {
+        out = co_await erase_state(*b.engine, *b.shard, kGroup, kKeyspace, ReplicaId(1), scope);
+    };
+    scope.spawn("erase", erase(b, erased, scope));
+    b.run_for(seconds(3));
+    EXPECT_FALSE(erased.has_value());
+    scope.request_stop();
+    const bool ended = b.turns_until([&] { return erased.has_value(); }, 2000);
+    EXPECT_TRUE(ended);
+    if (!ended) b.engine_image.set_faults({});
+    ASSERT_TRUE(b.turns_until([&] { return erased.has_value(); }, 2000));
+    ASSERT_FALSE(erased->has_value());
+    EXPECT_EQ(erased->error().code, Errc::Closed);
+    EXPECT_EQ(sim::run(*b.shard, load_removed(*b.engine, *b.shard, kGroup))->value(), ReplicaId());
 }
 
 }  // namespace

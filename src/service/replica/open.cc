@@ -141,8 +141,8 @@ journal::RecoveredGroup Replica::born(journal::Journal& journal, GroupId group, 
 // The engine first: what says that the replica was removed is durable before its log is gone, so
 // that no start-up finds the state without the log that goes with it.
 port::Task<Result<void>> Replica::erase(Parts parts, GroupId group, KeyspaceId keyspace,
-                                        ReplicaId self) {
-    auto erased = co_await erase_state(parts.engine, parts.shard, group, keyspace, self);
+                                        ReplicaId self, const port::Scope& scope) {
+    auto erased = co_await erase_state(parts.engine, parts.shard, group, keyspace, self, scope);
     if (!erased) co_return erased;
     if (!parts.directory.empty())
         if (auto cleared = co_await clear_poison(parts.shard.disk(), parts.directory, group);

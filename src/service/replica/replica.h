@@ -176,9 +176,9 @@ public:
     // open() it with what this returns.
     static journal::RecoveredGroup born(journal::Journal& journal, GroupId group, ReplicaId self);
     // Deletes what a closed and destroyed replica leaves, the word of its removal excepted; durable
-    // on completion. Errors: Io (fatal).
+    // on completion. Errors: as erase_state().
     static port::Task<Result<void>> erase(Parts parts, GroupId group, KeyspaceId keyspace,
-                                          ReplicaId self);
+                                          ReplicaId self, const port::Scope& scope);
 
     // A command for the leader. Refused at once when this is none; else it waits in the queue.
     void submit(Incoming request);

@@ -100,7 +100,9 @@ port::Task<Result<ReplicaId>> load_removed(port::Engine& engine, port::Shard& sh
 }
 
 port::Task<Result<void>> erase_state(port::Engine& engine, port::Shard& shard, GroupId group,
-                                     KeyspaceId keyspace, ReplicaId replica) {
+                                     KeyspaceId keyspace, ReplicaId replica,
+                                     const port::Scope& scope) {
+    const Error stops{Errc::Closed, "the state of a removed replica is not deleted yet"};
     port::EngineBatch batch;
     for (auto& span : content_spans(group, keyspace))
         batch.del_range(std::move(span.from), std::move(span.to));
@@ -111,12 +113,14 @@ port::Task<Result<void>> erase_state(port::Engine& engine, port::Shard& shard, G
     batch.put(removed_key(group), word);
     auto written = engine.write(batch);
     while (!written && written.error().code == Errc::NoSpace) {
+        if (scope.stop_requested()) co_return std::unexpected(stops);
         co_await port::sleep(shard, kAskAgain);
         written = engine.write(batch);
     }
     if (!written) co_return std::unexpected(written.error());
     engine.request_flush();
     for (Duration waited{}; engine.durable() < *written; waited += kAskAgain) {
+        if (scope.stop_requested()) co_return std::unexpected(stops);
         co_await port::sleep(shard, kAskAgain);
         if (waited < kProbe) continue;
         // An engine whose flush has failed says so to those who write, and perhaps nobody does.

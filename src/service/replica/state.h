@@ -9,6 +9,7 @@
 #include "core/raft/types.h"
 #include "core/session/session.h"
 #include "port/engine.h"
+#include "port/scope.h"
 
 namespace asterias::replica {
 
@@ -44,10 +45,12 @@ port::Task<Result<session::Table>> load_sessions(port::Engine& engine, port::Sha
 port::Task<Result<ReplicaId>> load_removed(port::Engine& engine, port::Shard& shard, GroupId group);
 
 // Deletes everything of the group but the word that `replica` was removed; durable on completion.
-// Waits, and asks again, while the engine is full. Errors: Io (fatal). Nobody else writes to the
-// group meanwhile.
+// Waits, and asks again, while the engine is full. Errors: Closed (`scope` was asked to stop first:
+// it may be done, and has to be done again), else fatal: Io. Nobody else writes to the group
+// meanwhile. `scope` is the one that it runs in.
 port::Task<Result<void>> erase_state(port::Engine& engine, port::Shard& shard, GroupId group,
-                                     KeyspaceId keyspace, ReplicaId replica);
+                                     KeyspaceId keyspace, ReplicaId replica,
+                                     const port::Scope& scope);
 
 // The first key behind `key`.
 Bytes key_behind(const Bytes& key);
