@@ -85,7 +85,7 @@ port::Task<Result<void>> NodeShard::open_replica(GroupId group, raft::Config con
 
 // A number that was here once never comes back (rule 47).
 bool NodeShard::may_be_born(GroupId group, ReplicaId replica) const {
-    if (closing_ || changing_.contains(group) || unopened_.contains(group)) return false;
+    if (closing_ || changing_.contains(group)) return false;
     const auto groups = groups_of(identity_.founding);
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) return false;
     if (home_of(group) != shard_.id()) return false;
@@ -97,6 +97,12 @@ bool NodeShard::may_be_born(GroupId group, ReplicaId replica) const {
 // crash takes, nobody has heard of a replica that this node does not know of, nor is one missed
 // that never spoke.
 port::Task<Result<void>> NodeShard::birth(GroupId group, ReplicaId self) {
+    // A leader gives this node another one only once no member is on it: what could not be opened
+    // was removed, and is in nobody's way.
+    if (unopened_.contains(group)) {
+        if (auto erased = co_await erase(group, highest_[group]); !erased) co_return erased;
+        unopened_.erase(group);
+    }
     auto recovered = replica::Replica::born(*journal_, group, self);
     const journal::BatchId batch = journal_->current_batch();
     while (persisted_ < batch) {
@@ -156,18 +162,21 @@ port::Task<> NodeShard::destroy(GroupId group) {
     const ReplicaId self = replica->self();
     replica.reset();
     router_->on_leader(group, {});
-    auto erased =
-        co_await replica::Replica::erase(parts(), group, keyspace_of(group), self, scope_);
-    // The next start finds it removed in its log, or in the engine, and goes on.
-    if (!erased && erased.error().code == Errc::Closed) co_return;
-    if (!erased) {
-        log_.error("engine: " + erased.error().describe());
-        shard_.fatal("the engine failed to delete the state of a removed replica");
-        co_return;
-    }
+    // Closed: the next start finds it removed in its log, or in the engine, and goes on.
+    if (auto erased = co_await erase(group, self); !erased) co_return;
     log_.info("group " + to_string(group) + ": replica " + to_string(self) +
               " was removed, and with it what this node held of the group");
     changing_.erase(group);
+}
+
+port::Task<Result<void>> NodeShard::erase(GroupId group, ReplicaId self) {
+    auto erased =
+        co_await replica::Replica::erase(parts(), group, keyspace_of(group), self, scope_);
+    if (!erased && erased.error().code != Errc::Closed) {
+        log_.error("engine: " + erased.error().describe());
+        shard_.fatal("the engine failed to delete the state of a removed replica");
+    }
+    co_return erased;
 }
 
 void NodeShard::add_node(NodeId node, port::Address peer_address) {

@@ -161,6 +161,7 @@ private:
     port::Task<Result<void>> birth(GroupId group, ReplicaId self);
     port::Task<Result<void>> note_held(GroupId group, ReplicaId self);
     port::Task<> destroy(GroupId group);
+    port::Task<Result<void>> erase(GroupId group, ReplicaId self);
     // operate.cc
     port::Task<Result<void>> change_here(GroupId group, raft::Change change);
     port::Task<Result<void>> transfer_here(GroupId group, NodeId to);

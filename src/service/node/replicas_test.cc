@@ -178,6 +178,26 @@ TEST(Replicas, AStoppedOneIsRemovedAndAddedAgainOnTheSameNode) {
     EXPECT_EQ(c.execute(place, command(kv::Op::StrLen, {"k7"})), kv::Reply::number(1000));
 }
 
+// What says that a replica was removed may turn out damaged: the next one has a number of its own.
+TEST(Replicas, AGroupThatCouldNotBeOpenedIsBornAgainUnderAHigherNumber) {
+    Moving c;
+    c.write(60);
+    NodeId goes;
+    for (NodeId node : members_of(c.founding(0), kDefault))
+        if (node != c.leader()) goes = node;
+    const size_t place = c.place_of(goes);
+    ASSERT_TRUE(c.done(raft::RemoveReplica{goes})) << c.last;
+    ASSERT_TRUE(c.until([&] { return !c.replica(goes); }));
+    c.crash(place, sim::CrashKind::Kill);
+    ASSERT_TRUE(c.machines[place]->engine.damage(replica::removed_key(kDefault).view()));
+    c.boot(place);
+    ASSERT_TRUE(c.until([&] { return c.up(place); }));
+    ASSERT_TRUE(c.replica(goes)->stopped);
+    ASSERT_TRUE(c.done(raft::AddReplica{goes})) << c.last;
+    EXPECT_FALSE(c.replica(goes)->stopped);
+    EXPECT_EQ(c.execute(place, command(kv::Op::StrLen, {"k7"})), kv::Reply::number(1000));
+}
+
 // Its engine holds nothing of it yet, so that nothing else gives the loss away: made again under
 // its number, it could vote a second time in a term. Mutant node_held_not_noted.
 TEST(Replicas, AnEmptiedJournalIsNoticedAlsoIfItHeldAReplicaThatCameLater) {
