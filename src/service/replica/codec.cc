@@ -103,6 +103,7 @@ bool read_message(wire::Reader& whole, GroupMessage& out) {
     m.from = ReplicaId(in.varint());
     m.to = ReplicaId(in.varint());
     m.term = Term(in.varint());
+    if (m.from > kReplicaMax || m.to > kReplicaMax) in.set_failed();
     switch (kind) {
         case kVoteRequest:
             m.body = raft::VoteRequest{in.u8() != 0, LogIndex(in.varint()), Term(in.varint()),

@@ -10,6 +10,9 @@
 
 namespace asterias::replica {
 
+// No message names a replica above this. Numbers are given one by one, with a change of membership.
+inline constexpr ReplicaId kReplicaMax{uint64_t{1} << 40};
+
 // A Raft body is a run of these, of any groups.
 void write_message(wire::Writer& out, GroupId group, const raft::Message& message);
 struct GroupMessage {

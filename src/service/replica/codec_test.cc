@@ -63,6 +63,21 @@ TEST(Codec, EveryTruncatedMessageIsRefused) {
     }
 }
 
+// A node holds no replica below the highest that it was given: such a number would be the last.
+TEST(Codec, AMessageToOrFromAReplicaOfAnAbsurdNumberIsRefused) {
+    const ReplicaId above{kReplicaMax.value + 1};
+    const auto is_read = [](ReplicaId from, ReplicaId to) {
+        wire::Writer out;
+        write_message(out, GroupId(4), {from, to, Term(7), raft::HeartbeatReply{12}});
+        wire::Reader in(out.take());
+        GroupMessage m;
+        return read_message(in, m) && in.ok();
+    };
+    EXPECT_TRUE(is_read(kReplicaMax, kReplicaMax));
+    EXPECT_FALSE(is_read(above, ReplicaId(1)));
+    EXPECT_FALSE(is_read(ReplicaId(1), above));
+}
+
 TEST(Codec, AKindOfMessageThatIsNotKnownIsSkippedAndAKindOfEntryIsNot) {
     wire::Writer out;
     out.varint(4).u8(99).u32(3).raw("abc");
