@@ -381,8 +381,10 @@ TEST(Node, AnEmptyDirectoryTakesALostPlaceOnceNobodyCountsOnItAndHoldsNothingByI
         change(c, 2, {Order::What::Remove, keyspace, lost, {}, false});
     c.boot(1);
     ASSERT_TRUE(c.started());
+    const auto groups = [&] { return c.processes[1]->node->member(ShardId(0)).status().groups; };
+    EXPECT_TRUE(groups().empty()) << "from the first moment, before anybody tells it";
     c.world.run_for(seconds(3));
-    EXPECT_TRUE(c.processes[1]->node->member(ShardId(0)).status().groups.empty());
+    EXPECT_TRUE(groups().empty());
     EXPECT_EQ(life_of(c.processes[1]->node->identity().incarnation), 1u);
     EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
     for (const char* keyspace : {"system", "default", "q"})
