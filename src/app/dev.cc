@@ -27,9 +27,8 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
     std::printf("\n  Data       %s\n", options.data.c_str());
     if (cluster.size() > 2)
         std::printf(
-            "  Promise    linearizable; an acknowledged write is on disk on a majority (%zu of "
-            "%zu)\n",
-            cluster.size() / 2 + 1, cluster.size());
+            "  Promise    linearizable; an acknowledged write is on disk on two of the three nodes "
+            "that\n             hold its keyspace\n");
     else
         std::printf("  Promise    linearizable; an acknowledged write is on disk on every node\n");
     std::printf("  Security   loopback only, no password, no TLS (not in this version)\n");

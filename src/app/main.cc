@@ -132,7 +132,9 @@ void add_replica(CLI::App& app, ReplicaOptions& replica) {
     command->footer(
         "A change is done when it is committed; while a copy catches up the way is told. What "
         "would\n"
-        "leave too few copies is refused, with the way out: exit code 5.");
+        "leave no full copy, or no live majority, is refused, with the way out: exit code 5. "
+        "Ctrl-C and\n"
+        "--timeout end the waiting, not the change.");
 }
 
 CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {

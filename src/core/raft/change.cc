@@ -13,6 +13,12 @@ void erase(std::vector<Member>& members, ReplicaId replica) {
 
 std::string on_node(NodeId node) { return "node " + to_string(node); }
 
+NodeId promoted_node(const Membership& m) {
+    for (const Member& learner : m.learners)
+        if (learner.replica == m.promote) return learner.node;
+    return NodeId(0);
+}
+
 }  // namespace
 
 // Asked for ----------------------------------------------------------------------------------
@@ -37,7 +43,7 @@ std::string Core::Impl::what_bars_changes() const {
     if (l.transfer) return "the lead is being handed over: ask again in a moment";
     const bool under_way = membership().joint() || memberships.index() > commit;
     if (under_way && !MUTANT(raft_two_changes))
-        return "another change is under way: wait until status shows none";
+        return "another change is under way: wait until asterias replica list shows none";
     return "";
 }
 
@@ -56,7 +62,7 @@ Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaI
     Membership next = membership();
     if (!node) return Refused{"a node's number is not 0"};
     if (next.promote)
-        return Refused{"replica " + to_string(next.promote) +
+        return Refused{on_node(promoted_node(next)) +
                        " is still catching up: wait for it, or remove it"};
     if (next.on(node)) return Refused{on_node(node) + " is a member already"};
     // By the term, so that nobody gives it again whose log lacks this entry: a later leader counts
@@ -81,7 +87,7 @@ Core::Impl::Planned Core::Impl::plan(const RemoveReplica& remove) const {
         return next;
     }
     if (next.promote)
-        return Refused{"replica " + to_string(next.promote) +
+        return Refused{on_node(promoted_node(next)) +
                        " is still catching up: wait for it, or remove it"};
     next.outgoing = next.voters;
     erase(next.voters, gone);

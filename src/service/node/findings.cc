@@ -106,7 +106,8 @@ private:
         const raft::Membership& m = g.raft.membership;
         if (m.joint() || m.promote)
             say(g.group, "its members are being changed: " + raft::describe(m),
-                "nothing: it serves meanwhile; asterias replica list shows how far it is");
+                "nothing: it serves meanwhile; asterias replica list shows how far it is. One that "
+                "does not answer has to be started, or taken out again (asterias replica remove)");
     }
 
     const Scene& scene_;
@@ -132,7 +133,11 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
     Finding f{member.node, {}, "", "", ""};
     if (!refused.empty()) {
         f.what = "it is refused: " + refused;
-        f.next = "its directory must not take part again, and starting it does not help";
+        f.next =
+            "its directory must not take part again, and starting it does not help. Start the "
+            "directory that this node ran on last; is that lost, the log of the refused one says "
+            "how "
+            "an empty one takes its place";
         return f;
     }
     f.what = "it does not answer at " + member.peer_address.describe() + ": " + error.context;

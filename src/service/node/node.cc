@@ -171,9 +171,13 @@ port::Task<Result<void>> Node::start() {
 std::string Node::fenced_text() const {
     const std::string node = to_string(identity_.node);
     return identity_.fenced +
-           "\nThis directory must not take part again, and starting it again does not help. The "
-           "way "
-           "out: end every process on a copy of it; take the copies of node " +
+           "\nThis directory must not take part again, and starting it again does not help. Is "
+           "there "
+           "another that node " +
+           node +
+           " ran on last, start that one. Else the way out: end every process on a copy of it; "
+           "take "
+           "the copies of node " +
            node +
            " out of their groups, also out of system (asterias replica remove --keyspace NAME "
            "--node " +
