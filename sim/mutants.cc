@@ -121,6 +121,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"replica_snapshot_unverified", "test_service_replica", "frames have a checksum, too"},
     {"replica_full_follower_takes", "test_service_replica", "no journal fills up yet"},
     {"replica_witness_drops_tail", "test_service_replica", "rule 46"},
+    {"replica_given_up_not_fenced", "test_service_replica", "one seed in thousands shows it"},
     {"replica_unwritten_unbounded", "test_service_replica", "memory, not an answer"},
     {"replica_full_quorum_ignored", "test_service_replica", "no journal fills up yet"},
     {"rpc_length_unchecked", "test_service_rpc", "silence ends such a connection now"},

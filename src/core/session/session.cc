@@ -51,6 +51,8 @@ bool Table::apply(const Advance& advance) {
         for (auto& item : w.results.back().reply.items)
             item.text = Bytes::copy(item.text.view());
     }
+    // What its gateway gave up is as good as evaluated: it will not be.
+    if (w.low_water > 0) w.highest = std::max(w.highest, w.low_water - 1);
     while (!w.results.empty() && w.results.front().sequence < w.low_water)
         w.results.pop_front();
     return true;

@@ -29,6 +29,16 @@ size_t reply_bytes(const kv::Reply& reply) {
     return bytes;
 }
 
+// What the entry says of the request's session, as far as it is known.
+session::Advance& advance_of(const Incoming& request, session::Effects& effects) {
+    session::Advance* advance = nullptr;
+    for (auto& a : effects.sessions)
+        if (a.id == request.session) advance = &a;
+    if (!advance) advance = &effects.sessions.emplace_back(request.session, 0);
+    advance->low_water = std::max(advance->low_water, request.low_water);
+    return *advance;
+}
+
 // What it adds to an entry at most: its effects, its session's head, and the answer that the
 // session table keeps.
 size_t logged_bytes(const kv::Evaluation& evaluation) {
@@ -99,7 +109,7 @@ void Replica::lose_leadership() {
         refuse(request);
     for (auto& [id, g] : gateways_) {
         g.refused_epoch = std::max(g.refused_epoch, g.epoch);
-        g.highest = 0;
+        g.highest = g.logged = 0;
         g.stands_on = {};
     }
     proposed_.clear();
@@ -229,7 +239,7 @@ void Replica::evaluate_queue() {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
-        if (admit(head, round) && !evaluate_one(head, round)) break;
+        if (admit(head, round) && !(fence(head, round) && evaluate_one(head, round))) break;
         head_ = {};
         queue_bytes_ -= head.bytes;
         queue_.pop_front();
@@ -343,6 +353,29 @@ bool Replica::records_found(std::vector<kv::Record>& records) {
     return true;
 }
 
+// The gateway is done with all numbers below its low-water mark; one of which no log says anything
+// was given up (UNKNOWN), and a copy of it may still be on its way. It must not take effect behind
+// what its connection hears from now on. A later write keeps it out by its own number; before a
+// read is answered the mark itself is put into the log. False: there is no room for that now.
+bool Replica::fence(const Incoming& request, Round& round) {
+    constexpr size_t kFenceBytes = 128;  // an Advance without results takes less
+    Gateway& g = gateways_[request.session];
+    const uint64_t settled = std::max(sessions_.highest(request.session), g.logged);
+    if (request.sequence || !request.low_water || request.low_water - 1 <= settled) return true;
+    if (MUTANT(replica_given_up_not_fenced)) return true;
+    const bool full = journal_full_ && parts_.journal.usage().bytes_left < kFenceBytes + 8192;
+    if (full || !has_room(kFenceBytes, round)) {
+        round.full = true;
+        return false;
+    }
+    round.bytes += kFenceBytes;
+    advance_of(request, round.effects);
+    g.logged = request.low_water - 1;
+    g.highest = std::max(g.highest, g.logged);
+    g.stands_on = round.index;
+    return true;
+}
+
 // False: the keys are being fetched, the command has to wait for room, or the group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
@@ -422,17 +455,13 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     if (request.sequence || !MUTANT(replica_reads_overtake)) g.stands_on = index;
     if (request.sequence) {
         g.highest = request.sequence;
-        session::Advance* advance = nullptr;
-        for (auto& a : effects.sessions)
-            if (a.id == request.session) advance = &a;
-        if (!advance) advance = &effects.sessions.emplace_back(request.session, 0);
-        advance->low_water = std::max(advance->low_water, request.low_water);
+        g.logged = std::max(g.logged, request.sequence);
         wire::Writer size;
         kv::encode(size, evaluation.reply);
-        advance->results.push_back(
-            {request.sequence, size.size() <= kv::kStoredReplyBytesMax
-                                   ? evaluation.reply
-                                   : kv::Reply::error(execute::kUnknownResult)});
+        advance_of(request, effects)
+            .results.push_back({request.sequence, size.size() <= kv::kStoredReplyBytesMax
+                                                      ? evaluation.reply
+                                                      : kv::Reply::error(execute::kUnknownResult)});
     }
     round.write_bytes += evaluation.reply.content_bytes();
     round.writes.push_back(

@@ -212,6 +212,7 @@ private:
         uint64_t epoch = 0;
         uint64_t refused_epoch = 0;
         uint64_t highest = 0;
+        uint64_t logged = 0;  // this leader's log says something of all numbers up to here
         std::optional<Instant> no_room_since;  // for answers, on the way to it
         LogIndex stands_on;                    // the newest entry that an answer to it depends on
     };
@@ -284,6 +285,7 @@ private:
     bool evaluate_one(Incoming& request, Round& round);
     bool records_found(std::vector<kv::Record>& records);
     bool has_room(size_t bytes, const Round& round) const;
+    bool fence(const Incoming& request, Round& round);
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
     void log_write(const Incoming& request, kv::Evaluation evaluation, Round& round);

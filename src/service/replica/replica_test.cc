@@ -66,6 +66,28 @@ TEST(Replica, AReadIsNotAnsweredBeforeEarlierWritesOfItsSessionAreCommitted) {
     EXPECT_EQ(b.answered(2), 0u) << "the write before it may still be lost";
 }
 
+// Its client heard UNKNOWN and then reads: that has to be the end of it, under any later leader,
+// too.
+TEST(Replica, AWriteThatWasGivenUpTakesNoEffectBehindALaterRead) {  // replica_given_up_not_fenced
+    Bench b(3);
+    b.elect();
+    Incoming read = b.request(1, 0, get("k"), 1, kSession);
+    read.low_water = 2;  // number 1 never came
+    b.replica->submit(std::move(read));
+    b.shard->touch();
+    b.await(1);
+    EXPECT_EQ(b.answer_to(1).kind, Answer::Kind::Done);
+    b.submit(2, 1, set("k", "late"));
+    b.await(2);
+    EXPECT_EQ(b.answer_to(2).kind, Answer::Kind::Refused);
+    b.kill();
+    b.boot();
+    b.elect();
+    b.submit(3, 1, set("k", "late"), 2);
+    b.await(3);
+    EXPECT_EQ(b.answer_to(3).kind, Answer::Kind::Refused);
+}
+
 // Else the leader could fall in between, and the first be made again behind the second.
 TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSession) {  // mutant replica_reads_overtake
     Bench b(3);
