@@ -150,7 +150,7 @@ View Explorer::view_of(const Replica& replica) {
         view.log.push_back(name(e));
         view.log_terms.push_back(e.term.value);
     }
-    // What the engine has for good needs no log; an install in the middle has both, for now.
+    // What the engine has for good needs no log; an install in the middle has both while it lasts.
     view.disk.assign(disk.log_start.value, View::kCompacted);
     for (const raft::Entry& e : disk.entries)
         view.disk.push_back(name(e));
