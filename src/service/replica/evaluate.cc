@@ -166,6 +166,10 @@ bool Replica::admit(Incoming& request, Round& round) {
         parts_.surroundings.answer(config_.group, request.origin, {kind, {}, {}, {}, {}});
         return false;
     };
+    // Given up by whoever sends it; the table would count it as done before it is applied.
+    if (request.sequence && request.sequence < request.low_water &&
+        !MUTANT(replica_below_low_water_logged))
+        return refuse_for_good();
     if (request.sequence && request.sequence <= g.highest) {
         if (known_already(request, round.writes)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
@@ -332,9 +336,12 @@ bool Replica::answer_of_client(const kv::Command& command, const Bytes& stored,
 }
 
 // The core takes one entry of any size when nothing else is uncommitted, and else no more than its
-// limit: what does not fit waits. proposed_bytes_ is what is not applied, so it is no less.
+// limit: what does not fit waits. It counts changes of membership, too; proposed_bytes_ what is not
+// applied.
 bool Replica::has_room(size_t bytes, const Round& round) const {
-    const size_t others = proposed_bytes_ + round.bytes;
+    const size_t uncommitted =
+        MUTANT(replica_changes_take_no_room) ? 0 : core_->uncommitted_bytes();
+    const size_t others = std::max(proposed_bytes_, uncommitted) + round.bytes;
     return others == 0 || others + bytes + kEntryHeadBytes <= config_.uncommitted_bytes_max;
 }
 
