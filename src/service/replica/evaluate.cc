@@ -29,6 +29,14 @@ size_t reply_bytes(const kv::Reply& reply) {
     return bytes;
 }
 
+// Whether the session table keeps it. Most are far below the limit, and not encoded to know that.
+bool is_stored(const kv::Reply& reply) {
+    if (reply_bytes(reply) <= kv::kStoredReplyBytesMax) return true;  // never less than encoded
+    wire::Writer encoded;
+    kv::encode(encoded, reply);
+    return encoded.size() <= kv::kStoredReplyBytesMax;
+}
+
 // What the entry says of the request's session, as far as it is known.
 session::Advance& advance_of(const Incoming& request, session::Effects& effects) {
     session::Advance* advance = nullptr;
@@ -463,10 +471,8 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     if (request.sequence) {
         g.highest = request.sequence;
         g.logged = std::max(g.logged, request.sequence);
-        wire::Writer size;
-        kv::encode(size, evaluation.reply);
         advance_of(request, effects)
-            .results.push_back({request.sequence, size.size() <= kv::kStoredReplyBytesMax
+            .results.push_back({request.sequence, is_stored(evaluation.reply)
                                                       ? evaluation.reply
                                                       : kv::Reply::error(execute::kUnknownResult)});
     }
