@@ -122,6 +122,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"replica_full_follower_takes", "test_service_replica", "a simulated disk is rarely so full"},
     {"replica_witness_drops_tail", "test_service_replica", "rule 46"},
     {"replica_given_up_not_fenced", "test_service_replica", "one seed in thousands shows it"},
+    {"replica_below_low_water_logged", "test_service_replica", "no correct gateway sends it"},
+    {"replica_changes_take_no_room", "test_service_replica", "a command as large as the limit"},
     {"replica_unwritten_unbounded", "test_service_replica", "memory, not an answer"},
     {"replica_full_quorum_ignored", "test_service_replica", "a quorum is rarely full at once"},
     {"rpc_length_unchecked", "test_service_rpc", "silence ends such a connection now"},

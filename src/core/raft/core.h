@@ -283,6 +283,7 @@ public:
     NodeId leader() const;
     LogIndex commit() const;
     LogIndex last_index() const;
+    size_t uncommitted_bytes() const;  // payload, changes of membership included; leading only
     // Leader whose no-op of this term is applied: may evaluate, propose and read.
     bool ready_to_lead() const;
     // Of a leader: so many other voters say that they are stalled that no quorum without them is
