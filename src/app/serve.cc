@@ -247,6 +247,7 @@ private:
     // What was accepted is answered, as far as that is possible soon.
     port::Task<> stop_task() {
         log_.info("stopping");
+        node_->give_up_orders();
         port::Signal closed(runtime_.shard(ShardId(0)));
         size_t open = doors_.size();
         for (size_t i = 0; i < doors_.size(); ++i)
