@@ -161,7 +161,8 @@ port::Task<Result<void>> Node::start() {
     if (count_of(identity_.incarnation) == kStartsMax)
         co_return fail(Errc::Limit, "this directory was started too often for one more");
     // Who may have seen the start before this one asks whether this directory knows of it.
-    if (count_of(identity_.incarnation) > 0) identity_.earlier.push_back(identity_.incarnation);
+    // Of a later life that is first the moment at which it was given out (replace.cc).
+    if (identity_.incarnation) identity_.earlier.push_back(identity_.incarnation);
     if (identity_.earlier.size() > kEarlierStarts)
         identity_.earlier.erase(identity_.earlier.begin());
     identity_.incarnation = next_start(identity_.incarnation, draw(*shards_[0]));
