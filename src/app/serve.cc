@@ -72,13 +72,13 @@ bool is_port(const Error& error) { return error.context.starts_with("listen on "
 
 // Starting again as it is does not help.
 bool is_hopeless(const Error& error) {
+    if (is_port(error)) return false;
     switch (error.code) {
         case Errc::Corrupt:
         case Errc::Conflict:
         case Errc::Unsupported:
+        case Errc::Io:
             return true;
-        case Errc::Io:  // also what a taken port is
-            return !is_port(error);
         default:
             return false;
     }
