@@ -200,6 +200,12 @@ def dev_fails(directory):
     refused(run("dev", "--data", data, "--keyspace", "a:b", *flags), USAGE, "keyspace 'a:b'")
     expect(os.path.exists(data), "the directory was not its own")
     founded(f"{data}/node-1")
+    port = free_ports(9)
+    apart = ["--resp-port", port[0], "--http-port", port[3], "--peer-port", port[6]]
+    size = run("dev", "--data", data, "--nodes", 3, *apart)
+    refused(size, FAILED, "was born with --nodes 1")
+    keyspace = run("dev", "--data", data, "--keyspace", "late", *flags)
+    refused(keyspace, FAILED, "without keyspace 'late'")
     shards = run("dev", "--data", data, "--shards", 2, *flags)
     refused(shards, FAILED, "node 1 ended with exit code 5", "was made with --shards 1")
     expect(os.path.exists(f"{data}/node-1/identity"), "a node lives there")

@@ -72,13 +72,13 @@ bool is_port(const Error& error) { return error.context.starts_with("listen on "
 
 // Starting again as it is does not help.
 bool is_hopeless(const Error& error) {
+    if (is_port(error)) return false;
     switch (error.code) {
         case Errc::Corrupt:
         case Errc::Conflict:
         case Errc::Unsupported:
+        case Errc::Io:
             return true;
-        case Errc::Io:  // also what a taken port is
-            return !is_port(error);
         default:
             return false;
     }
@@ -247,6 +247,7 @@ private:
     // What was accepted is answered, as far as that is possible soon.
     port::Task<> stop_task() {
         log_.info("stopping");
+        node_->give_up_orders();
         port::Signal closed(runtime_.shard(ShardId(0)));
         size_t open = doors_.size();
         for (size_t i = 0; i < doors_.size(); ++i)

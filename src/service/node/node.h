@@ -37,6 +37,9 @@ public:
     // Conflict, Unsupported, Io (this directory cannot take part as it is: starting it again does
     // not help), or what listening says.
     port::Task<Result<void>> start();
+    // On shard 0. Orders that still look for a leader end soon, as Unavailable; none is carried any
+    // more. Whoever waits for them before close() says this first.
+    void give_up_orders();
     // On shard 0. Orderly stop. Destroy the node when the loops of its shards have ended: the last
     // instructions of a step may still run on another thread when this completes.
     port::Task<> close();
@@ -118,6 +121,7 @@ private:
     Result<void> steps_result_;
     std::function<void(const Error&)> end_;
     std::vector<std::function<void(Result<void>)>> held_noted_;  // wait for the next write
+    size_t calls_ = 0;                                           // under way
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;

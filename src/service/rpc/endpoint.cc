@@ -21,6 +21,7 @@ enum HelloField : uint32_t {
 };
 // Hello and Calls are short: who is not known to be a member is not lent more memory.
 constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
+constexpr size_t kStrangerUnsentMax = 1024 * 1024;  // answers that it does not read
 // Of a long frame more is asked for before it is whole, because its bytes are signs of life.
 constexpr size_t kProgressBytes = 64 * 1024;
 constexpr size_t kRefusalBytesMax = 500;  // of what a peer says, that much goes to the log
@@ -513,7 +514,9 @@ void Endpoint::deliver(Link& link, Frame frame) {
 }
 
 bool Endpoint::takes_output(const Link& link) const {
-    return !link.dead_ && link.connection_->unsent() <= options_.unsent_bytes_max;
+    const size_t most = link.peer_.node ? options_.unsent_bytes_max
+                                        : std::min(options_.unsent_bytes_max, kStrangerUnsentMax);
+    return !link.dead_ && link.connection_->unsent() <= most;
 }
 
 bool Endpoint::write(Link& link, FrameType type, Bytes frame) {

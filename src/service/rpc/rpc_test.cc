@@ -358,6 +358,32 @@ TEST(Endpoint, AStrangersLongFrameIsNotWaitedFor) {
     EXPECT_TRUE(c.ended || c.closed);
 }
 
+// Anybody may call, and need not read what it is told.
+TEST(Endpoint, AStrangerThatReadsNoAnswersIsNotLentMemory) {
+    Two t;
+    FrameBuilder hello;
+    const Bytes call = call_frame({FrameType::Call, {}, {}, 0, 1, 0}, {"x", {}});
+    auto& c = t.say(hello.finish({FrameType::Hello, {}, {}, 0, 0, 0}));
+    c.connection->pause_reading(true);
+    t.host_a->shard().post([&] { c.connection->out().append(call); });
+    t.world.run_for(milliseconds(100));
+    ASSERT_EQ(t.b->from.size(), 1u);
+    const LinkId link = t.b->from[0].link;
+    sim::LinkProfile narrow;
+    narrow.bytes_per_second = 1000;
+    t.world.set_link(t.nb, t.na, narrow);
+    size_t owed = 0;
+    const auto answer = [&] {
+        return t.b->endpoint->reply(link, FrameType::CallReply,
+                                    reply_frame(t.b->endpoint->header(FrameType::CallReply, 1),
+                                                Bytes::copy(std::string(100'000, 'x'))));
+    };
+    while (owed < 1000 && answer())
+        ++owed;
+    EXPECT_LT(owed, 100u) << "10 MB";
+    EXPECT_GT(owed, 5u);
+}
+
 TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
     Options options;
     options.unsent_bytes_max = 1000;
