@@ -74,6 +74,7 @@ public:
 
     size_t in_flight() const;
     NodeId leader_of(GroupId group) const;
+    bool waits_for(NodeId node) const;  // something was sent there, and is not answered
     const Catalogue& catalogue() const { return catalogue_; }
 
 private:
