@@ -184,11 +184,11 @@ public:
     }
 
     bool idle() const { return !owed_; }
-    bool owed_for(Duration duration) const {
-        return owed_ && owner_.shard_.clock().now() - owed_since_ >= duration;
-    }
     // Nothing came for as long as would end the lane of heartbeats.
-    bool stale() const { return owed_for(owner_.options_.heartbeat_silence_max); }
+    bool stale() const {
+        return owed_ &&
+               owner_.shard_.clock().now() - owed_since_ >= owner_.options_.heartbeat_silence_max;
+    }
     void sent() {
         if (outgoing_)
             owes();
@@ -498,10 +498,10 @@ void Endpoint::keep_one_way(NodeId node) {
     const auto direct = outgoing_.find({node, Lane::Normal});
     const auto around = outgoing_.find({node, Lane::Relay});
     if (around == outgoing_.end() || !around->second->link || !direct->second->link) return;
-    if (silent(node))
-        direct->second->link->die({Errc::Timeout, "silent, while a way around is not"});
-    else
+    if (reaches(node))
         around->second->link->die({Errc::Closed, "there is a direct way again"});
+    else
+        direct->second->link->die({Errc::Timeout, "silent, while a way around is not"});
 }
 
 void Endpoint::drop_older(const Link& link) {
@@ -658,7 +658,7 @@ bool Endpoint::connected(NodeId to, Lane lane) const {
 // ------------------------------------------------------------------------------- ways around
 
 void Endpoint::relay(NodeId to) {
-    if ((connected(to, Lane::Normal) && !silent(to)) || !addresses_.contains(to)) return;
+    if (reaches(to) || !addresses_.contains(to)) return;
     keep_lane(to, Lane::Relay);
     Outgoing& slot = *outgoing_[{to, Lane::Relay}];
     if (!slot.link && !std::exchange(slot.wanted, true)) slot.asked.notify();
@@ -671,13 +671,13 @@ NodeId Endpoint::relayed_through(NodeId to) const {
 
 bool Endpoint::silent(NodeId to) const {
     const auto it = outgoing_.find({to, Lane::Normal});
-    return it != outgoing_.end() && it->second->link &&
-           it->second->link->owed_for(2 * options_.alive_interval);
+    return it != outgoing_.end() && it->second->link && it->second->link->stale();
 }
 
 bool Endpoint::reaches(NodeId node) const {
     const auto it = outgoing_.find({node, Lane::Normal});
-    return it != outgoing_.end() && it->second->link && !it->second->link->dead_ && !silent(node);
+    return it != outgoing_.end() && it->second->link && !it->second->link->dead_ &&
+           !it->second->link->stale();
 }
 
 // The next one behind `after` that is reached, around the circle.

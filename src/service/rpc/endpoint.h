@@ -128,7 +128,7 @@ public:
     // Looks for a way around to a peer whose Normal lane is not connected, or silent: one attempt,
     // behind those asked for before. A connection of lane Relay comes of it, or nothing.
     void relay(NodeId to);
-    // Its Normal lane is connected and has owed a word for two alive_intervals.
+    // Its Normal lane is connected and has owed a word for heartbeat_silence_max.
     bool silent(NodeId to) const;
     NodeId relayed_through(NodeId to) const;  // 0: there is none
 

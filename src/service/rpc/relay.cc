@@ -19,6 +19,7 @@ void Onward::begin(std::unique_ptr<port::Connection> far, const Bytes& first) {
 }
 
 port::Consumed Onward::carry(const Bytes& available) {
+    if (stopped_) return {available.size(), 0};
     if (!far_) return {};  // shown again
     bytes_.add(available.size());
     far_->out().append(available);
@@ -28,7 +29,7 @@ port::Consumed Onward::carry(const Bytes& available) {
 }
 
 void Onward::near_drained() {
-    if (far_) far_->pause_reading(false);
+    if (far_ && !stopped_) far_->pause_reading(false);
 }
 
 port::Consumed Onward::on_data(const Bytes& available) {

@@ -178,7 +178,7 @@ TEST(Relay, ADirectWayThatIsSilentGoesWhenOneAroundIsThere) {
     Ring r;
     r.world.cut(r.machine(kA), r.machine(kB));  // nobody hears of it
     EXPECT_TRUE(r.send(kA, kB, Lane::Normal, "lost"));
-    r.world.run_for(2 * r.options.alive_interval);
+    r.world.run_for(r.options.heartbeat_silence_max);
     ASSERT_TRUE(r.up(kA, kB));
     EXPECT_TRUE(r.at(kA).endpoint->silent(kB));
     ASSERT_TRUE(r.finds_a_way(kA, kB));
@@ -198,6 +198,23 @@ TEST(Relay, AnOldCopyDoesNotGetInThroughAnother) {
         EXPECT_FALSE(r.finds_a_way(kA, kB)) << to_string(knows);
         EXPECT_EQ(r.at(kA).disowned, "an old copy");
         EXPECT_EQ(r.relays(kC) > 0, knows == kB) << "who does not know it passes it on";
+    }
+}
+
+TEST(Relay, TheyEndWithTheEndpointsInOrder) {
+    for (const NodeId closes : {kA, kC}) {
+        Ring r;
+        r.part(kA, kB);
+        ASSERT_TRUE(r.finds_a_way(kA, kB));
+        bool closed = false;
+        const auto close = [](Endpoint* endpoint, bool* done) -> port::Task<> {
+            co_await endpoint->close();
+            *done = true;
+        };
+        r.hosts[closes.value - 1]->scope().spawn("close",
+                                                 close(r.at(closes).endpoint.get(), &closed));
+        EXPECT_TRUE(r.world.run_until([&] { return closed; }, seconds(2))) << to_string(closes);
+        EXPECT_TRUE(r.world.run_until([&] { return !r.up(kA, kB, Lane::Relay); }, seconds(2)));
     }
 }
 
