@@ -248,7 +248,8 @@ void NodeShard::on_peer_down(const rpc::Peer& peer, bool outgoing) {
     }
     if (outgoing && peer.lane == rpc::Lane::Normal) {
         contacts_[peer.node] = {false, true, shard_.clock().wall()};
-        router_->on_peer_down(peer.node);
+        if (!relayed_.contains(peer.node) || !MUTANT(node_relay_keeps_epoch))
+            router_->on_peer_down(peer.node);
     }
     for (const auto& member : siblings_) {
         if (&*member == this) {
