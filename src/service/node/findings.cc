@@ -62,6 +62,16 @@ private:
     void no_leader(const replica::Status& g) {
         const auto& members = g.raft.membership.voters;
         if (members.empty()) return;  // just made, and has not heard of its group yet
+        for (const auto& shard : scene_.shards) {
+            const auto leader = shard.leaders.find(g.group);
+            if (leader == shard.leaders.end() || !leader->second) continue;
+            if (const NodeId through = contact_with(scene_.shards, leader->second).through)
+                return say(g.group,
+                           "this copy does not hear its leader, node " + to_string(leader->second) +
+                               "; clients of this node are served " + "through node " +
+                               to_string(through),
+                           "mend the network between the two");
+        }
         std::vector<NodeId> silent;
         for (const auto& [replica, node, witness] : members)
             if (node != scene_.identity.node && !contact_with(scene_.shards, node).connected)
@@ -144,6 +154,11 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
     if (!contact.connected)
         f.what += contact.ever ? "; not connected since " + since(contact.since, now)
                                : "; not seen since this node started, " + since(contact.since, now);
+    if (contact.through) {
+        f.what += "; node " + to_string(contact.through) + " reaches it, and passes commands on";
+        f.next = "mend the network between the two; it serves meanwhile";
+        return f;
+    }
     f.next =
         "start it: asterias serve --data ITS_DIRECTORY. If it ends with exit code 5, the last "
         "lines "
@@ -153,12 +168,15 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
 
 Contact contact_with(const std::vector<ShardStatus>& shards, NodeId node) {
     Contact best;
+    NodeId through;
     for (const auto& shard : shards) {
         const auto it = shard.contacts.find(node);
         if (it == shard.contacts.end()) continue;
         const Contact& c = it->second;
+        if (c.through) through = c.through;
         if (best.since == WallTime{} || (c.connected && !best.connected)) best = c;
     }
+    best.through = through;
     return best;
 }
 

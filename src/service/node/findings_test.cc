@@ -72,6 +72,19 @@ TEST(Findings, WithoutALeaderItSaysWhoIsMissingForOne) {
         << b.found();
 }
 
+TEST(Findings, ACopyThatDoesNotHearItsLeaderSaysThroughWhomItIsReached) {
+    Bench b;
+    b.group().raft.leader = {};
+    b.group().raft.role = raft::Role::Follower;
+    b.lose(NodeId(2));
+    b.shards[0].leaders[GroupId(2)] = NodeId(2);
+    b.shards[0].contacts[NodeId(2)].through = NodeId(3);
+    EXPECT_TRUE(says(b.found(),
+                     "hear its leader, node 2; clients of this node are served through "
+                     "node 3"))
+        << b.found();
+}
+
 TEST(Findings, AChangeUnderWayIsToldAndALearnerThatIsNotHeardIsNoLostCopy) {
     Bench b;
     auto& raft = b.group().raft;
@@ -119,6 +132,7 @@ TEST(Findings, ASilentNodeIsNamedWithItsAddressAndSinceWhen) {
         << json({false, true, then}, "");
     EXPECT_TRUE(says(json({false, false, then}, ""), "not seen since this node started"));
     EXPECT_FALSE(says(json({true, true, then}, ""), "since"));
+    EXPECT_TRUE(says(json({false, true, then, NodeId(2)}, ""), "node 2 reaches it"));
     EXPECT_TRUE(says(json({}, "old \"copy\""), "it is refused: old \\\"copy\\\""));
 }
 
@@ -128,6 +142,8 @@ TEST(Findings, ANodeIsConnectedIfOneShardIs) {
     shards[2].contacts[NodeId(2)] = {true, true, WallTime{9}};
     EXPECT_TRUE(contact_with(shards, NodeId(2)).connected);
     EXPECT_FALSE(contact_with(shards, NodeId(3)).connected);
+    shards[0].contacts[NodeId(2)].through = NodeId(3);
+    EXPECT_EQ(contact_with(shards, NodeId(2)).through, NodeId(3));
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ struct Contact {
     bool connected = false;
     bool ever = false;  // since this node started
     WallTime since;     // of the present state
+    NodeId through{};   // commands go there through this one; 0: not so
 };
 
 struct ShardStatus {
@@ -209,6 +210,7 @@ private:
     std::unique_ptr<rpc::Endpoint> endpoint_;
     KnownStarts known_starts_;
     std::map<NodeId, Contact> contacts_;
+    std::map<NodeId, NodeId> relayed_;  // nodes reached through another one, and through whom
     std::map<NodeId, std::string> refused_;
     port::TimerId ticker_;
     journal::BatchId persisted_;
@@ -221,7 +223,7 @@ private:
     // Raft messages of this turn, by peer and lane; answers of this turn, by connection and group.
     std::map<std::pair<NodeId, rpc::Lane>, rpc::FrameBuilder> raft_out_;
     std::map<std::pair<uint64_t, GroupId>, std::vector<replica::Answered>> answers_out_;
-    Counter& bad_bodies_;
+    Counter &bad_bodies_, &relayed_commands_;
     port::Scope scope_;  // its tasks refer to all of the above
 };
 

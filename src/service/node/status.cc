@@ -61,6 +61,7 @@ port::Task<std::string> Node::status_json() {
         if (m.node != identity_.node)
             out += std::string(",\"connected\":") + (contact.connected ? "true" : "false") +
                    ",\"since\":" + quoted(since(contact.since, shards_[0]->clock().wall()));
+        if (contact.through) out += ",\"through\":" + number(contact.through.value);
         out += "}";
     }
     out += "],\"groups\":[";
