@@ -129,6 +129,7 @@ public:
             rocks.directory = std::move(directory);
             rocks.log = log_;
             rocks.write_buffer_bytes = size_t{options_.memtable_mib} << 20;
+            rocks.on_damage = [this](const Error& error) { end_damaged(error); };
             return engine::open_rocks(rocks);
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
@@ -275,6 +276,16 @@ private:
                      error.describe().c_str(), options_.data.c_str());
         result_ = kRefused;
         runtime_.stop();
+    }
+    // From a thread of the engine, at any time: as a kill would end it.
+    [[noreturn]] void end_damaged(const Error& error) const {
+        std::fprintf(stderr,
+                     "asterias serve: %s\nA table of the engine is damaged, and starting the node "
+                     "again does not help. The way out: take its copies out of their groups "
+                     "(asterias replica remove), and start it on an empty directory with "
+                     "--replace\nThe directory of this node is %s\n",
+                     error.describe().c_str(), options_.data.c_str());
+        ::_exit(kRefused);
     }
     // `port_flag` is what moves the port, if that is what was in the way.
     void fail(const Error& error, const char* port_flag) {
