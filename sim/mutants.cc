@@ -61,6 +61,8 @@ constexpr Planted kPlanted[] = {
     {"rpc_handshake_without_end", "wire"},
     {"sim_door_impatient", "basic"},  // judges the demand that a healed cluster serves
     {"kv_expiry_not_logged", "clocks"},
+    {"kv_expire_early", "expiry"},
+    {"kv_expire_never", "expiry"},
     {"kv_incr_keeps_passed_deadline", "clocks"},
 };
 

@@ -10,6 +10,7 @@
 //   at 1s roles
 //   at 2s..3s crash a for=2s lose=1
 //   check linearizable order atomic
+//   expect rate share=0.5
 //   require leader_changes>=3 operations>=2000
 //
 // `a..b` is a range, `a` the same as `a..a`. Every parameter has a default (the member
@@ -69,6 +70,7 @@ struct Workload {
     Chances expire{0, 0};  // kv: share of the writes of some of the keys that set a deadline; with
                            // it, others of these writes are incr; per seed
     Times ttl{milliseconds(5), seconds(3)};  // to that deadline; per command
+    Counts doors{1, 64};                     // the nodes that are asked, by number; per connection
 
     bool operator==(const Workload&) const = default;
 };
@@ -280,6 +282,29 @@ struct Script {
     bool operator==(const Script&) const = default;
 };
 
+// What one run has to show beside safety, judged over the safety phase by what clients were
+// answered and who led (sim/world/expect.h). A cut is an event that cuts links; who can reach, both
+// ways and over others, more than half of the nodes is on its large side.
+//   rate share=          as many answers as this share of what the same seed gives with nothing but
+//                        the delay of its network
+//   serves within=       from so long after a cut on, all that the large side is asked is done
+//   refuses within=      from so long after a cut on, nothing that another node is asked is done;
+//                        it answers all that it is asked, at the latest at the deadline of a door
+//   steps_down within=   so long after a cut, no node leads to which no other can send
+//   expiry within=       the checkers judge when keys expire: in time, but for what the clocks of
+//   two
+//                        nodes may be apart
+//   leaders per_minute=  new leaders of a group while a cut lasts; one at least is allowed
+//   terms per_minute=    the same of terms that begin
+struct Expectation {
+    std::string what;
+    double share = 1;
+    Duration within{0};
+    Counts per_minute{0, 0};
+
+    bool operator==(const Expectation&) const = default;
+};
+
 struct Scenario {
     WorldSpec world;
     std::vector<Workload> workloads;
@@ -287,6 +312,7 @@ struct Scenario {
     Script script;
     std::optional<Swarm> swarm;
     std::vector<std::string> checks;  // of check_names()
+    std::vector<Expectation> expected;
     std::vector<Requirement> required;
 
     bool operator==(const Scenario&) const = default;
@@ -296,7 +322,8 @@ struct Scenario {
 Result<Scenario> parse_scenario(std::string_view name, std::string_view text);
 // Every parameter, defaults too; parse_scenario(print(s)) == s.
 std::string print(const Scenario& scenario);
-std::string print(const FaultSpec& fault);  // one line
-std::string print(const Step& step);        // one line
+std::string print(const FaultSpec& fault);          // one line
+std::string print(const Step& step);                // one line
+std::string print(const Expectation& expectation);  // one line
 
 }  // namespace asterias::sim

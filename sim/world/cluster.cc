@@ -252,12 +252,29 @@ void Cluster::look(const Machine& m, const ReplicaView& r) {
     const bool doomed = troubles_[*index_of(m.index)].doomed;
     if (r.stopped && !doomed && breaches_.size() < kBreachesMax)
         breach(group + " stopped on " + m.name + ": " + r.stopped_why);
+    note_lead(m, r);
     if (!r.leads) return;
     const auto [it, fresh] = leaders_.try_emplace({r.group, r.term}, m.index);
     if (fresh) say(m.name + " leads " + group + " in term " + to_string(r.term));
     if (it->second != m.index)
         breach("two leaders of " + group + " in term " + to_string(r.term) + ": " +
                world_.name(it->second) + " and " + m.name);
+}
+
+void Cluster::note_lead(const Machine& m, const ReplicaView& r) {
+    if (const auto [it, fresh] = highest_.try_emplace(r.group, r.term);
+        fresh || it->second < r.term) {
+        it->second = r.term;
+        timeline_.terms.push_back({r.group, r.term, now()});
+    }
+    if (!r.leads) return;
+    const uint32_t node = *index_of(m.index);
+    for (Lead& lead : timeline_.leads)
+        if (lead.group == r.group && lead.term == r.term && lead.node == node) {
+            lead.last = now();
+            return;
+        }
+    timeline_.leads.push_back({r.group, node, r.term, now(), now()});
 }
 
 // Of the group that clients use most, as last seen.

@@ -12,6 +12,7 @@
 
 #include "sim/check/report.h"
 #include "sim/scenario/schedule.h"
+#include "sim/world/expect.h"
 #include "sim/world/process.h"
 #include "sim/world/stranger.h"
 
@@ -60,6 +61,8 @@ public:
     // stopped, replicas whose content differs.
     const std::vector<std::string>& breaches() const { return breaches_; }
     void compare_contents(const std::vector<uint32_t>& nodes);
+    // Who led, which terms there were and what was cut, for expectations.
+    const Timeline& timeline() const { return timeline_; }
 
     void add_stats(SeedStats& stats) const;
 
@@ -70,6 +73,7 @@ private:
     void power_lost(Machine& machine, CrashKind kind);
     void watch();
     void look(const Machine& machine, const ReplicaView& replica);
+    void note_lead(const Machine& machine, const ReplicaView& replica);
     void breach(std::string text);
 
     // Members (members.cc).
@@ -176,6 +180,8 @@ private:
     uint64_t generation_ = 0;  // of heal(): events of before are void
     std::map<std::pair<GroupId, Term>, NodeIndex> leaders_;
     std::vector<std::string> breaches_;
+    Timeline timeline_;
+    std::map<GroupId, Term> highest_;
     std::vector<NodeId> node_ids_;  // of machines_; 0: not known yet
     std::map<GroupId, Group> groups_;
     // By boot, machine, group and replica, since it was opened.

@@ -119,6 +119,7 @@ void Cluster::begin(FaultEvent event) {
         case FaultKind::Partition:
             ++partitions_;
             world_.faults().hit("partition." + event.what);
+            timeline_.cuts.push_back({now(), now() + event.length, event.cuts});
             cut(event.cuts, true);
             return at_end(text, [this, cuts = event.cuts] { cut(cuts, false); });
         case FaultKind::Crash:

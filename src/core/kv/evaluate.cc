@@ -43,7 +43,9 @@ private:
     // The live record of key i. A passed deadline becomes a deletion in the log, decided here once.
     const Record* live(size_t i) {
         const Record* r = records_[i];
-        if (!r || r->expiry_ms == 0 || r->expiry_ms > context_.now_ms) return r;
+        if (!r || r->expiry_ms == 0 || MUTANT(kv_expire_never)) return r;
+        const int64_t early_ms = MUTANT(kv_expire_early) ? 100 : 0;
+        if (r->expiry_ms - early_ms > context_.now_ms) return r;
         if (!MUTANT(kv_expiry_not_logged)) out_.writes.push_back({keys_[i], {}});
         return nullptr;
     }
