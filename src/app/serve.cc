@@ -76,6 +76,7 @@ bool is_hopeless(const Error& error) {
         case Errc::Corrupt:
         case Errc::Conflict:
         case Errc::Unsupported:
+        case Errc::NotFound:  // nobody lives there
             return true;
         case Errc::Io:  // also what a taken port is
             return !is_port(error);
@@ -122,6 +123,7 @@ public:
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
+        node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
         auto engine = [this](std::string directory) {
@@ -179,6 +181,8 @@ private:
     port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
         if (request.path == "/v1/why" && !request.post)
             co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        if (request.path == "/v1/nodes" && !request.post)
+            co_return reply_of(co_await node_->nodes_json());
         if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
         co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
     }
@@ -186,6 +190,7 @@ private:
         node::Order order;
         order.keyspace = request.query["keyspace"];
         order.witness = request.query["witness"] == "1";
+        order.force = request.query["force"] == "1";
         if (request.post) {
             const auto what = node::what_of(request.query["op"]);
             if (!what) co_return std::unexpected(what.error());
@@ -349,7 +354,7 @@ int run_serve(const ServeOptions& options) {
     }
     if (options.join.empty() && is_empty(options.data)) {
         std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
-        return kFailed;
+        return kRefused;
     }
     Registry registry;
     auto sink = make_log_sink(parse_level(options.log_level),

@@ -418,6 +418,8 @@ Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& option
     auto env = make_disk_env(internal.env ? internal.env : rocksdb::Env::Default(), health->disk);
     rocksdb::Options how = make_options(options, env.get());
     how.listeners.push_back(health);
+    // RocksDB makes it too, but calls it an error that it is not there yet.
+    how.env->CreateDirIfMissing(options.directory).PermitUncheckedError();
     rocksdb::DB* opened = nullptr;
     Status status = rocksdb::DB::Open(how, options.directory, &opened);
     std::unique_ptr<rocksdb::DB> db(opened);

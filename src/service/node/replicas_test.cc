@@ -54,10 +54,11 @@ struct Moving : Cluster {
     static port::Task<> note(port::Task<Result<void>> what, Heard heard) {
         *heard = co_await std::move(what);
     }
-    Heard begin(raft::Change change, NodeId at, ShardId shard = ShardId(0)) {
+    Heard begin(raft::Change change, NodeId at, ShardId shard = ShardId(0), bool force = true) {
         auto heard = std::make_shared<std::optional<Result<void>>>();
         Process* p = processes[place_of(at)];
-        p->scope.spawn("change", note(p->node->member(shard).change(kDefault, change), heard));
+        p->scope.spawn("change",
+                       note(p->node->member(shard).change(kDefault, change, force), heard));
         return heard;
     }
     // Asks whoever leads until it is done.
