@@ -141,6 +141,42 @@ TEST(Replicas, WhoDoesNotLeadSaysWhoDoes) {
     EXPECT_EQ((*refused)->error().code, Errc::InvalidArgument);
 }
 
+// Mutant node_order_unforced.
+TEST(Replicas, ALiveCopyBelowTheWantedNumberGoesOnlyByForce) {
+    Moving c;
+    c.write(1);
+    NodeId goes;
+    for (NodeId node : members_of(c.founding(0), kDefault))
+        if (node != c.leader()) goes = node;
+    const auto refused = c.begin(raft::RemoveReplica{goes}, c.leader(), ShardId(0), false);
+    ASSERT_TRUE(c.until([&] { return refused->has_value(); }));
+    ASSERT_FALSE(**refused);
+    EXPECT_EQ((*refused)->error().code, Errc::InvalidArgument);
+    EXPECT_NE((*refused)->error().context.find("2 of 3 copies"), std::string::npos);
+    EXPECT_TRUE(c.done(raft::RemoveReplica{goes})) << c.last;
+}
+
+TEST(Replicas, ADeadNewcomerIsTakenBackAndBarsOthersOnlyUntilThen) {
+    Moving c;
+    c.write(1);
+    c.crash(c.place_of(c.outsider));
+    c.world.run_for(seconds(10));  // its peers have noticed
+    const NodeId leader = c.leader();
+    const auto refused = c.begin(raft::AddReplica{c.outsider}, leader, ShardId(0), false);
+    ASSERT_TRUE(c.until([&] { return refused->has_value(); }));
+    ASSERT_FALSE(**refused);
+    EXPECT_NE((*refused)->error().context.find("is not connected"), std::string::npos);
+    c.begin(raft::AddReplica{c.outsider}, leader);
+    ASSERT_TRUE(c.until([&] { return c.replica(leader)->raft.membership.on(c.outsider); }));
+    c.world.run_for(seconds(1));
+    const auto second = c.begin(raft::RemoveReplica{leader}, leader);
+    ASSERT_TRUE(c.until([&] { return second->has_value(); }));
+    ASSERT_FALSE(**second);
+    EXPECT_EQ((*second)->error().code, Errc::Limit) << (*second)->error().context;
+    EXPECT_TRUE(c.done(raft::RemoveReplica{c.outsider})) << c.last;
+    EXPECT_FALSE(c.replica(c.leader())->raft.membership.on(c.outsider));
+}
+
 TEST(Replicas, TheLeadGoesWhereItIsSent) {
     Moving c;
     ASSERT_TRUE(c.until([&] { return c.leader() != NodeId(); }));
