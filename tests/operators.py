@@ -112,7 +112,7 @@ def wanted_copies(_):
         me.done("remove", "--node", third, "--force", warns=["is left with 2 of 3 copies"])
         fewer = ["warning:", "keyspace default: 2 of 3 copies", f"next: {more[:-1]}"]
         poll(lambda: me.says(*fewer), 20, "two are fewer than wanted")
-        me.refused(REFUSED, "remove", "--node", second, texts=["1 of 3 copies: one more loss loses"])
+        me.refused(REFUSED, "remove", "--node", second, texts=["1 of 3 copies: one more loss"])
         me.done("remove", "--node", second, "--force", warns=["1 of 3 copies: one more loss loses"])
         alone = "keyspace default: 1 of 3 copies: one more loss loses the data"
         poll(lambda: me.says("critical:", alone), 20, "one is fewer than wanted")
