@@ -82,7 +82,8 @@ Result<void> unforced(const Intent& i) {
                         "would bar other changes until it is removed again: start it, name another "
                         "one, or say --force");
     const NodeId goer = goes(i);
-    if (!goer || is_silent(i.status, goer)) return {};
+    const bool within_reach = std::binary_search(i.reached.begin(), i.reached.end(), goer);
+    if (!goer || !within_reach || is_silent(i.status, goer)) return {};
     const Copies after = copies_of(without(m, goer), i.founding, i.group);
     if (!after.below() || after.voters == 0) return {};
     const auto could = could_hold_one(m, i.founding, i.reached);

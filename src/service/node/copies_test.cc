@@ -91,6 +91,9 @@ TEST(Copies, OneThatIsNotHeardGoesAndWhatIsLeftIsTold) {
     b.silence(3);
     EXPECT_EQ(b.why(remove(3)), "");
     EXPECT_NE(b.why(remove(2)), "");
+    Bench killed(3);  // its connection ended a moment ago
+    std::erase(killed.reached, NodeId(3));
+    EXPECT_EQ(killed.why(remove(3)), "");
     EXPECT_EQ(b.left(remove(3)),
               "keyspace orders is left with 2 of 3 copies: both are needed, so one more loss stops "
               "it. Next: asterias replica add --keyspace orders --node 4");
