@@ -221,6 +221,8 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
     order.keyspace = node::keyspace_name(node::catalogue_of(node_->identity().founding), op.group);
     order.node = op.node;
     order.from = op.from;
+    // Whoever would be refused by a wise operator is the one that is looked for here.
+    order.force = op.what != What::Transfer;
     order.what = op.what == What::Add       ? node::Order::What::Add
                  : op.what == What::Remove  ? node::Order::What::Remove
                  : op.what == What::Replace ? node::Order::What::Replace
@@ -232,7 +234,7 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
     } else if (op.what == What::Transfer) {
         result = co_await node_->member(ShardId(0)).transfer(op.group, op.node);
     } else {
-        result = co_await node_->member(ShardId(0)).change(op.group, node::change_of(order));
+        result = co_await node_->member(ShardId(0)).change(op.group, node::change_of(order), true);
     }
     done(result ? "done"
                 : std::string(to_string(result.error().code)) + ": " + result.error().context);

@@ -78,6 +78,7 @@ bool is_hopeless(const Error& error) {
         case Errc::Conflict:
         case Errc::Unsupported:
         case Errc::Io:
+        case Errc::NotFound:  // nobody lives there
             return true;
         default:
             return false;
@@ -122,6 +123,7 @@ public:
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
+        node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
         auto engine = [this](std::string directory) {
@@ -180,6 +182,8 @@ private:
     port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
         if (request.path == "/v1/why" && !request.post)
             co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        if (request.path == "/v1/nodes" && !request.post)
+            co_return reply_of(co_await node_->nodes_json());
         if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
         co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
     }
@@ -187,6 +191,7 @@ private:
         node::Order order;
         order.keyspace = request.query["keyspace"];
         order.witness = request.query["witness"] == "1";
+        order.force = request.query["force"] == "1";
         if (request.post) {
             const auto what = node::what_of(request.query["op"]);
             if (!what) co_return std::unexpected(what.error());
@@ -361,7 +366,7 @@ int run_serve(const ServeOptions& options) {
     }
     if (options.join.empty() && is_empty(options.data)) {
         std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
-        return kFailed;
+        return kRefused;
     }
     Registry registry;
     auto sink = make_log_sink(parse_level(options.log_level),

@@ -211,7 +211,8 @@ struct ReplaceReplica {  // one joint step, so that the number of voters never f
 };
 using Change = std::variant<AddReplica, RemoveReplica, ReplaceReplica>;
 struct Refused {
-    std::string why;  // and the way out, for people
+    std::string why;     // and the way out, for people
+    bool later = false;  // the same order may be taken once what is under way is done
 };
 using ChangeOutcome = std::variant<Accepted, NotLeader, Refused>;
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <set>
 
+#include "service/node/copies.h"
 #include "service/node/json.h"
 
 namespace asterias::node {
@@ -30,7 +32,7 @@ public:
 
     void look_at(const replica::Status& g) {
         if (g.stopped)
-            say(g.group, "this copy is stopped: " + g.stopped_why,
+            say(g.group, Severity::Warning, "this copy is stopped: " + g.stopped_why,
                 "the other copies go on while they are a majority. What this node holds of it is "
                 "not trusted any more: keep the directory for whoever looks into it");
         else if (!g.raft.leader)
@@ -40,24 +42,27 @@ public:
     }
     void look_at(const ShardStatus& shard) {
         if (shard.journal.last_sync >= kSlowSync)
-            say({}, "the disk is slow: the last sync took " + millis(shard.journal.last_sync),
+            say({}, Severity::Warning,
+                "the disk is slow: the last sync took " + millis(shard.journal.last_sync),
                 "look at the disk of this node; its groups are led elsewhere meanwhile");
         if (shard.journal.no_space)
-            say({}, "the disk is full: the journal finds no room for its next segment",
+            say({}, Severity::Critical,
+                "the disk is full: the journal finds no room for its next segment",
                 "make room; nothing else is needed");
     }
     void look_at(port::Space space) {
         if (space.total == 0 || space.available > std::min(kSpaceLow, space.total / 20)) return;
-        say({}, "the disk is nearly full: " + std::to_string(space.available >> 20) + " MiB left",
+        say({}, Severity::Warning,
+            "the disk is nearly full: " + std::to_string(space.available >> 20) + " MiB left",
             "make room before the node has to end");
     }
     std::vector<Finding> take() { return std::move(found_); }
 
 private:
     static std::string millis(Duration d) { return std::to_string(d / milliseconds(1)) + " ms"; }
-    void say(GroupId group, std::string what, std::string next) {
+    void say(GroupId group, Severity severity, std::string what, std::string next) {
         found_.push_back({scene_.identity.node, group, keyspace_name(catalogue_, group),
-                          std::move(what), std::move(next)});
+                          std::move(what), std::move(next), severity});
     }
     void no_leader(const replica::Status& g) {
         const auto& members = g.raft.membership.voters;
@@ -78,7 +83,7 @@ private:
                 silent.push_back(node);
         const size_t majority = members.size() / 2 + 1;
         if (members.size() - silent.size() < majority)
-            say(g.group,
+            say(g.group, Severity::Critical,
                 "no leader, nothing is served: " + std::to_string(majority) + " of " +
                     std::to_string(members.size()) +
                     " copies are needed, and this node does not "
@@ -86,7 +91,8 @@ private:
                     list(silent),
                 std::string(kStartThem));
         else
-            say(g.group, "no leader at the moment; enough copies are connected to choose one",
+            say(g.group, Severity::Warning,
+                "no leader at the moment; enough copies are connected to choose one",
                 "ask again in a second; if it stays, read the logs of its nodes");
     }
     void led_here(const replica::Status& g) {
@@ -95,27 +101,39 @@ private:
             if (!peer.recently_heard && g.raft.membership.votes(peer.member.replica))
                 silent.push_back(peer.member.node);
         under_way(g);
+        below_wanted(g);
         if (silent.empty()) return;
         const size_t copies = g.raft.membership.voters.size();
         const size_t left = copies - silent.size();
         const bool last = left == copies / 2 + 1;
-        say(g.group,
+        say(g.group, Severity::Warning,
             std::to_string(left) + " of " + std::to_string(copies) +
                 " copies are up: " + list(silent) + " not heard" +
                 (last ? "; it serves, and one loss more stops it" : ""),
             std::string(kStartThem));
     }
 
+    void below_wanted(const replica::Status& g) {
+        const auto& founding = scene_.identity.founding;
+        const raft::Membership& m = g.raft.membership;
+        const Copies copies = copies_of(m, founding, g.group);
+        if (!copies.below()) return;
+        const auto could =
+            could_hold_one(m, founding, connected_nodes(scene_.shards, scene_.identity.node));
+        say(g.group, copies.loses_data() ? Severity::Critical : Severity::Warning, describe(copies),
+            m.promote ? "nothing: one more is on its way"
+                      : way_to_more(keyspace_name(catalogue_, g.group), could));
+    }
     void under_way(const replica::Status& g) {
         for (const auto& snapshot : g.snapshots)
             if (!snapshot.incoming)
-                say(g.group,
+                say(g.group, Severity::Note,
                     "a snapshot is on its way to " + name_of(snapshot.peer) + ", " +
                         std::to_string(snapshot.bytes >> 20) + " MiB so far",
                     "nothing: it serves meanwhile");
         const raft::Membership& m = g.raft.membership;
         if (m.joint() || m.promote)
-            say(g.group, "its members are being changed: " + raft::describe(m),
+            say(g.group, Severity::Note, "its members are being changed: " + raft::describe(m),
                 "nothing: it serves meanwhile; asterias replica list shows how far it is. One that "
                 "does not answer has to be started, or taken out again (asterias replica remove)");
     }
@@ -140,7 +158,7 @@ std::vector<Finding> findings_of(const Scene& scene) {
 
 Finding finding_of_silent(const FoundingMember& member, const Error& error, const Contact& contact,
                           const std::string& refused, WallTime now) {
-    Finding f{member.node, {}, "", "", ""};
+    Finding f{member.node, {}, "", "", "", Severity::Warning};
     if (!refused.empty()) {
         f.what = "it is refused: " + refused;
         f.next =
@@ -180,9 +198,30 @@ Contact contact_with(const std::vector<ShardStatus>& shards, NodeId node) {
     return best;
 }
 
+std::vector<NodeId> connected_nodes(const std::vector<ShardStatus>& shards, NodeId self) {
+    std::set<NodeId> nodes = {self};
+    for (const auto& shard : shards)
+        for (const auto& [node, contact] : shard.contacts)
+            if (contact.connected) nodes.insert(node);
+    return {nodes.begin(), nodes.end()};
+}
+
+std::string_view to_string(Severity severity) {
+    switch (severity) {
+        case Severity::Note:
+            return "note";
+        case Severity::Warning:
+            return "warning";
+        case Severity::Critical:
+            return "critical";
+    }
+    return "?";
+}
+
 std::string to_json(const Finding& f) {
     return "{\"node\":" + number(f.node.value) + ",\"group\":" + number(f.group.value) +
-           ",\"keyspace\":" + quoted(f.keyspace) + ",\"what\":" + quoted(f.what) +
+           ",\"keyspace\":" + quoted(f.keyspace) +
+           ",\"severity\":" + quoted(to_string(f.severity)) + ",\"what\":" + quoted(f.what) +
            ",\"next\":" + quoted(f.next) + "}";
 }
 

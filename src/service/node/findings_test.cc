@@ -58,6 +58,20 @@ TEST(Findings, ALeaderTellsHowManyCopiesAreLeft) {
     EXPECT_TRUE(says(b.found(), "\"keyspace\":\"default\""));
 }
 
+TEST(Findings, FewerCopiesThanAtTheFoundingAreToldAlsoWhenAllOfThemAreUp) {
+    Bench b;
+    auto& raft = b.group().raft;
+    raft.membership.voters.pop_back();
+    raft.peers.pop_back();
+    EXPECT_TRUE(says(b.found(), "\"severity\":\"warning\",\"what\":\"2 of 3 copies: both"))
+        << b.found();
+    EXPECT_TRUE(says(b.found(), "asterias replica add --keyspace default --node 3"));
+    raft.membership.voters.pop_back();
+    raft.peers.pop_back();
+    EXPECT_TRUE(says(b.found(), "\"severity\":\"critical\",\"what\":\"1 of 3 copies: one more"))
+        << b.found();
+}
+
 TEST(Findings, WithoutALeaderItSaysWhoIsMissingForOne) {
     Bench b;
     b.group().raft.leader = {};

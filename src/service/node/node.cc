@@ -454,6 +454,9 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
         if (!order) co_return answer(std::unexpected(order.error()));
         const auto done = co_await order_here(*order);
         answer(done ? Result<Bytes>(Bytes::copy(*done)) : std::unexpected(done.error()));
+    } else if (call.name == kHttp) {
+        const bool any = !options_.http_address.host.empty();
+        answer(Bytes::copy(any ? options_.http_address.describe() : ""));
     } else {
         answer(fail(Errc::Unsupported, "no call named '" + call.name + "'"));
     }

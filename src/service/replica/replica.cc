@@ -257,9 +257,13 @@ std::string Replica::describe_loss(const raft::Forgotten& lost) const {
 }
 
 void Replica::stop(std::string why) {
+    log_.error("group " + to_string(config_.group) + " is stopped on this node: " + why);
+    halt(std::move(why));
+}
+
+void Replica::halt(std::string why) {
     stopped_ = true;
     stopped_why_ = std::move(why);
-    log_.error("group " + to_string(config_.group) + " is stopped on this node: " + stopped_why_);
     if (core_) lose_leadership();
     end_snapshots("the group is stopped here");
     drop_snapshot();
@@ -267,7 +271,10 @@ void Replica::stop(std::string why) {
 
 void Replica::leave(const std::string& why) {
     if (std::exchange(removed_, true)) return;
-    if (!stopped_) stop(why);
+    if (!stopped_) {
+        log_.info("group " + to_string(config_.group) + " goes from this node: " + why);
+        halt(why);
+    }
     parts_.surroundings.on_removed(config_.group);
 }
 

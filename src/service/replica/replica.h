@@ -358,7 +358,8 @@ private:
     void send(const raft::Message& message);
     bool is_void(NodeId from, const raft::Message& message);
     void ask_around();
-    void stop(std::string why);
+    void stop(std::string why);  // something is wrong
+    void halt(std::string why);
     void leave(const std::string& why);
     std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
