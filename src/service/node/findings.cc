@@ -29,6 +29,11 @@ public:
         : scene_(scene), catalogue_(catalogue_of(scene.identity.founding)) {}
 
     void look_at(const replica::Status& g) {
+        if (g.tail_dropped)
+            say(g.group,
+                "one copy: this witness has dropped entries that another copy lacked when last was "
+                "written. Were the copy that has them lost, they would be",
+                "start the copy that is behind, or replace it (asterias replica replace)");
         if (g.stopped)
             say(g.group, "this copy is stopped: " + g.stopped_why,
                 "the other copies go on while they are a majority. What this node holds of it is "
@@ -85,6 +90,8 @@ private:
             if (!peer.recently_heard && g.raft.membership.votes(peer.member.replica))
                 silent.push_back(peer.member.node);
         under_way(g);
+        if (const auto* self = g.raft.membership.find(g.self); self && self->witness)
+            return led_by_witness(g, silent);
         if (silent.empty()) return;
         const size_t copies = g.raft.membership.voters.size();
         const size_t left = copies - silent.size();
@@ -94,6 +101,22 @@ private:
                 " copies are up: " + list(silent) + " not heard" +
                 (last ? "; it serves, and one loss more stops it" : ""),
             std::string(kStartThem));
+    }
+
+    // It serves nobody, and gives the lead to the first copy that has all of the log.
+    void led_by_witness(const replica::Status& g, const std::vector<NodeId>& silent) {
+        std::vector<NodeId> beyond;
+        for (const auto& peer : g.raft.peers)
+            if (peer.recently_heard && peer.needs_snapshot) beyond.push_back(peer.member.node);
+        if (beyond.empty())
+            return say(g.group,
+                       "a witness leads, so nothing is served: it hands over to a copy as soon as "
+                       "that has all of the log",
+                       silent.empty() ? "ask again in a second" : std::string(kStartThem));
+        say(g.group,
+            "a witness leads, so nothing is served: it has dropped entries that " + list(beyond) +
+                " lacks, and only a copy that is not heard has them",
+            "start " + (silent.empty() ? "that copy" : list(silent)));
     }
 
     void under_way(const replica::Status& g) {
