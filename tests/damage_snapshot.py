@@ -101,7 +101,7 @@ class Ward:
     def give_snapshot(self, hook):
         """The node loses its copy, and is about to get another."""
         self.lead(self.cluster.nodes[0])
-        self.order("remove")
+        self.order("remove", "--force")
         self.proxy.on_snapshot = hook
         self.order("add", "--no-wait")
 
@@ -410,7 +410,7 @@ def stopped_is_named(ward, patient):
         for words in (f"node {ward.number}", "default", "stopped"):
             expect(words in told, f"no {words!r} in {told}")
     ward.lead(ward.cluster.nodes[0])
-    ward.order("remove")
+    ward.order("remove", "--force")
     ward.order("add", "--no-wait")
     for _ in range(2):
         equal(ward.node.process.wait(60), REFUSED, last_lines(ward.node.log()))

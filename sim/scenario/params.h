@@ -31,10 +31,10 @@ inline constexpr std::string_view kPartitionWords[] = {
     "random", "majority", "isolate", "leader", "oneway", "bridge", "flap", "swizzle", "any"};
 inline constexpr std::string_view kCrashWords[] = {"one", "minority", "all", "leader", "random"};
 inline constexpr std::string_view kPauseWords[] = {"one", "minority", "leader"};
-inline constexpr std::string_view kRotWords[] = {"journal", "engine", "write", "any"};
+inline constexpr std::string_view kRotWords[] = {"journal", "recent", "engine", "write", "any"};
 inline constexpr std::string_view kDirectoryWords[] = {"twin", "lost", "old", "copied"};
-inline constexpr std::string_view kMemberWords[] = {"add",   "remove", "replace", "transfer",
-                                                    "again", "undo",   "leader",  "any"};
+inline constexpr std::string_view kMemberWords[] = {
+    "add", "remove", "replace", "transfer", "again", "undo", "leader", "witness", "any"};
 
 inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);

@@ -200,9 +200,10 @@ struct ReplyFault {
 // something later to vouch for it is damaged; the node is expected to refuse by name, and so it may
 // be dead from then on: the liveness phase is about the others.
 struct RotFault {
-    std::string mode = "any";  // journal: a bit of a file flips; engine: blocks read back damaged;
-                               // write: a write is lost or lands elsewhere, and the node dies when
-                               // others have followed; any: one of these, per event
+    std::string mode = "any";  // journal: a bit of a file flips; recent: one of
+                               // those before the last few batches; engine: blocks read back
+                               // damaged; write: a write is lost or lands elsewhere, and the node
+                               // dies when others have followed; any: one of these, per event
     Times every{seconds(10), seconds(30)};
     Chances share{1, 1};  // of the seeds in which it would be on: such a node is missed
     bool operator==(const RotFault&) const = default;
@@ -223,7 +224,8 @@ struct MemberFault {
     std::string mode = "any";  // add: a node; remove: one; replace: one by another; transfer: the
                                // lead; again: removed, and soon added on the same node; undo:
                                // added, and removed while it comes; leader: the one that leads is
-                               // removed; any: one of all these, per event
+                               // removed; witness: a node's copy becomes a witness if the group
+                               // has none, the next time it goes; any: one of all these, per event
     Times every{seconds(5), seconds(20)};
     bool operator==(const MemberFault&) const = default;
 };
@@ -247,7 +249,8 @@ struct Swarm {
 // names with commas between: `n1`, `n2` ...; `leader` (of the group that clients use most);
 // `a`, `b` ..., which the last `roles` gave out; `all`. With `script every=T` all lines happen
 // again every T, their times counted from there.
-//   roles                      a is who leads now, b, c ... are the others, rising
+//   roles                      a is who leads now, b, c ... are the others, rising: first those
+//                              that hold a copy of the group that clients use most
 //   crash WHO for= lose=       down for so long; lose=1: a power cut
 //   pause WHO for=             full WHO for=        slow WHO for= factor=
 //   loop WHO for=              killed again after each start
@@ -258,10 +261,11 @@ struct Swarm {
 //   oneway WHO OTHER for=      none from WHO to OTHER
 //   cut LINKS for=             n1>n2,n2>n1: of these links
 //   strangers WHO many=        somebody who is no member comes, as a storm of so many if not 0
-//   rot WHO what=              as in RotFault: journal, engine, write; WHO is one node's name
-//   directory WHO what=        as in DirectoryFault: twin, lost, old, copied; likewise
-//   members WHO what=          as in MemberFault; WHO are those that may be added, removed, led by,
-//                              of the group that clients use most; all: of any group
+//   rot WHO what=              as in RotFault: journal, recent, engine, write; WHO is one node's
+//   name directory WHO what=        as in DirectoryFault: twin, lost, old, copied; likewise members
+//   WHO what=          as in MemberFault; WHO are those that may be added, removed, led by,
+//                              of the group that clients use most; all: of any group. A witness
+//                              of nodes that are named stays
 struct Step {
     Times at;  // drawn for each round
     std::string verb, who, other;

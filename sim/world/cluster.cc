@@ -225,6 +225,8 @@ void Cluster::watch() {
                 look(*machines_[i], replica);
                 look_at_members(static_cast<uint32_t>(i), replica);
                 look_at_snapshots(static_cast<uint32_t>(i), replica);
+                look_at_removed(static_cast<uint32_t>(i), replica);
+                look_at_witness(static_cast<uint32_t>(i), replica);
             }
         }
     if (!all_were_ready_) {
@@ -334,6 +336,14 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
                                 " holds content of it and no replica");
         for (const ContentView& view : p->contents()) {
             if (!is_member({.group = view.group, .self = view.self})) continue;
+            if (view.witness) {
+                // Of the state it has only how far it is.
+                if (view.keys > 1)
+                    breaches_.push_back("group " + to_string(view.group) + ": the witness " +
+                                        machines_[i]->name + " holds state, " +
+                                        std::to_string(view.keys) + " keys");
+                continue;
+            }
             const auto [it, fresh] = first.try_emplace(view.group, i, view);
             const auto& [other, expected] = it->second;
             if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&

@@ -87,6 +87,10 @@ private:
     std::string name_of(NodeId node) const;
     void look_at_members(uint32_t machine, const ReplicaView& replica);
     void look_at_snapshots(uint32_t machine, const ReplicaView& replica);
+    void look_at_removed(uint32_t machine, const ReplicaView& replica);
+    void look_at_witness(uint32_t machine, const ReplicaView& replica);
+    void give_roles();
+    void make_witness(Operation operation, const FaultEvent& event);
     raft::Membership membership_of(GroupId group) const;
     bool is_fair(const Operation& operation, const raft::Membership& membership) const;
     void operate(const Operation& operation);
@@ -185,7 +189,17 @@ private:
     std::vector<NodeId> node_ids_;  // of machines_; 0: not known yet
     std::map<GroupId, Group> groups_;
     // By boot, machine, group and replica, since it was opened.
-    std::map<std::tuple<uint64_t, uint32_t, GroupId, ReplicaId>, uint64_t> snapshots_seen_;
+    using Opened = std::tuple<uint64_t, uint32_t, GroupId, ReplicaId>;
+    struct Incoming {
+        NodeId from;
+        LogIndex index;
+        uint64_t installed = 0;
+        bool outrun = false;
+    };
+    std::map<Opened, Incoming> snapshots_seen_;
+    std::map<Opened, std::pair<uint64_t, uint64_t>> witnesses_;  // had evaluated, sent snapshots
+    std::set<std::pair<GroupId, ReplicaId>> came_back_, came_ahead_;
+    std::set<std::pair<GroupId, Term>> witness_terms_;
     uint64_t member_changes_ = 0, operations_ = 0;
     std::map<GroupId, std::set<uint64_t>> operating_;  // not answered yet
 };

@@ -31,6 +31,11 @@ public:
         : scene_(scene), catalogue_(catalogue_of(scene.identity.founding)) {}
 
     void look_at(const replica::Status& g) {
+        if (g.tail_dropped)
+            say(g.group, Severity::Critical,
+                "one copy: this witness has dropped entries that another copy lacked when last was "
+                "written. Were the copy that has them lost, they would be",
+                "start the copy that is behind, or replace it (asterias replica replace)");
         if (g.stopped)
             say(g.group, Severity::Warning, "this copy is stopped: " + g.stopped_why,
                 "the other copies go on while they are a majority. What this node holds of it is "
@@ -71,7 +76,7 @@ private:
             const auto leader = shard.leaders.find(g.group);
             if (leader == shard.leaders.end() || !leader->second) continue;
             if (const NodeId through = contact_with(scene_.shards, leader->second).through)
-                return say(g.group,
+                return say(g.group, Severity::Warning,
                            "this copy does not hear its leader, node " + to_string(leader->second) +
                                "; clients of this node are served " + "through node " +
                                to_string(through),
@@ -102,6 +107,8 @@ private:
                 silent.push_back(peer.member.node);
         under_way(g);
         below_wanted(g);
+        if (const auto* self = g.raft.membership.find(g.self); self && self->witness)
+            return led_by_witness(g, silent);
         if (silent.empty()) return;
         const size_t copies = g.raft.membership.voters.size();
         const size_t left = copies - silent.size();
@@ -124,6 +131,22 @@ private:
             m.promote ? "nothing: one more is on its way"
                       : way_to_more(keyspace_name(catalogue_, g.group), could));
     }
+    // It serves nobody, and gives the lead to the first copy that has all of the log.
+    void led_by_witness(const replica::Status& g, const std::vector<NodeId>& silent) {
+        std::vector<NodeId> beyond;
+        for (const auto& peer : g.raft.peers)
+            if (peer.recently_heard && peer.needs_snapshot) beyond.push_back(peer.member.node);
+        if (beyond.empty())
+            return say(g.group, Severity::Warning,
+                       "a witness leads, so nothing is served: it hands over to a copy as soon as "
+                       "that has all of the log",
+                       silent.empty() ? "ask again in a second" : std::string(kStartThem));
+        say(g.group, Severity::Critical,
+            "a witness leads, so nothing is served: it has dropped entries that " + list(beyond) +
+                " lacks, and only a copy that is not heard has them",
+            "start " + (silent.empty() ? "that copy" : list(silent)));
+    }
+
     void under_way(const replica::Status& g) {
         for (const auto& snapshot : g.snapshots)
             if (!snapshot.incoming)

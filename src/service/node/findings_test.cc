@@ -99,6 +99,24 @@ TEST(Findings, ACopyThatDoesNotHearItsLeaderSaysThroughWhomItIsReached) {
         << b.found();
 }
 
+TEST(Findings, AWitnessThatDroppedWhatACopyLacksSaysOneCopy) {
+    Bench b;
+    b.group().raft.role = raft::Role::Follower;
+    b.group().tail_dropped = true;
+    EXPECT_TRUE(says(b.found(), "one copy: this witness has dropped entries")) << b.found();
+}
+
+TEST(Findings, AWitnessThatLeadsSaysThatNothingIsServedAndWhomToStart) {
+    Bench b;
+    b.group().self = ReplicaId(1);
+    b.group().raft.membership.voters[0].witness = true;
+    EXPECT_TRUE(says(b.found(), "a witness leads, so nothing is served")) << b.found();
+    b.lose(NodeId(3));
+    b.group().raft.peers[0].needs_snapshot = true;
+    EXPECT_TRUE(says(b.found(), "entries that node 2 lacks")) << b.found();
+    EXPECT_TRUE(says(b.found(), "start node 3")) << b.found();
+}
+
 TEST(Findings, AChangeUnderWayIsToldAndALearnerThatIsNotHeardIsNoLostCopy) {
     Bench b;
     auto& raft = b.group().raft;
