@@ -536,7 +536,8 @@ TEST(Node, AnOrderThatLooksForALeaderGivesUpWhenItsNodeIsToldToEnd) {
     c.world.run_for(seconds(5));
     const auto answer = std::make_shared<std::optional<Result<std::string>>>();
     Process* p = c.processes[0];
-    p->scope.spawn("order", give(p->node.get(), {Order::What::List, "", {}, {}, false}, answer));
+    p->scope.spawn("order",
+                   give(p->node.get(), {Order::What::List, "default", {}, {}, false}, answer));
     c.world.run_for(seconds(1));
     ASSERT_FALSE(*answer) << "it looks for one";
     p->shards[0]->post([p] { p->node->give_up_orders(); });
