@@ -83,6 +83,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"node_old_copy_admitted", "test_service_node", "a directory that is rolled back"},
     {"node_history_not_asked", "test_service_node", "an old copy that is started often"},
     {"node_place_taken_with_replicas", "test_service_node", "an empty directory in a place"},
+    {"node_place_noted_alone", "test_service_node", "who gave a place away is gone"},
+    {"node_number_of_another_life", "test_service_node", "a copy given to a lost directory"},
     {"node_order_unforced", "test_service_node", "orders that leave too few copies"},
     {"node_held_not_noted", "test_service_node", "a journal that is emptied"},
     {"node_fence_forgotten", "test_service_node", "a refused directory that is started again"},

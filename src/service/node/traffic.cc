@@ -31,6 +31,15 @@ void NodeShard::flush_raft() {
     raft_out_.clear();
 }
 
+void NodeShard::probe(NodeId node) {
+    for (const auto lane : {rpc::Lane::Normal, rpc::Lane::Relay}) {
+        if (!endpoint_->connected(node, lane)) continue;
+        rpc::FrameBuilder nothing;
+        endpoint_->send(node, lane, rpc::FrameType::Alive,
+                        nothing.finish(endpoint_->header(rpc::FrameType::Alive)));
+    }
+}
+
 void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId group) {
     const auto it = replicas_.find(group);
     if (it != replicas_.end()) {

@@ -414,7 +414,7 @@ private:
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
-    LogIndex dropped_;  // a witness's: below here are entries that somebody lacked
+    LogIndex dropped_;  // a witness's: from here on it has the log; somebody may lack more
     LogSizes log_sizes_;
     Instant next_flush_request_;
 
