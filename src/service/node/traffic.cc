@@ -45,7 +45,11 @@ void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId 
     if (it != replicas_.end()) {
         const bool of_a_leader = std::holds_alternative<raft::AppendRequest>(message.body) ||
                                  std::holds_alternative<raft::Heartbeat>(message.body);
-        if (of_a_leader && message.to > it->second->self()) return it->second->superseded();
+        // Of two numbers that were given to one life the later is higher; of two lives nothing
+        // follows.
+        const bool of_this_life = raft::life_of(message.to) == life_of(identity_.incarnation);
+        if (of_a_leader && of_this_life && message.to > it->second->self())
+            return it->second->superseded();
         if (message.to) return it->second->receive(from, message);
         raft::Message asked = message;  // whoever it is
         asked.to = it->second->self();
