@@ -14,12 +14,18 @@ constexpr size_t kEntryHeadBytes = 64;         // of an entry without commands
 constexpr Duration kRoomPatience = milliseconds(100);
 constexpr Duration kPruneInterval = milliseconds(100);
 
-size_t bytes_of(const Incoming& request) {
-    size_t bytes = sizeof(Incoming) + request.command.request.client.size();
-    for (const auto* list : {&request.command.keys, &request.command.values})
+size_t bytes_of(const kv::Command& command) {
+    size_t bytes = sizeof(kv::Command) + command.request.client.size();
+    for (const auto* list : {&command.keys, &command.values})
         for (const auto& piece : *list)
             bytes += sizeof(Bytes) + piece.size();
+    for (const auto& one : command.batch)
+        bytes += bytes_of(one);
     return bytes;
+}
+
+size_t bytes_of(const Incoming& request) {
+    return sizeof(Incoming) - sizeof(kv::Command) + bytes_of(request.command);
 }
 
 size_t reply_bytes(const kv::Reply& reply) {
@@ -376,7 +382,8 @@ bool Replica::fence(const Incoming& request, Round& round) {
     return true;
 }
 
-// False: the keys are being fetched, the command has to wait for room, or the group stopped.
+// False: the keys are being fetched, the command has to wait for room or for the next entry, or the
+// group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
@@ -386,6 +393,11 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
     Gateway& gateway = gateways_[request.session];
+    // A version is told when no later command can write under the same index: else two writes of
+    // one entry would look alike to who watches the key.
+    if (command.op == kv::Op::Version && depends_on == round.index &&
+        !MUTANT(replica_version_of_open_entry))
+        return false;
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
     std::vector<kv::Record> records;
