@@ -33,11 +33,16 @@ std::string_view syntax_text(CommandId id) {
             return "pattern...";
         case CommandId::ConfigSet:
             return "{parameter value}...";
+        case CommandId::Copy:
+            return "source destination [DB destination-db] [REPLACE]";
         case CommandId::DecrBy:
             return "key decrement";
         case CommandId::Del:
         case CommandId::Exists:
         case CommandId::MGet:
+        case CommandId::Touch:
+        case CommandId::Unlink:
+        case CommandId::Watch:
             return "key...";
         case CommandId::Echo:
             return "message";
@@ -45,13 +50,46 @@ std::string_view syntax_text(CommandId id) {
             return "key seconds [NX|XX|GT|LT]";
         case CommandId::PExpire:
             return "key milliseconds [NX|XX|GT|LT]";
+        case CommandId::ExpireAt:
+            return "key unix-time-seconds [NX|XX|GT|LT]";
+        case CommandId::PExpireAt:
+            return "key unix-time-milliseconds [NX|XX|GT|LT]";
+        case CommandId::GetEx:
+            return "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
+                   "PXAT unix-time-milliseconds|PERSIST]";
+        case CommandId::GetRange:
+        case CommandId::SubStr:
+            return "key start end";
+        case CommandId::GetSet:
+        case CommandId::SetNx:
+            return "key value";
         case CommandId::Hello:
             return "[{protover [AUTH {username password}] [SETNAME clientname]}]";
         case CommandId::IncrBy:
+        case CommandId::IncrByFloat:
             return "key increment";
+        case CommandId::Lcs:
+            return "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]";
+        case CommandId::MemoryUsage:
+            return "key [SAMPLES count]";
+        case CommandId::Move:
+            return "key db";
+        case CommandId::Rename:
+        case CommandId::RenameNx:
+            return "key newkey";
+        case CommandId::Restore:
+            return "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] "
+                   "[FREQ frequency]";
+        case CommandId::SetEx:
+            return "key seconds value";
+        case CommandId::PSetEx:
+            return "key milliseconds value";
+        case CommandId::SetRange:
+            return "key offset value";
         case CommandId::Info:
             return "[section...]";
         case CommandId::MSet:
+        case CommandId::MSetNx:
             return "{key value}...";
         case CommandId::Ping:
             return "[message]";
@@ -61,8 +99,16 @@ std::string_view syntax_text(CommandId id) {
             return "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
                    "PXAT unix-time-milliseconds|KEEPTTL]";
         case CommandId::Decr:
+        case CommandId::Dump:
+        case CommandId::ExpireTime:
         case CommandId::Get:
+        case CommandId::GetDel:
         case CommandId::Incr:
+        case CommandId::ObjectEncoding:
+        case CommandId::ObjectFreq:
+        case CommandId::ObjectIdleTime:
+        case CommandId::ObjectRefCount:
+        case CommandId::PExpireTime:
         case CommandId::PTtl:
         case CommandId::Persist:
         case CommandId::StrLen:
@@ -75,9 +121,12 @@ std::string_view syntax_text(CommandId id) {
 }
 
 std::string_view type_of(std::string_view name) {
-    constexpr std::array kIntegers{"decrement", "increment", "index",   "milliseconds",
-                                   "protover",  "seconds",   "sequence"};
-    if (name == "key") return "key";
+    constexpr std::array kIntegers{"count",         "db",           "decrement", "destination-db",
+                                   "end",           "frequency",    "increment", "index",
+                                   "min-match-len", "milliseconds", "offset",    "protover",
+                                   "seconds",       "sequence",     "start",     "ttl"};
+    constexpr std::array kKeys{"destination", "key", "key1", "key2", "newkey", "source"};
+    if (std::find(kKeys.begin(), kKeys.end(), name) != kKeys.end()) return "key";
     if (name == "pattern") return "pattern";
     if (name.starts_with("unix-time")) return "unix-time";
     return std::find(kIntegers.begin(), kIntegers.end(), name) != kIntegers.end() ? "integer"
