@@ -146,7 +146,8 @@ void Session::reply_error(std::string_view text) {
 void Session::run(resp::Request request) {
     door_.commands_.add();
     auto resolved = resp::resolve_command(request);
-    if (auto* refused = std::get_if<resp::CommandRefused>(&resolved)) return refuse(refused->text);
+    if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
+        return refuse_shape(request, refused->text);
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)

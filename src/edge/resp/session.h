@@ -67,6 +67,7 @@ private:
     void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply);
     // Of what never ran; fails a transaction that is open.
     void refuse(std::string_view text);
+    void refuse_shape(const resp::Request& request, std::string_view text);
 
     void reply_error(std::string_view text);
     // Writes at once if no reply is owed before this one, else into a slot.

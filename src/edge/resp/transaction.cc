@@ -53,6 +53,14 @@ void Session::refuse(std::string_view text) {
     reply_error(text);
 }
 
+// An EXEC that is none ends the transaction all the same.
+void Session::refuse_shape(const resp::Request& request, std::string_view text) {
+    if (!resp::equals_ignoring_case(request[0].view(), "exec")) return refuse(text);
+    end_transaction();
+    reply_error("EXECABORT Transaction discarded because of: " +
+                std::string(text.substr(text.find(' ') + 1)));
+}
+
 void Session::run_transaction(const resp::CommandSpec& spec, resp::Request request) {
     const auto ok = [](resp::ReplyWriter& out) { out.ok(); };
     switch (spec.id) {
