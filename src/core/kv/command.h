@@ -38,8 +38,9 @@ enum class Op : uint8_t {
     Rename = 21,  // two keys; kNx: only if the second is absent, 1 or 0
     Copy = 22,  // two keys, the second in database `number`; kReplace; kTake: the first goes; 1, 0
     Object = 23,  // number: an Asked
-    // The index of the entry that wrote each key's record, 0 if absent: what WATCH takes. Answered
-    // only when nothing else can be written under that index any more.
+    // Of each key the index of the entry that wrote its record, or, negative, one no lower than
+    // that of the last entry that deleted it: what WATCH takes. A leader answers only when nothing
+    // else can be written under that index any more.
     Version = 24,
     // Only in a batch: goes on if Version still answers `number`, else the batch is Nil.
     IfVersion = 25,

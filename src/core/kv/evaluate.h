@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/kv/command.h"
+#include "core/kv/deletions.h"
 #include "core/kv/record.h"
 
 namespace asterias::kv {
@@ -22,6 +23,7 @@ struct Context {
     int64_t now_ms = 0;      // the leader's wall clock, decided here and never asked again
     HybridTime commit_time;  // label of the entry
     LogIndex index;          // of the entry that will hold the writes
+    const Deletions* deletions = nullptr;  // without it absent keys are all of one version
 };
 
 struct Evaluation {

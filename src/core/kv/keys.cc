@@ -94,12 +94,20 @@ Reply object(Run& run) {
     return Reply::error("ERR nobody asks an object this");
 }
 
+// A deadline that passed unnoticed is a deletion of this very entry.
 Reply version(Run& run) {
     Reply reply;
     reply.kind = Reply::Kind::Array;
     for (size_t i = 0; i < run.keys.size(); ++i) {
-        const Record* r = run.live(i);
-        reply.items.push_back(Reply::number(r ? static_cast<int64_t>(r->version.value) : 0));
+        const bool stored = run.stored(i);
+        if (const Record* r = run.live(i)) {
+            reply.items.push_back(Reply::number(static_cast<int64_t>(r->version.value)));
+            continue;
+        }
+        LogIndex deleted;
+        if (run.context.deletions)
+            deleted = stored ? run.context.index : run.context.deletions->last(run.keys[i]);
+        reply.items.push_back(Reply::number(-static_cast<int64_t>(deleted.value)));
     }
     return reply;
 }

@@ -17,7 +17,7 @@ constexpr std::string_view kSentinel =
 constexpr std::string_view kReplication =
     "replication is not steered by clients (asterias replica does that)";
 constexpr std::string_view kSaved =
-    "a write is on disk before it is answered, so there is nothing to save";
+    "a write is on disk before it is answered, so there is nothing to do";
 constexpr std::string_view kUsers = "there are no users so far";
 constexpr std::string_view kModules = "there are no modules";
 constexpr std::string_view kSpans = "commands over all keys are not done so far";
@@ -251,11 +251,11 @@ constexpr UnsupportedCommand kTable[] = {
     {"role", kReplication},
     {"slaveof", kReplication},
     {"sync", kReplication},
-    {"wait", kReplication},
     {"bgrewriteaof", kSaved},
     {"bgsave", kSaved},
     {"lastsave", kSaved},
     {"save", kSaved},
+    {"wait", kSaved},
     {"acl", kUsers},
     {"acl|cat", kUsers},
     {"acl|deluser", kUsers},

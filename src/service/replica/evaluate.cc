@@ -240,8 +240,11 @@ void Replica::evaluate_queue() {
     round.effects.matched_by_all = core_->slowest_match();
     round.index = core_->last_index().next();
 
+    if (std::exchange(deletions_of_, core_->term()) != core_->term())
+        deletions_.begin(core_->last_index());
     bool waits = false;
-    while (!queue_.empty() && round.bytes < kEntryBytesMax && !replies_full(round)) {
+    while (!queue_.empty() && !round.closed && round.bytes < kEntryBytesMax &&
+           !replies_full(round)) {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
@@ -382,6 +385,16 @@ bool Replica::fence(const Incoming& request, Round& round) {
     return true;
 }
 
+// A version is told when no later command can write under the same index: else two writes of one
+// entry would look alike to who watches the key. So it is asked for in the next entry.
+bool Replica::changed_in(LogIndex entry) const {
+    if (MUTANT(replica_version_of_open_entry)) return false;
+    for (size_t i = 0; i < head_.keys.size(); ++i)
+        if (head_.found[i].depends_on == entry || deletions_.last(head_.keys[i]) == entry)
+            return true;
+    return false;
+}
+
 // False: the keys are being fetched, the command has to wait for room or for the next entry, or the
 // group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
@@ -393,11 +406,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
     Gateway& gateway = gateways_[request.session];
-    // A version is told when no later command can write under the same index: else two writes of
-    // one entry would look alike to who watches the key.
-    if (command.op == kv::Op::Version && depends_on == round.index &&
-        !MUTANT(replica_version_of_open_entry))
-        return false;
+    if (command.op == kv::Op::Version && changed_in(round.index)) return false;
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
     std::vector<kv::Record> records;
@@ -423,8 +432,10 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
         if (head_.too_long)
             evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
         else
-            evaluation = kv::evaluate(command, head_.keys, pointers,
-                                      {now_ms, round.effects.commit_time, round.index});
+            evaluation =
+                kv::evaluate(command, head_.keys, pointers,
+                             {now_ms, round.effects.commit_time, round.index, &deletions_});
+        round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
             evaluation = {kv::Reply::error(kv::kEffectsTooLong), {}};
@@ -460,6 +471,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     round.bytes += logged_bytes(evaluation);
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};
+        if (write.record.empty()) deletions_.note(write.key, index);
         effects.writes.push_back(std::move(write));
     }
     Gateway& g = gateways_[request.session];
