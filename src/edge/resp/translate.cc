@@ -248,6 +248,43 @@ Answer deadlines_and_objects(const resp::CommandSpec& spec, const Request& reque
     }
 }
 
+Answer keys(const resp::CommandSpec& spec, const Request& request, kv::Command command,
+            const TranslateLimits& limits) {
+    auto with = [&command](kv::Op op) {
+        command.op = op;
+        return std::move(command);
+    };
+    switch (spec.id) {
+        case CommandId::Copy:
+            return copy(request, std::move(command), limits.databases);
+        case CommandId::Del:
+        case CommandId::Unlink:
+            return keys_from(request, 1, 1, with(kv::Op::Del));
+        case CommandId::Dump:
+            return one_key(request, with(kv::Op::Get), Show::Dumped);
+        case CommandId::Exists:
+        case CommandId::Touch:
+            return keys_from(request, 1, 1, with(kv::Op::Exists));
+        case CommandId::MemoryUsage:
+            if (auto error = resp::check_usage_options(request)) return refused(*error);
+            return object(request, std::move(command), kv::Asked::Bytes);
+        case CommandId::Move:
+            return move(request, std::move(command), limits.databases);
+        case CommandId::Persist:
+            return one_key(request, with(kv::Op::Persist));
+        case CommandId::Rename:
+            return rename(request, std::move(command), 0);
+        case CommandId::RenameNx:
+            return rename(request, std::move(command), kv::flag::kNx);
+        case CommandId::Restore:
+            return restore(request, std::move(command), limits.value_bytes_max);
+        case CommandId::Type:
+            return one_key(request, with(kv::Op::Type));
+        default:
+            return deadlines_and_objects(spec, request, std::move(command));
+    }
+}
+
 Answer dispatch(const resp::CommandSpec& spec, const Request& request, kv::Command command,
                 const TranslateLimits& limits) {
     auto with = [&command](kv::Op op) {
@@ -258,20 +295,10 @@ Answer dispatch(const resp::CommandSpec& spec, const Request& request, kv::Comma
         case CommandId::Append:
             command.values.push_back(request[2]);
             return one_key(request, with(kv::Op::Append));
-        case CommandId::Copy:
-            return copy(request, std::move(command), limits.databases);
         case CommandId::Decr:
             return increment(request, std::move(command), -1, false);
         case CommandId::DecrBy:
             return increment(request, std::move(command), -1, true);
-        case CommandId::Del:
-        case CommandId::Unlink:
-            return keys_from(request, 1, 1, with(kv::Op::Del));
-        case CommandId::Dump:
-            return one_key(request, with(kv::Op::Get), Show::Dumped);
-        case CommandId::Exists:
-        case CommandId::Touch:
-            return keys_from(request, 1, 1, with(kv::Op::Exists));
         case CommandId::Get:
             return one_key(request, with(kv::Op::Get));
         case CommandId::GetDel:
@@ -292,26 +319,13 @@ Answer dispatch(const resp::CommandSpec& spec, const Request& request, kv::Comma
             return one_key(request, with(kv::Op::IncrByFloat));
         case CommandId::Lcs:
             return lcs(request, std::move(command));
-        case CommandId::MemoryUsage:
-            if (auto error = resp::check_usage_options(request)) return refused(*error);
-            return object(request, std::move(command), kv::Asked::Bytes);
         case CommandId::MGet:
             return keys_from(request, 1, 1, with(kv::Op::MGet));
-        case CommandId::Move:
-            return move(request, std::move(command), limits.databases);
         case CommandId::MSet:
         case CommandId::MSetNx:
             return mset(request, std::move(command), spec);
-        case CommandId::Persist:
-            return one_key(request, with(kv::Op::Persist));
         case CommandId::PSetEx:
             return set_ex(request, std::move(command), kv::Verb::PSetEx);
-        case CommandId::Rename:
-            return rename(request, std::move(command), 0);
-        case CommandId::RenameNx:
-            return rename(request, std::move(command), kv::flag::kNx);
-        case CommandId::Restore:
-            return restore(request, std::move(command), limits.value_bytes_max);
         case CommandId::Set:
             return set(request, std::move(command));
         case CommandId::SetEx:
@@ -322,10 +336,8 @@ Answer dispatch(const resp::CommandSpec& spec, const Request& request, kv::Comma
             return set_range(request, std::move(command));
         case CommandId::StrLen:
             return one_key(request, with(kv::Op::StrLen));
-        case CommandId::Type:
-            return one_key(request, with(kv::Op::Type));
         default:
-            return deadlines_and_objects(spec, request, std::move(command));
+            return keys(spec, request, std::move(command), limits);
     }
 }
 
