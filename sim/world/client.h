@@ -59,6 +59,7 @@ private:
         Op op;
         Duration invoked;
         Instant deadline;
+        size_t replies_before;  // as Asked has it
     };
 
     struct Count {
