@@ -91,6 +91,13 @@ SCRIPTS = {
         object encoding | memory usage absent | memory usage s samples x
         memory usage s samples -1 | memory usage s foo | memory usage
     """,
+    "getkeys": """
+        command getkeys rename a b | command getkeys copy a b db 1 | command getkeys lcs a b len
+        command getkeys msetnx a 1 b 2 | command getkeys object encoding a | command getkeys watch a b
+        command getkeys memory usage a | command getkeys restore a 0 x | command getkeys multi
+        command getkeys move a 1 | command getkeys touch a b | command getkeys getex a persist
+        command getkeys exec | command getkeys nosuch a | command getkeys rename a
+    """,
     "lcs": """
         mset a ohmytext b mynewtext | lcs a b | lcs a b len | lcs a b idx
         lcs a b idx withmatchlen | lcs a b idx minmatchlen 4
