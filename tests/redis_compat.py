@@ -93,7 +93,8 @@ SCRIPTS = {
     """,
     "getkeys": """
         command getkeys rename a b | command getkeys copy a b db 1 | command getkeys lcs a b len
-        command getkeys msetnx a 1 b 2 | command getkeys object encoding a | command getkeys watch a b
+        command getkeys msetnx a 1 b 2 | command getkeys object encoding a
+        command getkeys watch a b
         command getkeys memory usage a | command getkeys restore a 0 x | command getkeys multi
         command getkeys move a 1 | command getkeys touch a b | command getkeys getex a persist
         command getkeys exec | command getkeys nosuch a | command getkeys rename a
