@@ -62,14 +62,15 @@ port::Task<> Client::run() {
 }
 
 port::Task<> Client::connect() {
-    const port::Address door = plan_.doors[prng_.below(plan_.doors.size())];
-    auto made = co_await shard_.net().connect(door, "", kConnectTimeout);
+    const Door& door = plan_.doors[prng_.below(plan_.doors.size())];
+    auto made = co_await shard_.net().connect(door.address, "", kConnectTimeout);
     if (!made) {
         co_await port::sleep(shard_, kConnectPause);
         co_return;
     }
     ++seen_.reconnects;
     connection_ = std::move(*made);
+    node_ = door.node;
     broken_ = false;
     parser_.emplace();
     orders_.clear();
@@ -85,6 +86,7 @@ void Client::drop(std::string_view why) {
     flights_.clear();
     for (Flight& f : flights) {
         seen_.recorder.unknown(f.id, seen_.now());
+        seen_.asked.push_back({node_, f.invoked, seen_.now(), Fate::Silent});
         tell(f.id);
         not_answered(std::move(f.op));
     }
@@ -138,11 +140,13 @@ void Client::send(Op op) {
     op.client = plan_.id;
     op.connection = order_of(op);
     const Duration now = seen_.now();
-    connection_->out().append(encode_command(op));
+    const Encoded asked = encode_command(op);
+    connection_->out().append(asked.bytes);
     const auto id = seen_.recorder.invoked(now, op);
     counted_.asked += counted_.covers(now);
     const Duration patience = draw_between(prng_, plan_.timeout.low, plan_.timeout.high);
-    flights_.push_back({id, std::move(op), now, shard_.clock().now() + patience});
+    flights_.push_back(
+        {id, std::move(op), now, shard_.clock().now() + patience, asked.replies_before});
 }
 
 port::Consumed Client::on_data(const Bytes& available) {
@@ -171,6 +175,11 @@ void Client::on_reply(const resp::Value& reply) {
         broken_ = true;
         return;
     }
+    // What is queued may be refused there; EXEC tells.
+    if (flights_.front().replies_before > 0) {
+        --flights_.front().replies_before;
+        return;
+    }
     Flight f = std::move(flights_.front());
     flights_.pop_front();
     const Duration now = seen_.now();
@@ -179,6 +188,7 @@ void Client::on_reply(const resp::Value& reply) {
     Meaning meaning = meaning_of(f.op, reply);
     if (auto* answered = std::get_if<Answered>(&meaning)) {
         seen_.recorder.ok(f.id, now, std::move(answered->results));
+        seen_.asked.push_back({node_, f.invoked, now, Fate::Ok});
         last_ok_invoked_ = std::max(last_ok_invoked_, f.invoked);
         counted_.ok += counted_.covers(f.invoked);
         if (f.op.request) named_open_ = false;
@@ -186,8 +196,10 @@ void Client::on_reply(const resp::Value& reply) {
     }
     if (std::holds_alternative<CertainlyNot>(meaning)) {
         seen_.recorder.failed(f.id, now);
+        seen_.asked.push_back({node_, f.invoked, now, Fate::Refused});
     } else {
         seen_.recorder.unknown(f.id, now);
+        seen_.asked.push_back({node_, f.invoked, now, Fate::Unknown});
         if (const auto* strange = std::get_if<Strange>(&meaning))
             if (seen_.strange.size() < kStrangeMax)
                 seen_.strange.push_back(print(f.op) + " was answered " + strange->what);

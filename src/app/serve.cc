@@ -72,15 +72,36 @@ bool is_port(const Error& error) { return error.context.starts_with("listen on "
 
 // Starting again as it is does not help.
 bool is_hopeless(const Error& error) {
+    if (is_port(error)) return false;
     switch (error.code) {
         case Errc::Corrupt:
         case Errc::Conflict:
         case Errc::Unsupported:
+        case Errc::Io:
+        case Errc::NotFound:         // nobody lives there
+        case Errc::AlreadyExists:    // somebody does
+        case Errc::InvalidArgument:  // the cluster knows better, or the options
+        case Errc::Limit:            // started too often
             return true;
-        case Errc::Io:  // also what a taken port is
-            return !is_port(error);
         default:
             return false;
+    }
+}
+
+// Of HTTP.
+int status_of(Errc code) {
+    switch (code) {
+        case Errc::InvalidArgument:
+            return 400;
+        case Errc::NotFound:
+            return 404;
+        case Errc::Conflict:
+            return 409;
+        case Errc::Timeout:
+        case Errc::Closed:
+            return 504;  // it may have been done, or go on
+        default:
+            return 503;
     }
 }
 
@@ -122,6 +143,7 @@ public:
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
+        node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
         auto engine = [this](std::string directory) {
@@ -129,6 +151,7 @@ public:
             rocks.directory = std::move(directory);
             rocks.log = log_;
             rocks.write_buffer_bytes = size_t{options_.memtable_mib} << 20;
+            rocks.on_damage = [this](const Error& error) { end_damaged(error); };
             return engine::open_rocks(rocks);
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
@@ -179,6 +202,8 @@ private:
     port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
         if (request.path == "/v1/why" && !request.post)
             co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        if (request.path == "/v1/nodes" && !request.post)
+            co_return reply_of(co_await node_->nodes_json());
         if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
         co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
     }
@@ -186,6 +211,7 @@ private:
         node::Order order;
         order.keyspace = request.query["keyspace"];
         order.witness = request.query["witness"] == "1";
+        order.force = request.query["force"] == "1";
         if (request.post) {
             const auto what = node::what_of(request.query["op"]);
             if (!what) co_return std::unexpected(what.error());
@@ -204,11 +230,7 @@ private:
     static edge_http::ApiReply reply_of(const Result<std::string>& result) {
         if (result) return {200, *result};
         const Error& error = result.error();
-        const int code = error.code == Errc::InvalidArgument ? 400
-                         : error.code == Errc::NotFound      ? 404
-                         : error.code == Errc::Conflict      ? 409
-                                                             : 503;
-        return {code, "{\"error\":" + node::quoted(error.context) + "}"};
+        return {status_of(error.code), "{\"error\":" + node::quoted(error.context) + "}"};
     }
 
     port::Task<std::string> trouble() {
@@ -247,6 +269,7 @@ private:
     // What was accepted is answered, as far as that is possible soon.
     port::Task<> stop_task() {
         log_.info("stopping");
+        node_->give_up_orders();
         port::Signal closed(runtime_.shard(ShardId(0)));
         size_t open = doors_.size();
         for (size_t i = 0; i < doors_.size(); ++i)
@@ -274,6 +297,16 @@ private:
                      error.describe().c_str(), options_.data.c_str());
         result_ = kRefused;
         runtime_.stop();
+    }
+    // From a thread of the engine, at any time: as a kill would end it.
+    [[noreturn]] void end_damaged(const Error& error) const {
+        std::fprintf(stderr,
+                     "asterias serve: %s\nA table of the engine is damaged, and starting the node "
+                     "again does not help. The way out: take its copies out of their groups "
+                     "(asterias replica remove), and start it on an empty directory with "
+                     "--replace\nThe directory of this node is %s\n",
+                     error.describe().c_str(), options_.data.c_str());
+        ::_exit(kRefused);
     }
     // `port_flag` is what moves the port, if that is what was in the way.
     void fail(const Error& error, const char* port_flag) {
@@ -322,7 +355,8 @@ int run_init(const InitOptions& options) {
     scope.reset();
     if (!result) {
         std::fprintf(stderr, "asterias init: %s\n", result.error().describe().c_str());
-        return result.error().code == Errc::InvalidArgument ? kUsage : kFailed;
+        if (result.error().code == Errc::InvalidArgument) return kUsage;
+        return is_hopeless(result.error()) ? kRefused : kFailed;
     }
     std::printf("A cluster of %u node%s begins in %s.\nStart it:       asterias serve --data %s\n",
                 options.nodes, options.nodes == 1 ? "" : "s", options.data.c_str(),
@@ -349,7 +383,7 @@ int run_serve(const ServeOptions& options) {
     }
     if (options.join.empty() && is_empty(options.data)) {
         std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
-        return kFailed;
+        return kRefused;
     }
     Registry registry;
     auto sink = make_log_sink(parse_level(options.log_level),

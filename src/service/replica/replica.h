@@ -157,6 +157,9 @@ struct Status {
     std::vector<Snapshot> snapshots;  // on their way
     bool removed = false;
     ReplicaId self;
+    // A witness, which dropped entries that some data replica lacked, as far as the log tells: were
+    // the others lost, it could not bring that one up to date (rule 46).
+    bool tail_dropped = false;
 };
 
 class Replica {
@@ -245,7 +248,8 @@ private:
         LogIndex index;                          // of the entry
         size_t bytes = 0;                        // the entry is no larger
         size_t read_bytes = 0, write_bytes = 0;  // of the replies
-        bool full = false;  // the next command has to wait until proposals are applied
+        bool full = false;    // the next command has to wait until proposals are applied
+        bool closed = false;  // the next command belongs to another entry
     };
     struct Lookup {
         std::optional<Bytes> value;
@@ -285,6 +289,7 @@ private:
     bool evaluate_one(Incoming& request, Round& round);
     bool records_found(std::vector<kv::Record>& records);
     bool has_room(size_t bytes, const Round& round) const;
+    bool changed_in(LogIndex entry) const;
     bool fence(const Incoming& request, Round& round);
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
@@ -310,6 +315,8 @@ private:
     void apply_entry(const wire::Entry& entry);
     void apply_effects(const wire::Entry& entry);
     bool is_witness() const;
+    bool still_to_come() const;
+    void drop_tail(LogIndex through);
     bool write_to_engine();
     void poisoned(const wire::Entry& entry, std::string why);
     port::Task<> note_poison(Poison poison);
@@ -347,6 +354,7 @@ private:
     void reply_snapshot(NodeId to, const SnapshotMessage& about, SnapshotReply::Kind kind,
                         uint64_t next = 0, std::string why = {});
     port::Task<> take_in_snapshot();
+    void engine_failed(const Error& error);
     port::Task<Result<void>> stage_pieces();
     port::Task<Result<void>> install();
     port::Task<> begin_durably(raft::SnapshotMeta meta);
@@ -358,7 +366,8 @@ private:
     void send(const raft::Message& message);
     bool is_void(NodeId from, const raft::Message& message);
     void ask_around();
-    void stop(std::string why);
+    void stop(std::string why);  // something is wrong
+    void halt(std::string why);
     void leave(const std::string& why);
     std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
@@ -407,6 +416,7 @@ private:
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
+    LogIndex dropped_;  // a witness's: below here are entries that somebody lacked
     LogSizes log_sizes_;
     Instant next_flush_request_;
 
@@ -419,6 +429,8 @@ private:
     Instant next_prune_;
     std::map<session::SessionId, Gateway> gateways_;
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
+    kv::Deletions deletions_;
+    Term deletions_of_;  // the leadership that they were begun in
     std::deque<Proposed> proposed_;
     size_t proposed_bytes_ = 0;
     size_t held_replies_ = 0;  // bytes of what is evaluated and not answered
