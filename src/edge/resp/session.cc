@@ -117,7 +117,12 @@ void Session::write_ready() {
     if (ended_) return;
     while (!slots_.empty() && slots_.front().ready) {
         Slot& s = slots_.front();
-        if (s.pending) {
+        auto* message = s.pending ? std::get_if<PendingMessage>(s.pending.get()) : nullptr;
+        if (message) {
+            if (!run_in_turn(first_slot_, *message)) break;
+            resp::ReplyWriter out(connection_->out(), s.version);
+            write_message_reply(out, *message);
+        } else if (s.pending) {
             resp::ReplyWriter out(connection_->out(), s.version);
             const auto& exec = std::get<PendingExec>(*s.pending);
             write_exec(out, exec, s.reply);
@@ -149,11 +154,16 @@ void Session::run(resp::Request request) {
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return refuse_shape(request, refused->text);
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
+    if (only_listens() && !may_while_listening(spec))
+        return refuse_shape(request, "ERR Can't execute '" + std::string(spec.name) +
+                                         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
+                                         "/ RESET are allowed in this context");
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
         return queue(spec, std::move(request));
     if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
     if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
+    if (spec.by == CommandClass::Message) return run_message(spec, std::move(request));
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
 
@@ -212,6 +222,11 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
     switch (spec.id) {
         case CommandId::Ping:
             if (request.size() > 2) return out.error(resp::wrong_arity(spec));
+            if (only_listens()) {
+                out.array(2);
+                out.bulk("pong");
+                return out.bulk(request.size() > 1 ? request[1] : Bytes());
+            }
             return request.size() > 1 ? out.bulk(request[1]) : out.simple("PONG");
         case CommandId::Echo:
             return out.bulk(request[1]);
@@ -222,6 +237,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             version_ = resp::ProtocolVersion::Resp2;
             database_ = 0;
             name_.clear();
+            leave_all();
             end_transaction();
             return out.simple("RESET");
         case CommandId::Hello:
@@ -349,6 +365,8 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                         "Connections closed for bytes that are no RESP.")),
       busy_(registry.counter("asterias_resp_busy_total",
                              "Commands refused because inflight-bytes-max was reached.")),
+      slow_listeners_(registry.counter("asterias_resp_slow_listeners_total",
+                                       "Connections closed because they did not read messages.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
 Door::~Door() {

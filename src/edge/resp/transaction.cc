@@ -159,9 +159,16 @@ void Session::exec() {
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
     const size_t bytes = t.bytes;
     auto [command, plan] = prepare(std::move(t), database_, limits());
-    if (command.batch.empty())
+    if (command.batch.empty() && slots_.empty())
         return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });
     stalled_ = plan.has_local;
+    if (command.batch.empty())  // what it does comes behind what was asked before
+        return slots_.push_back({true,
+                                 Show::AsIs,
+                                 version_,
+                                 no_data(),
+                                 {},
+                                 std::make_unique<Pending>(std::move(plan))});
     send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
 }
 
@@ -175,6 +182,7 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
     if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
     if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
     out.array(exec.parts.size());
+    holding_ = true;  // what it publishes to itself
     size_t next = 0;
     for (const auto& part : exec.parts) {
         if (const auto* show = std::get_if<Show>(&part)) {
@@ -184,9 +192,11 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
             out.error(refused->text);
         } else {
             const auto& [spec, request] = std::get<Queued>(part);
-            run_local(*spec, request, out);
+            spec->by == CommandClass::Message ? run_message_now(*spec, request, out)
+                                              : run_local(*spec, request, out);
         }
     }
+    release();
 }
 
 }  // namespace asterias::edge_resp
