@@ -141,6 +141,21 @@ SCRIPTS = {
         multi | client setname x | client getname | time extra | exec | client getname
         client setname ""
     """,
+    # One channel at a time, since each command is compared by its first reply.
+    "messages": """
+        publish c x | spublish c x | pubsub numsub a b | pubsub numpat | pubsub channels
+        pubsub channels a b | pubsub shardchannels | pubsub shardnumsub a | pubsub numsub
+        pubsub nosuch | pubsub numpat x | unsubscribe | punsubscribe | sunsubscribe
+        unsubscribe nosuch | punsubscribe nosuch | sunsubscribe nosuch | subscribe a | subscribe a
+        psubscribe a* | ssubscribe s | subscribe b | ping | ping hi | ping hi ho
+        pubsub channels a* | pubsub numsub a c | pubsub numpat | pubsub shardnumsub s
+        publish a x | spublish s x | publish nobody x | get k | config get nosuch | multi
+        get k | exec | select 1 | select 0 | nosuch | get | unsubscribe a | unsubscribe
+        punsubscribe a* | sunsubscribe nosuch | sunsubscribe s | ping | ping | ping | get k
+        subscribe | psubscribe | publish a | publish | spublish a | multi | publish a x | ping
+        pubsub numpat | exec | multi | subscribe m | exec | ping | multi | unsubscribe m | exec
+        unsubscribe m | subscribe a | psubscribe b* | ssubscribe c | reset | ping | get k
+    """,
 }
 
 
@@ -192,7 +207,7 @@ def everything(ours):
 
 
 def scripts(cluster, server):
-    """scripted corner cases of all commands on string keys and of transactions: the same bytes"""
+    """scripted corner cases of commands on string keys, of transactions and messages: the same bytes"""
     for version in (2, 3):
         for name, script in SCRIPTS.items():
             with Raw(cluster.nodes[0].resp) as ours, Raw((HOST, server)) as theirs:
