@@ -141,6 +141,15 @@ SCRIPTS = {
         multi | client setname x | client getname | time extra | exec | client getname
         client setname ""
     """,
+    "clients": """
+        client reply on | client reply x | client reply | client no-evict on | client no-evict x
+        client kill nobody | client kill id 0 | client kill id x | client kill id 10 wrong
+        client kill type wrong | client kill user wrong | client kill skipme perhaps
+        client kill id 999999 | client kill addr 1.1.1.1:1 skipme no | client kill type master
+        client kill | client list type wrong | client list id x | client list foo
+        client list id 999999 | client list type replica | client list type pubsub | client info x
+        client no-evict | multi | client list id 999999 | exec
+    """,
     # One channel at a time, since each command is compared by its first reply.
     "messages": """
         publish c x | spublish c x | pubsub numsub a b | pubsub numpat | pubsub channels

@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -90,6 +91,7 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     void remove(uint64_t session);
     Session* find(uint64_t session);
+    std::vector<uint64_t> session_ids() const;  // ascending
     void drained();
     std::string info(const resp::Request& request) const;
 
@@ -100,7 +102,7 @@ private:
     Log log_;
     const Instant started_;
     std::unique_ptr<port::Listener> listener_;
-    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
+    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // its order decides nothing
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;
     // Replies under way are counted as if each were as large as the largest of late, because nobody

@@ -42,6 +42,7 @@ private:
         kv::Reply reply;
         Bytes raw;                         // already in RESP; used when not empty
         std::unique_ptr<Pending> pending;  // of WATCH, EXEC and messages
+        bool silent = false;               // CLIENT REPLY
     };
     static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
 
@@ -55,6 +56,13 @@ private:
     void hello(const resp::Request& request, resp::ReplyWriter& out);
     void client(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
+    // clients.cc
+    struct Filter;
+    bool fits(const Filter& filter) const;
+    std::string describe() const;
+    void list_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void kill_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void reply_mode(const resp::Request& request);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
@@ -99,6 +107,11 @@ private:
     // Writes at once if no reply is owed before this one, else into a slot.
     template <typename Write>
     void reply_now(Write write) {
+        if (silent_) {
+            Chain nowhere;
+            resp::ReplyWriter out(nowhere, version_);
+            return write(out);
+        }
         if (slots_.empty()) {
             resp::ReplyWriter out(connection_->out(), version_);
             return write(out);
@@ -109,6 +122,7 @@ private:
         slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten(), nullptr});
         raw_bytes_ += slots_.back().raw.size();
     }
+    Chain& out_for(const Slot& slot);
     void write_ready();
     bool full();
     void regulate();
@@ -121,6 +135,12 @@ private:
     resp::ProtocolVersion version_ = resp::ProtocolVersion::Resp2;
     uint16_t database_ = 0;
     std::string name_;
+    const Instant began_;
+    Instant active_;  // when the last command came
+    const resp::CommandSpec* last_command_ = nullptr;
+    bool replies_off_ = false, skip_next_ = false;
+    bool silent_ = false;  // the present command is not answered
+    Chain nowhere_;
     Transaction transaction_;
     std::array<std::set<std::string>, pubsub::kLastKind> subscriptions_;  // by kind
     bool holding_ = false;  // messages wait in `held_`

@@ -89,8 +89,13 @@ void Session::run_message(const resp::CommandSpec& spec, resp::Request request) 
     for (const auto& argument : request)
         pending.command.request.push_back(argument.compact());
     raw_bytes_ += request.bytes();
-    slots_.push_back(
-        {true, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(pending))});
+    slots_.push_back({true,
+                      Show::AsIs,
+                      version_,
+                      {},
+                      {},
+                      std::make_unique<Pending>(std::move(pending)),
+                      silent_ && publishes});
     if (slots_.size() == 1) write_ready();
 }
 

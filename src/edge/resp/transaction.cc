@@ -88,7 +88,8 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
 // A queued command is kept for as long as the client likes: it is charged to the door, and holds no
 // read buffer that is much larger than itself.
 void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
-    if (spec.by == CommandClass::Span || spec.id == CommandId::AsteriasRequest)
+    if (spec.by == CommandClass::Span || spec.id == CommandId::AsteriasRequest ||
+        spec.id == CommandId::ClientReply)
         return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
     const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
     auto& t = transaction_;
@@ -168,7 +169,8 @@ void Session::exec() {
                                  version_,
                                  no_data(),
                                  {},
-                                 std::make_unique<Pending>(std::move(plan))});
+                                 std::make_unique<Pending>(std::move(plan)),
+                                 silent_});
     send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
 }
 

@@ -18,6 +18,10 @@ struct Syntax {
 constexpr Syntax kSyntaxes[] = {
     {CommandId::Append, "key value"},
     {CommandId::AsteriasRequest, "client sequence command [argument...]"},
+    {CommandId::ClientKill, "address-or-filter [value...]"},
+    {CommandId::ClientList, "[TYPE client-type] [ID client-id]"},
+    {CommandId::ClientNoEvict, "on-or-off"},
+    {CommandId::ClientReply, "on-off-or-skip"},
     {CommandId::ClientSetInfo, "attribute value"},
     {CommandId::ClientSetName, "connection-name"},
     {CommandId::CommandDocs, "[command-name...]"},
