@@ -126,14 +126,17 @@ room(service/replica DEPS base wire core/kv core/session core/raft port journal 
                      TEST_DEPS runtime/sim engine/mem)
 room(service/router  DEPS base core/kv core/raft port service/execute service/replica
                      TEST_DEPS runtime/sim)
+room(service/pubsub  DEPS base wire port service/rpc TEST_DEPS runtime/sim)
 room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
-                     service/replica service/router TEST_DEPS runtime/sim engine/mem)
-room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS runtime/sim)
+                     service/pubsub service/replica service/router TEST_DEPS runtime/sim engine/mem)
+room(edge/resp       DEPS base core/kv port proto/resp service/execute service/pubsub
+                     TEST_DEPS runtime/sim)
 room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
 room(sim/world       DEPS base wire core/kv core/raft port proto/resp runtime/sim engine/mem
-                     service/execute service/rpc service/replica service/node edge/resp sim/check
+                     service/execute service/rpc service/pubsub service/replica service/node edge/resp
+                     sim/check
                      sim/scenario
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
@@ -150,7 +153,8 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
-                     service/router service/rpc service/replica service/node edge/resp edge/http sim
+                     service/router service/rpc service/pubsub service/replica service/node edge/resp
+                     edge/http sim
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)

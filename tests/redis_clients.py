@@ -240,6 +240,61 @@ def python_transactions(cluster):
     equal(library(other).get("tx:n"), b"60")
 
 
+def heard(pubsub, count):
+    """The next messages, without notices."""
+    found = []
+    while len(found) < count:
+        message = pubsub.get_message(timeout=10)
+        if message is None:
+            raise Failure(f"no message came behind {found}")
+        if message["type"].endswith("message"):
+            found.append((message["type"], message["channel"], message["data"]))
+    return found
+
+
+def python_messages(cluster):
+    """python3-redis: who subscribes on one node hears what is published on any, behind its writes"""
+    for node, other in others(cluster):
+        with library(node).pubsub() as channels, library(node).pubsub() as patterns:
+            channels.subscribe("news", "more")
+            patterns.psubscribe("n*s")
+            for listening in (channels, channels, patterns):
+                equal(listening.get_message(timeout=10)["type"].endswith("subscribe"), True)
+            # A confirmed subscription is known to every node.
+            for third in cluster.nodes:
+                equal(library(third).pubsub_numsub("news", "none"), [(b"news", 1), (b"none", 0)])
+                equal(library(third).pubsub_numpat(), 1)
+                equal(library(third).pubsub_channels("*e*"), [b"more", b"news"])
+            r = library(other)
+            with r.pipeline(transaction=False) as pipe:
+                for i in range(200):
+                    pipe.set("told", i).publish("news", i)
+                equal(pipe.execute()[1::2], 200 * [2])
+            wanted = [(b"news", str(i).encode()) for i in range(200)]
+            equal([m[1:] for m in heard(channels, 200)], wanted)
+            equal(heard(patterns, 200)[0], ("pmessage", b"news", b"0"))
+            with r.pipeline() as pipe:
+                equal(pipe.set("told", "tx").publish("more", "tx").execute(), [True, 1])
+            equal(heard(channels, 1), [("message", b"more", b"tx")])
+            equal(library(node).get("told"), b"tx")
+            channels.unsubscribe()
+            patterns.punsubscribe()
+        poll(lambda r=r: r.publish("news", "x") == 0, 10, "nobody listens any more")
+
+
+def cli_messages(cluster):
+    """redis-cli: subscribe on one node, publish on another, in RESP2 and RESP3"""
+    node, other = cluster.nodes[:2]
+    for version in ("-2", "-3"):
+        command = ["redis-cli", version, "-h", node.resp[0], "-p", str(node.resp[1])]
+        with subprocess.Popen([*command, "subscribe", "cli"], stdout=subprocess.PIPE) as process:
+            poll(lambda: cli(other, "publish", "cli", "hello") == "1", 10, "a subscriber")
+            found = [process.stdout.readline() for _ in range(6)]
+            process.terminate()
+            expect(b"hello" in found[-1], f"{found}")
+        poll(lambda: cli(other, "publish", "cli", "x") == "0", 10, "nobody listens any more")
+
+
 def python_types(cluster):
     """python3-redis: mget, mset, incr, decr, append, strlen, exists, type"""
     r = library(cluster.nodes[2])
@@ -420,6 +475,8 @@ def main():
                 python_expiry,
                 python_pipelines,
                 python_transactions,
+                python_messages,
+                cli_messages,
                 python_types,
                 python_errors,
                 python_binary,

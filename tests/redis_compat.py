@@ -141,6 +141,30 @@ SCRIPTS = {
         multi | client setname x | client getname | time extra | exec | client getname
         client setname ""
     """,
+    "clients": """
+        client reply on | client reply x | client reply | client no-evict on | client no-evict x
+        client kill nobody | client kill id 0 | client kill id x | client kill id 10 wrong
+        client kill type wrong | client kill user wrong | client kill skipme perhaps
+        client kill id 999999 | client kill addr 1.1.1.1:1 skipme no | client kill type master
+        client kill | client list type wrong | client list id x | client list foo
+        client list id 999999 | client list type replica | client list type pubsub | client info x
+        client no-evict | multi | client list id 999999 | exec
+    """,
+    # One channel at a time, since each command is compared by its first reply.
+    "messages": """
+        publish c x | spublish c x | pubsub numsub a b | pubsub numpat | pubsub channels
+        pubsub channels a b | pubsub shardchannels | pubsub shardnumsub a | pubsub numsub
+        pubsub nosuch | pubsub numpat x | unsubscribe | punsubscribe | sunsubscribe
+        unsubscribe nosuch | punsubscribe nosuch | sunsubscribe nosuch | subscribe a | subscribe a
+        psubscribe a* | ssubscribe s | subscribe b | ping | ping hi | ping hi ho
+        pubsub channels a* | pubsub numsub a c | pubsub numpat | pubsub shardnumsub s
+        publish a x | spublish s x | publish nobody x | get k | config get nosuch | multi
+        get k | exec | select 1 | select 0 | nosuch | get | unsubscribe a | unsubscribe
+        punsubscribe a* | sunsubscribe nosuch | sunsubscribe s | ping | ping | ping | get k
+        subscribe | psubscribe | publish a | publish | spublish a | multi | publish a x | ping
+        pubsub numpat | exec | multi | subscribe m | exec | ping | multi | unsubscribe m | exec
+        unsubscribe m | subscribe a | psubscribe b* | ssubscribe c | reset | ping | get k
+    """,
 }
 
 
@@ -192,7 +216,7 @@ def everything(ours):
 
 
 def scripts(cluster, server):
-    """scripted corner cases of all commands on string keys and of transactions: the same bytes"""
+    """scripted corner cases of commands on string keys, of transactions and messages: the same bytes"""
     for version in (2, 3):
         for name, script in SCRIPTS.items():
             with Raw(cluster.nodes[0].resp) as ours, Raw((HOST, server)) as theirs:

@@ -14,6 +14,7 @@
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
+#include "proto/resp/glob.h"
 #include "runtime/epoll/runtime.h"
 #include "service/node/json.h"
 #include "service/node/node.h"
@@ -146,6 +147,9 @@ public:
         node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
+        node_options.glob = [](std::string_view pattern, std::string_view text) {
+            return resp::glob_match(pattern, text);
+        };
         auto engine = [this](std::string directory) {
             engine::RocksOptions rocks;
             rocks.directory = std::move(directory);
@@ -249,6 +253,7 @@ private:
         about.version = version();
         about.node = node_->identity().node.value;
         about.cluster = to_string(node_->identity().founding.cluster);
+        about.messages = &node_->member(ShardId(i)).messages();
         edge_resp::Options options;
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;

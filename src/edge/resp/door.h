@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -18,14 +19,17 @@
 #include "port/shard.h"
 #include "proto/resp/parser.h"
 #include "service/execute/execute.h"
+#include "service/pubsub/messages.h"
 
 namespace asterias::edge_resp {
 
 struct Options {
     port::Address address;
-    size_t connections_max = 10000;                 // maxclients, per shard
-    size_t pipeline_max = 10000;                    // unanswered commands of one connection
-    size_t unsent_bytes_max = 8 * 1024 * 1024;      // unsent replies of one connection
+    size_t connections_max = 10000;             // maxclients, per shard
+    size_t pipeline_max = 10000;                // unanswered commands of one connection
+    size_t unsent_bytes_max = 8 * 1024 * 1024;  // unsent replies of one connection
+    // client-output-buffer-limit pubsub: unsent bytes at which who listens is cut off
+    size_t pubsub_unsent_bytes_max = 32 * 1024 * 1024;
     size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
     size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
     size_t key_bytes_max = 64 * 1024;               // key-bytes-max
@@ -40,6 +44,7 @@ struct About {
     uint64_t node = 0;
     std::string cluster;
     std::function<std::string()> replication;  // lines "name:value\r\n"; on this shard
+    pubsub::Messages* messages = nullptr;      // of this shard; null: none are carried
 };
 
 class Session;
@@ -86,6 +91,7 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     void remove(uint64_t session);
     Session* find(uint64_t session);
+    std::vector<uint64_t> session_ids() const;  // ascending
     void drained();
     std::string info(const resp::Request& request) const;
 
@@ -96,7 +102,7 @@ private:
     Log log_;
     const Instant started_;
     std::unique_ptr<port::Listener> listener_;
-    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
+    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // its order decides nothing
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;
     // Replies under way are counted as if each were as large as the largest of late, because nobody
@@ -109,7 +115,7 @@ private:
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
-    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
+    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_;
     Gauge& connected_;
     Ref self_{*this};
 };

@@ -2,8 +2,10 @@
 // protocol version) and the replies that wait for their turn.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "edge/resp/door.h"
@@ -12,9 +14,10 @@
 
 namespace asterias::edge_resp {
 
-class Session : public port::ConnectionHandler {
+class Session : public port::ConnectionHandler, public pubsub::Listener {
 public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
+    ~Session() override;
 
     void start() { connection_->start(*this); }
     // No more requests; ends when every reply is out.
@@ -26,6 +29,7 @@ public:
     void on_end_of_stream() override;
     void on_closed(const Error& why) override;
     void on_drained() override;
+    void on_message(const pubsub::Message& message, const std::string* pattern) override;
     // The door has room again, for one command at least.
     void on_room();
 
@@ -37,7 +41,8 @@ private:
         resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
         kv::Reply reply;
         Bytes raw;                         // already in RESP; used when not empty
-        std::unique_ptr<Pending> pending;  // of WATCH and EXEC
+        std::unique_ptr<Pending> pending;  // of WATCH, EXEC and messages
+        bool silent = false;               // CLIENT REPLY
     };
     static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
 
@@ -51,6 +56,13 @@ private:
     void hello(const resp::Request& request, resp::ReplyWriter& out);
     void client(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
+    // clients.cc
+    struct Filter;
+    bool fits(const Filter& filter) const;
+    std::string describe() const;
+    void list_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void kill_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void reply_mode(const resp::Request& request);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
@@ -69,10 +81,37 @@ private:
     void refuse(std::string_view text);
     void refuse_shape(const resp::Request& request, std::string_view text);
 
+    // subscriber.cc
+    void run_message(const resp::CommandSpec& spec, resp::Request request);
+    bool run_in_turn(uint64_t slot, PendingMessage& pending);
+    void confirmed(uint64_t slot);
+    void write_message_reply(resp::ReplyWriter& out, const PendingMessage& pending);
+    void run_message_now(const resp::CommandSpec& spec, const resp::Request& request,
+                         resp::ReplyWriter& out);
+    void about_messages(const resp::CommandSpec& spec, const resp::Request& request,
+                        resp::ReplyWriter& out);
+    static void notice(resp::ReplyWriter& out, std::string_view verb, const Bytes* name,
+                       int64_t count);
+    pubsub::Messages::Taken listen(pubsub::Kind kind, const resp::Request& request,
+                                   std::vector<int64_t>& counts, port::Callback known);
+    void stop_listening(resp::CommandId id, const resp::Request& request, resp::ReplyWriter& out);
+    std::set<std::string>& names_of(pubsub::Kind kind);
+    int64_t count_of(pubsub::Kind kind);
+    bool subscribed() const;
+    bool only_listens() const;
+    static bool may_while_listening(const resp::CommandSpec& spec);
+    void leave_all();
+    void release();
+
     void reply_error(std::string_view text);
     // Writes at once if no reply is owed before this one, else into a slot.
     template <typename Write>
     void reply_now(Write write) {
+        if (silent_) {
+            Chain nowhere;
+            resp::ReplyWriter out(nowhere, version_);
+            return write(out);
+        }
         if (slots_.empty()) {
             resp::ReplyWriter out(connection_->out(), version_);
             return write(out);
@@ -83,6 +122,7 @@ private:
         slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten(), nullptr});
         raw_bytes_ += slots_.back().raw.size();
     }
+    Chain& out_for(const Slot& slot);
     void write_ready();
     bool full();
     void regulate();
@@ -95,7 +135,16 @@ private:
     resp::ProtocolVersion version_ = resp::ProtocolVersion::Resp2;
     uint16_t database_ = 0;
     std::string name_;
+    const Instant began_;
+    Instant active_;  // when the last command came
+    const resp::CommandSpec* last_command_ = nullptr;
+    bool replies_off_ = false, skip_next_ = false;
+    bool silent_ = false;  // the present command is not answered
+    Chain nowhere_;
     Transaction transaction_;
+    std::array<std::set<std::string>, pubsub::kLastKind> subscriptions_;  // by kind
+    bool holding_ = false;  // messages wait in `held_`
+    Chain held_;
     bool stalled_ = false;  // what comes next depends on an answer on its way
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()

@@ -53,7 +53,12 @@ struct PendingExec {
     std::vector<Part> parts;
     bool has_local = false;
 };
-using Pending = std::variant<PendingWatch, PendingExec>;
+// A command about messages whose turn has not come, or whose subscription is not known everywhere.
+struct PendingMessage {
+    Queued command;
+    std::vector<int64_t> notices;  // SUBSCRIBE has been done: what the client has after each name
+};
+using Pending = std::variant<PendingWatch, PendingExec, PendingMessage>;
 
 // Makes of what is queued and watched one command, empty (an empty batch) when the store need not
 // be asked, and the plan of the reply.

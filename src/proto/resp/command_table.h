@@ -22,6 +22,11 @@ enum class CommandId : uint16_t {
     ClientGetName,
     ClientHelp,
     ClientId,
+    ClientInfo,
+    ClientKill,
+    ClientList,
+    ClientNoEvict,
+    ClientReply,
     ClientSetInfo,
     ClientSetName,
     Command,
@@ -79,7 +84,17 @@ enum class CommandId : uint16_t {
     PExpireTime,
     Ping,
     PSetEx,
+    PSubscribe,
     PTtl,
+    Publish,
+    PubSub,
+    PubSubChannels,
+    PubSubHelp,
+    PubSubNumPat,
+    PubSubNumSub,
+    PubSubShardChannels,
+    PubSubShardNumSub,
+    PUnsubscribe,
     Quit,
     Rename,
     RenameNx,
@@ -90,13 +105,18 @@ enum class CommandId : uint16_t {
     SetEx,
     SetNx,
     SetRange,
+    SPublish,
+    SSubscribe,
     StrLen,
+    Subscribe,
     SubStr,
+    SUnsubscribe,
     Time,
     Touch,
     Ttl,
     Type,
     Unlink,
+    Unsubscribe,
     Unwatch,
     Watch,
 };
@@ -116,9 +136,10 @@ enum CommandFlags : uint32_t {
     kAllowBusy = 1u << 9,
     kSkipSlowlog = 1u << 10,
     kDangerous = 1u << 11,  // a category only
+    kPubSub = 1u << 12,
 };
 
-enum class CommandGroup : uint8_t { Connection, Generic, Server, String, Transactions };
+enum class CommandGroup : uint8_t { Connection, Generic, PubSub, Server, String, Transactions };
 
 // What a command touches, and so who decides it
 // (docs/adr/0016-where-a-redis-command-is-decided.md).

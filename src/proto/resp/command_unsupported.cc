@@ -21,7 +21,6 @@ constexpr std::string_view kSaved =
 constexpr std::string_view kUsers = "there are no users so far";
 constexpr std::string_view kModules = "there are no modules";
 constexpr std::string_view kSpans = "commands over all keys are not done so far";
-constexpr std::string_view kMessages = "messages are not done so far";
 constexpr std::string_view kConnections = "this control over connections is not done so far";
 constexpr std::string_view kFigures = "these figures are not kept";
 constexpr std::string_view kServerOnly = "it belongs to the inside of Redis";
@@ -284,29 +283,9 @@ constexpr UnsupportedCommand kTable[] = {
     {"randomkey", kSpans},
     {"scan", kSpans},
     {"swapdb", kSpans},
-    {"psubscribe", kMessages},
-    {"publish", kMessages},
-    {"pubsub", kMessages},
-    {"pubsub|channels", kMessages},
-    {"pubsub|help", kMessages},
-    {"pubsub|numpat", kMessages},
-    {"pubsub|numsub", kMessages},
-    {"pubsub|shardchannels", kMessages},
-    {"pubsub|shardnumsub", kMessages},
-    {"punsubscribe", kMessages},
-    {"spublish", kMessages},
-    {"ssubscribe", kMessages},
-    {"subscribe", kMessages},
-    {"sunsubscribe", kMessages},
-    {"unsubscribe", kMessages},
     {"client|caching", kConnections},
     {"client|getredir", kConnections},
-    {"client|info", kConnections},
-    {"client|kill", kConnections},
-    {"client|list", kConnections},
-    {"client|no-evict", kConnections},
     {"client|pause", kConnections},
-    {"client|reply", kConnections},
     {"client|tracking", kConnections},
     {"client|trackinginfo", kConnections},
     {"client|unblock", kConnections},

@@ -17,6 +17,7 @@
 #include "service/node/flush_pace.h"
 #include "service/node/identity.h"
 #include "service/node/known_starts.h"
+#include "service/pubsub/hub.h"
 #include "service/replica/replica.h"
 #include "service/router/router.h"
 #include "service/rpc/call.h"
@@ -46,6 +47,7 @@ struct Options {
     size_t snapshots_receiving_max = 2;
     replica::SnapshotPace snapshot_pace;
     Duration change_timeout = seconds(60);  // of membership changes; they go on behind it
+    pubsub::Matches glob = nullptr;         // of patterns that clients subscribe to
     router::Options router;
     rpc::Options rpc;
 };
@@ -86,6 +88,7 @@ struct ShardStatus {
 class NodeShard : public rpc::Receiver,
                   public replica::Surroundings,
                   public router::Outlet,
+                  public pubsub::Outlet,
                   public journal::Observer,
                   public port::TurnHook {
 public:
@@ -103,6 +106,7 @@ public:
     port::Task<> close();
 
     router::Router& router() { return *router_; }
+    pubsub::Messages& messages() { return *messages_; }
     rpc::Endpoint& endpoint() { return *endpoint_; }
     port::Shard& shard() { return shard_; }
     ShardStatus status() const;
@@ -148,6 +152,10 @@ private:
     bool forward(NodeId to, const replica::ForwardHead& head,
                  const std::vector<router::Departure>& commands) override;
     void wake_router() override { router_awake_ = true; }
+    // pubsub::Outlet
+    bool send_pubsub(NodeId to, rpc::FrameBuilder frame) override;
+    void reply_pubsub(rpc::LinkId link, rpc::FrameBuilder frame) override;
+    pubsub::Hub& hub(ShardId shard) override { return *sibling(shard).messages_; }
     // journal::Observer
     void on_persisted(journal::BatchId through) override;
     // port::TurnHook
@@ -216,6 +224,7 @@ private:
     std::vector<replica::Replica*> woken_;
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
+    std::unique_ptr<pubsub::Hub> messages_;
     KnownStarts known_starts_;
     std::map<NodeId, Contact> contacts_;
     std::map<NodeId, NodeId> relayed_;  // nodes reached through another one, and through whom

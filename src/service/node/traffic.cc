@@ -99,6 +99,18 @@ void NodeShard::receive_snapshot_reply(const Bytes& body) {
     shard_.submit(home, [s = &sibling(home), deliver, r = std::move(*reply)] { deliver(*s, r); });
 }
 
+// ------------------------------------------------------------------------------- messages
+
+bool NodeShard::send_pubsub(NodeId to, rpc::FrameBuilder frame) {
+    return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Pubsub,
+                           frame.finish(endpoint_->header(rpc::FrameType::Pubsub)));
+}
+
+void NodeShard::reply_pubsub(rpc::LinkId link, rpc::FrameBuilder frame) {
+    endpoint_->reply(link, rpc::FrameType::Pubsub,
+                     frame.finish(endpoint_->header(rpc::FrameType::Pubsub)));
+}
+
 // ------------------------------------------------------------------------------- frames
 
 void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
@@ -129,6 +141,9 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
             return receive_snapshot(from.node, frame.body);
         case rpc::FrameType::SnapshotReply:
             return receive_snapshot_reply(frame.body);
+        case rpc::FrameType::Pubsub:
+            if (!messages_->receive(from, frame.body)) bad_bodies_.add();
+            return;
         case rpc::FrameType::Hello:
         case rpc::FrameType::CallReply:
         case rpc::FrameType::Alive:
