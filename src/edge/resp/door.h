@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "edge/resp/cursors.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "proto/resp/parser.h"
@@ -107,6 +108,7 @@ private:
     size_t replies_owed_ = 0;
     size_t reply_bytes_ = 4 * 1024 * 1024;  // fades with each smaller one
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
+    Cursors cursors_;
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "edge/resp/span.h"
 #include "edge/resp/translate.h"
 
 namespace asterias::edge_resp {
@@ -53,7 +54,7 @@ struct PendingExec {
     std::vector<Part> parts;
     bool has_local = false;
 };
-using Pending = std::variant<PendingWatch, PendingExec>;
+using Pending = std::variant<PendingWatch, PendingExec, PendingSpan>;
 
 // Makes of what is queued and watched one command, empty (an empty batch) when the store need not
 // be asked, and the plan of the reply.
