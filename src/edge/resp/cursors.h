@@ -1,7 +1,8 @@
 // edge/resp/cursors.h: where the SCANs of a door's clients stand. A cursor is a number that names a
 // place kept here: {node, 12 bits}{shard, 8}{random, 43}, below 2^63 and never 0. It holds until
 // the cursor that it led to is used, for kIdle without use, and while there is room: the longest
-// unused go first. Threading: one shard.
+// unused go first. Threading: one shard; Place and what is
+// static: any.
 #pragma once
 
 #include <deque>
@@ -11,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/result.h"
 #include "base/time.h"
 
 namespace asterias::edge_resp {
@@ -25,6 +27,12 @@ public:
         KeyspaceId keyspace;
         Bytes from;  // user key
     };
+    // For the way between doors. Errors: Corrupt.
+    static Bytes encode(const Place& place);
+    static Result<Place> decode(const Bytes& bytes);
+    // Of a cursor: who keeps it, the node's number without what is above 12 bits.
+    static uint64_t node_of(uint64_t cursor) { return cursor >> 51 & 0xFFF; }
+    static ShardId shard_of(uint64_t cursor) { return ShardId(cursor >> 43 & 0xFF); }
 
     Cursors(uint64_t node, ShardId shard)
         : prefix_((node & 0xFFF) << 51 | (shard.value & 0xFF) << 43) {}

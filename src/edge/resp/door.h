@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -41,6 +42,10 @@ struct About {
     uint64_t node = 0;
     std::string cluster;
     std::function<std::string()> replication;  // lines "name:value\r\n"; on this shard
+    // The place of a cursor that another door gave, wherever that is. `found` is called once, on
+    // this shard, never inside. Errors: NotFound (it is lost), Unavailable. Empty: nobody knows.
+    using Found = std::move_only_function<void(Result<Cursors::Place>)>;
+    std::function<void(uint64_t cursor, Found found)> find_cursor;
 };
 
 class Session;
@@ -60,6 +65,10 @@ public:
     // there.
     void drain(Duration most, std::function<void()> ended);
     size_t connections() const { return sessions_.size(); }
+    // Of a cursor that this door gave; nullopt: it is lost.
+    std::optional<Cursors::Place> place_of(uint64_t cursor) {
+        return cursors_.find(cursor, shard_.clock().now());
+    }
 
 private:
     friend class Session;

@@ -19,10 +19,12 @@ namespace {
 constexpr std::string_view kInvalidCursor = "ERR invalid cursor";
 constexpr std::string_view kLostCursor =
     "ERR this cursor is lost: it was not used for ten minutes, or made room for others "
-    "(scan-cursors-max), or is not of this node and shard, or is older than their start; begin "
-    "again with 0";
+    "(scan-cursors-max), or the node that gave it was restarted; begin again with 0";
+constexpr std::string_view kAwayCursor =
+    "TRYAGAIN the node that gave this cursor does not answer; it may be lost with it";
 
 bool parse_cursor(std::string_view text, uint64_t& cursor) {
+    if (text.empty()) return true;  // as in Redis
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cursor);
     return error == std::errc{} && end == text.data() + text.size();
 }
@@ -91,7 +93,7 @@ std::variant<SpanAsked, Refused> translate_span(const resp::CommandSpec& spec,
 }
 
 bool PendingSpan::take(kv::Reply reply, uint64_t random) {
-    const bool last = ++at == keyspaces.size();
+    const bool last = ++at >= keyspaces.size();
     if (reply.kind == kv::Reply::Kind::Error) {
         // What it says of the command holds for one keyspace; others are empty by now.
         if (command.op == kv::Op::Flush && at > 1)
@@ -147,23 +149,45 @@ void Session::run_span(const resp::CommandSpec& spec, const resp::Request& reque
     span.cursor = std::get<SpanAsked>(asked).cursor;
     span.keyspaces = door_.strategy_.keyspaces();
     std::ranges::sort(span.keyspaces);
-    if (span.cursor) {
-        const auto place = door_.cursors_.find(span.cursor, door_.shard_.clock().now());
-        if (!place) return reply_error(kLostCursor);
+    const uint64_t cursor = span.cursor, slot = first_slot_ + slots_.size();
+    const bool own = !cursor || door_.cursors_.is_own(cursor);
+    const auto place = own && cursor ? door_.place_of(cursor) : std::nullopt;
+    if (cursor && !place && (own || !door_.about_.find_cursor)) return reply_error(kLostCursor);
+    stalled_ = true;
+    slots_.push_back(
+        {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span))});
+    own ? begin_span(slot, request.bytes(), place ? &*place : nullptr)
+        : find_place(slot, request.bytes(), cursor);
+}
+
+void Session::find_place(uint64_t slot, size_t bytes, uint64_t cursor) {
+    door_.about_.find_cursor(
+        cursor, [door = door_.self_, id = id_, slot, bytes](Result<Cursors::Place> place) {
+            Session* s = door.get() ? door.get()->find(id) : nullptr;
+            if (!s) return;
+            if (place) return s->begin_span(slot, bytes, &*place);
+            const bool lost = place.error().code == Errc::NotFound;
+            s->complete(slot, kv::Reply::error(lost ? kLostCursor : kAwayCursor));
+        });
+}
+
+// Asks the first keyspace; with a place the one that it is in. One that is gone since is passed.
+void Session::begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place) {
+    auto& span = std::get<PendingSpan>(*slots_[slot - first_slot_].pending);
+    if (place) {
         std::erase_if(span.keyspaces, [&](KeyspaceId k) { return k < place->keyspace; });
         const bool there = !span.keyspaces.empty() && span.keyspaces[0] == place->keyspace;
         if (there) span.command.values[1] = place->from;
+        if (span.keyspaces.empty()) {
+            kv::Reply none, ended;
+            none.kind = ended.kind = kv::Reply::Kind::Array;
+            ended.items = {kv::Reply::nil(), std::move(none)};
+            return complete(slot, std::move(ended));
+        }
     }
-    if (span.keyspaces.empty())
-        return reply_now([](resp::ReplyWriter& out) {
-            out.array(2);
-            out.bulk("0");
-            out.array(0);
-        });
-    stalled_ = true;
     kv::Command first = span.command;
     first.keyspace = span.keyspaces[0];
-    send(std::move(first), Show::AsIs, request.bytes(), std::make_unique<Pending>(std::move(span)));
+    ask(slot, std::move(first), bytes);
 }
 
 // True: another group was asked, and the slot is not ready.

@@ -112,6 +112,51 @@ TEST_F(Spans, ATransactionTakesAFlushAndNoReadOfAllKeys) {
     EXPECT_TRUE(say("EXEC\r\n").starts_with("-EXECABORT"));
 }
 
+TEST_F(Spans, ACursorOfAnotherNodeIsAskedForThere) {
+    uint64_t wanted = 0;
+    About::Found found;
+    About about;
+    about.find_cursor = [&](uint64_t cursor, About::Found to) {
+        wanted = cursor;
+        found = std::move(to);
+    };
+    Options options;
+    options.address = {"s", 6380};
+    Registry registry;
+    auto& door = b.host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
+        b.host->shard(), *b.strategy, about, options, registry, Log(b.world.log(b.server), "t")));
+    ASSERT_TRUE(door->listen());
+    auto& mine = b.guest->own<sim::Collector>();
+    auto& dialled = b.guest->own<sim::DialResult>();
+    b.guest->scope().spawn(
+        "dial", sim::dial_into(b.guest->shard(), {"s", 6380}, "", seconds(1), mine, dialled));
+    ASSERT_TRUE(b.world.run_until([&] { return dialled.done; }, seconds(1)));
+    const auto answer = [&](Result<Cursors::Place> place) {
+        mine.received.clear();
+        b.host->shard().post([&, place = std::move(place)]() mutable { found(std::move(place)); });
+        b.world.run_for(milliseconds(50));
+    };
+    const uint64_t away = uint64_t{5} << 51 | 77;
+    b.say(mine, "SCAN " + std::to_string(away) + "\r\nPING\r\n");
+    EXPECT_EQ(wanted, away);
+    EXPECT_EQ(Cursors::node_of(away), 5u);
+    EXPECT_EQ(mine.received, "") << "what is behind it waits";
+    answer(Cursors::decode(Cursors::encode({KeyspaceId(2), Bytes::literal("k5")})));
+    ASSERT_EQ(asked(), 1u);
+    EXPECT_EQ(sent().keyspace, KeyspaceId(2));
+    EXPECT_EQ(sent().values[1].view(), "k5");
+    this->answer(list({kv::Reply::nil(), list({})}));
+    EXPECT_EQ(mine.received, "*2\r\n$1\r\n0\r\n*0\r\n+PONG\r\n");
+    b.say(mine, "SCAN " + std::to_string(away) + "\r\n");
+    answer(fail(Errc::NotFound, "gone"));
+    EXPECT_TRUE(mine.received.starts_with("-ERR this cursor is lost")) << mine.received;
+    b.say(mine, "SCAN " + std::to_string(away) + "\r\n");
+    answer(fail(Errc::Unavailable, "down"));
+    EXPECT_TRUE(mine.received.starts_with("-TRYAGAIN ")) << mine.received;
+    b.host->shard().post([&door] { door.reset(); });
+    b.world.run_for(milliseconds(50));
+}
+
 TEST(Cursors, HoldUntilTheNextIsUsedOrForTenMinutesOrWhileThereIsRoom) {
     Cursors cursors(3, ShardId(1));
     Instant now = Instant() + seconds(1000);

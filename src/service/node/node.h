@@ -54,6 +54,16 @@ public:
     // with the reason for the operator; without it the reason goes to Shard::fatal.
     void on_end(std::function<void(const Error&)> end) { end_ = std::move(end); }
 
+    // On shard 0, before start(): who answers for the cursors that doors of this node gave.
+    // NotFound: it is lost. What a cursor stands for is the doors' business.
+    using CursorFound = std::move_only_function<void(Result<Bytes>)>;
+    void on_cursor(std::function<void(uint64_t cursor, CursorFound found)> source) {
+        cursors_ = std::move(source);
+    }
+    // On shard 0: of a cursor that another node gave, one whose number ends in these `bits` bits.
+    // Errors: NotFound (it is lost, or there is no such node), Unavailable.
+    port::Task<Result<Bytes>> fetch_cursor(uint64_t node, int bits, uint64_t cursor);
+
     // On shard 0; asks every shard.
     port::Task<std::vector<ShardStatus>> status();
     // For `asterias status --json` and GET /status.
@@ -129,6 +139,7 @@ private:
     size_t steps_left_ = 0;
     Result<void> steps_result_;
     std::function<void(const Error&)> end_;
+    std::function<void(uint64_t, CursorFound)> cursors_;
     std::vector<std::function<void(Result<void>)>> held_noted_;  // wait for the next write
     size_t calls_ = 0;                                           // under way
     bool founding_stored_ = false;
