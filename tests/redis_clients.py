@@ -341,7 +341,7 @@ def applied(cluster, keyspace):
 
 
 def spans(cluster):
-    """SCAN, KEYS, DBSIZE over two keyspaces: redis-cli --scan, --bigkeys, python3-redis scan_iter"""
+    """SCAN, KEYS, DBSIZE over two keyspaces: redis-cli --scan, --bigkeys, scan_iter"""
     node, other = cluster.nodes[:2]
     r = library(node, db=7)
     equal(r.flushdb(), True)

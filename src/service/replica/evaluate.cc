@@ -420,13 +420,7 @@ bool Replica::changed_in(LogIndex entry) const {
 // False: the keys are being fetched, the command has to wait for room or for the next entry, or the
 // group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
-    if (kv::traits(request.command.op).span) {
-        const LogIndex stands_on = gateways_[request.session].stands_on;
-        const bool free = MUTANT(replica_span_before_own_writes);
-        const Instant now = parts_.shard.clock().now();
-        round.spans.push_back({request, free ? LogIndex() : stands_on, now});
-        return true;
-    }
+    if (kv::traits(request.command.op).span) return hold_span(request, round);
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
     if (!look_up(command)) return false;

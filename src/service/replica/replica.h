@@ -329,6 +329,7 @@ private:
     port::Task<> fetch_task(Bytes key, uint64_t generation);
 
     // span.cc
+    bool hold_span(const Incoming& request, Round& round);
     void confirm_spans(uint64_t context);
     void refuse_spans(uint64_t context);
     void lose_spans();

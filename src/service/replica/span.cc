@@ -18,6 +18,14 @@ constexpr size_t kSpansWaitingMax = 1000;
 constexpr port::ScanLimit kSlice{.entries = 4096, .bytes = 1024 * 1024};
 }  // namespace
 
+// At its place in the queue: what comes behind it does not wait for it.
+bool Replica::hold_span(const Incoming& request, Round& round) {
+    const bool free = MUTANT(replica_span_before_own_writes);
+    const LogIndex stands_on = free ? LogIndex() : gateways_[request.session].stands_on;
+    round.spans.push_back({request, stands_on, parts_.shard.clock().now()});
+    return true;
+}
+
 void Replica::confirm_spans(uint64_t context) {
     auto node = spans_.extract(context);
     if (!node) return;
