@@ -395,6 +395,36 @@ def applied(cluster, keyspace):
 # ------------------------------------------------------------------------------------ raw sockets
 
 
+def spans(cluster):
+    """SCAN, KEYS, DBSIZE over two keyspaces: redis-cli --scan, --bigkeys, scan_iter"""
+    node, other = cluster.nodes[:2]
+    r = library(node, db=7)
+    equal(r.flushdb(), True)
+    wanted = {f"scan{i}".encode() for i in range(1500)}
+    wanted |= {f"{KEYSPACE}:{i}".encode() for i in range(500)}
+    with r.pipeline(transaction=False) as pipe:
+        for key in wanted:
+            pipe.set(key, "1")
+        pipe.execute()
+    equal(library(other, db=7).dbsize(), len(wanted), "DBSIZE through another node")
+    equal(set(r.keys()), wanted, "KEYS")
+    found = list(r.scan_iter(count=100))
+    equal((len(found), set(found)), (len(wanted), wanted), "scan_iter")
+    equal(set(r.scan_iter("scan1??", count=17)), {k for k in wanted if len(k) == 7 and k[4] == 49})
+    told = cli(node, "-n", "7", "--scan", "--pattern", f"{KEYSPACE}:*").split()
+    equal(len(set(told)), 500, "redis-cli --scan")
+    expect("Sampled 2000 keys" in cli(node, "-n", "7", "--bigkeys"), "redis-cli --bigkeys")
+    expect(r.randomkey() in wanted, "RANDOMKEY")
+    expect("cursor is lost" in refused(r.scan, 12345), "a cursor that nobody gave")
+    library(other, db=7).flushdb()
+    equal((r.dbsize(), r.keys(), list(r.scan_iter()), r.randomkey()), (0, [], [], None))
+    r.mset({f"scan{i}": "1" for i in range(50)})
+    cursor, some = r.scan(count=20)
+    cursor, more = library(other, db=7).scan(cursor, count=20)
+    equal(len(set(some) | set(more)), 40, "a cursor that another node gave")
+    r.flushdb()
+
+
 def inline_commands(cluster):
     """inline commands: telnet works, quotes and empty lines as in Redis"""
     with cluster.nodes[0].resp_client() as raw:
@@ -482,6 +512,7 @@ def main():
                 python_binary,
                 databases,
                 keyspaces,
+                spans,
                 inline_commands,
                 once_only,
                 benchmark_one,

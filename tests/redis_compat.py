@@ -164,6 +164,20 @@ SCRIPTS = {
         subscribe | psubscribe | publish a | publish | spublish a | multi | publish a x | ping
         pubsub numpat | exec | multi | subscribe m | exec | ping | multi | unsubscribe m | exec
         unsubscribe m | subscribe a | psubscribe b* | ssubscribe c | reset | ping | get k
+    # Lists of more than one key come in another order from Redis: they are compared elsewhere.
+    "spans": """
+        flushall | dbsize | randomkey | keys * | scan 0 | set k v | dbsize | keys k* | keys x*
+        randomkey | scan 0 | scan 0 match k count 100 | scan 0 match x | scan 0 type string
+        scan 0 type list | scan 0 type | scan 0 count 0 | scan 0 count x | scan 0 count -5
+        scan 0 foo 1 | scan x | scan "" | scan 0 match | scan | keys | keys a b | dbsize x
+        randomkey x | select 3 | dbsize | set a 1 | set b 1 | set c 1 | dbsize | keys a
+        keys [a] | keys [^bc] | keys [c-z] | del a b | keys ? | flushdb | dbsize | select 0 | dbsize
+        select 3 | set z 1 | flushdb async | flushdb sync | flushdb foo | flushall foo
+        flushall async sync | select 0 | exists k | flushall sync | exists k | dbsize
+        set a 1 | watch a | flushall | multi | ping | exec | set a 1 | watch a | flushdb | multi
+        ping | exec | set b 1 | watch b | select 5 | flushdb | select 0 | multi | flushall | set a 2
+        exec | dbsize | get a | multi | set b 1 | flushdb | get b | set c 1 | exec | keys *
+        set e 1 px 1 | pexpire c 1 | flushall | command getkeys flushall
     """,
 }
 

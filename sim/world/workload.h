@@ -14,7 +14,8 @@
 
 namespace asterias::sim {
 
-// Operations of one client. Every value that it writes is written once in the whole run.
+// Operations of one client. Every value that it writes is written once in the whole
+// run, but for the one of the workload `spans`.
 class OpSource {
 public:
     // `number` tells workloads of one scenario apart; `keyspaces` beside the default one.
@@ -30,6 +31,7 @@ private:
     uint64_t any_key();
     bool may_expire(uint64_t index) const;
     Op set_px(Op op);
+    Op next_span(Op op, bool reads, bool& named);
 
     const Workload workload_;
     const std::string name_;

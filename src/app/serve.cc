@@ -160,6 +160,9 @@ public:
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
                                              registry, log);
+        node_->on_cursor([this](uint64_t cursor, node::Node::CursorFound found) {
+            place_of(cursor, std::move(found));
+        });
         node_->on_end([this](const Error& why) { refuse(why); });
         doors_.resize(runtime.shard_count());
     }
@@ -248,8 +251,49 @@ private:
         co_return text;
     }
 
+    // On shard 0: of a cursor that a door of this node gave. `found` is called there.
+    void place_of(uint64_t cursor, node::Node::CursorFound found) {
+        const auto at = edge_resp::Cursors::shard_of(cursor);
+        if (at.value >= doors_.size())
+            return found(asterias::fail(Errc::NotFound, "no door of this node gave this cursor"));
+        runtime_.shard(ShardId(0)).submit(at, [this, at, cursor, to = std::move(found)]() mutable {
+            Result<Bytes> place = asterias::fail(Errc::NotFound, "this cursor is lost");
+            if (const auto& door = doors_[at.value])
+                if (const auto kept = door->place_of(cursor))
+                    place = edge_resp::Cursors::encode(*kept);
+            runtime_.shard(at).submit(
+                ShardId(0),
+                [place = std::move(place), to = std::move(to)]() mutable { to(std::move(place)); });
+        });
+    }
+    // On shard 0: of any other cursor.
+    port::Task<> find_place(uint64_t cursor, node::Node::CursorFound found) {
+        found(co_await node_->fetch_cursor(edge_resp::Cursors::node_of(cursor), 12, cursor));
+        --cursors_sought_;
+    }
+    // On `asker`, where `found` is called.
+    void find_cursor(ShardId asker, uint64_t cursor, edge_resp::About::Found found) {
+        auto back = [this, asker, to = std::move(found)](Result<Bytes> bytes) mutable {
+            runtime_.shard(ShardId(0))
+                .submit(asker, [bytes = std::move(bytes), to = std::move(to)]() mutable {
+                    if (!bytes) return to(std::unexpected(bytes.error()));
+                    to(edge_resp::Cursors::decode(*bytes));
+                });
+        };
+        runtime_.shard(asker).submit(ShardId(0), [this, cursor, to = std::move(back)]() mutable {
+            if ((node_->identity().node.value & 0xFFF) == edge_resp::Cursors::node_of(cursor))
+                return place_of(cursor, std::move(to));
+            if (stopping_) return to(asterias::fail(Errc::Unavailable, "the node stops"));
+            ++cursors_sought_;
+            scope_->spawn("serve.cursor", find_place(cursor, std::move(to)));
+        });
+    }
+
     void open_door(size_t i) {
         edge_resp::About about;
+        about.find_cursor = [this, i](uint64_t cursor, edge_resp::About::Found found) {
+            find_cursor(ShardId(i), cursor, std::move(found));
+        };
         about.version = version();
         about.node = node_->identity().node.value;
         about.cluster = to_string(node_->identity().founding.cluster);
@@ -289,6 +333,8 @@ private:
                 doors_[i]->drain(kDrainMost, ended);
             });
         co_await closed.wait();
+        while (cursors_sought_ > 0)
+            co_await port::sleep(runtime_.shard(ShardId(0)), milliseconds(10));
         if (http_) co_await http_->close();
         http_.reset();
         co_await node_->close();
@@ -331,6 +377,7 @@ private:
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;
     std::unique_ptr<port::Scope> scope_;
+    size_t cursors_sought_ = 0;  // at other nodes; shard 0
     bool stopping_ = false, closed_ = false;
     int result_ = kDone;
 };

@@ -9,34 +9,39 @@ namespace {
 constexpr uint8_t kMany = OpTraits::kMany;
 // clang-format off
 constexpr OpTraits kTraits[] = {
-    // keys      values write  grows  needs_values
-    {0, 0,       0,     false, false, false},  // none has number 0
-    {1, 1,       0,     false, false, true},   // Get
-    {1, 1,       1,     true,  true,  true},   // Set
-    {1, kMany,   0,     true,  false, false},  // Del
-    {1, kMany,   0,     false, false, false},  // Exists
-    {1, 1,       0,     true,  true,  true},   // IncrBy
-    {1, kMany,   0,     false, false, true},   // MGet
-    {1, kMany,   kMany, true,  true,  true},   // MSet
-    {1, 1,       0,     false, false, false},  // Ttl
-    {1, 1,       0,     true,  false, true},   // ExpireAt
-    {1, 1,       0,     true,  false, true},   // Persist
-    {1, 1,       0,     false, false, false},  // Type
-    {1, 1,       0,     false, false, true},   // StrLen
-    {1, 1,       1,     true,  true,  true},   // Append
-    {1, 1,       0,     true,  false, true},   // GetDel
-    {1, 1,       0,     true,  false, true},   // GetEx
-    {1, kMany,   kMany, true,  true,  false},  // MSetNx
-    {1, 1,       1,     true,  true,  true},   // IncrByFloat
-    {1, 1,       1,     true,  true,  true},   // SetRange
-    {1, 1,       0,     false, false, true},   // GetRange
-    {2, 2,       0,     false, false, true},   // Lcs
-    {2, 2,       0,     true,  true,  true},   // Rename
-    {2, 2,       0,     true,  true,  true},   // Copy
-    {1, 1,       0,     false, false, true},   // Object
-    {1, kMany,   0,     false, false, false},  // Version
-    {1, 1,       0,     false, false, false},  // IfVersion
-    {0, 0,       0,     false, false, true},   // Batch
+    // keys      values write  grows  needs_values, span
+    {0, 0,       0,     false, false, false, false},  // none has number 0
+    {1, 1,       0,     false, false, true, false},   // Get
+    {1, 1,       1,     true,  true,  true, false},   // Set
+    {1, kMany,   0,     true,  false, false, false},  // Del
+    {1, kMany,   0,     false, false, false, false},  // Exists
+    {1, 1,       0,     true,  true,  true, false},   // IncrBy
+    {1, kMany,   0,     false, false, true, false},   // MGet
+    {1, kMany,   kMany, true,  true,  true, false},   // MSet
+    {1, 1,       0,     false, false, false, false},  // Ttl
+    {1, 1,       0,     true,  false, true, false},   // ExpireAt
+    {1, 1,       0,     true,  false, true, false},   // Persist
+    {1, 1,       0,     false, false, false, false},  // Type
+    {1, 1,       0,     false, false, true, false},   // StrLen
+    {1, 1,       1,     true,  true,  true, false},   // Append
+    {1, 1,       0,     true,  false, true, false},   // GetDel
+    {1, 1,       0,     true,  false, true, false},   // GetEx
+    {1, kMany,   kMany, true,  true,  false, false},  // MSetNx
+    {1, 1,       1,     true,  true,  true, false},   // IncrByFloat
+    {1, 1,       1,     true,  true,  true, false},   // SetRange
+    {1, 1,       0,     false, false, true, false},   // GetRange
+    {2, 2,       0,     false, false, true, false},   // Lcs
+    {2, 2,       0,     true,  true,  true, false},   // Rename
+    {2, 2,       0,     true,  true,  true, false},   // Copy
+    {1, 1,       0,     false, false, true, false},   // Object
+    {1, kMany,   0,     false, false, false, false},  // Version
+    {1, 1,       0,     false, false, false, false},  // IfVersion
+    {0, 0,       0,     false, false, true, false},   // Batch
+    {0, 0,       0,     true,  false, false, false},  // Flush
+    {0, 0,       0,     false, false, false, true},   // Count
+    {0, 0,       1,     false, false, false, true},   // Keys
+    {0, 0,       2,     false, false, false, true},   // Scan
+    {0, 0,       0,     false, false, false, true},   // RandomKey
 };
 // clang-format on
 static_assert(std::size(kTraits) == kLastOp + 1);
@@ -58,6 +63,10 @@ bool Command::is_write() const {
 
 bool Command::grows() const {
     return traits(op).grows || std::ranges::any_of(batch, &Command::grows);
+}
+
+bool Command::flushes() const {
+    return op == Op::Flush || std::ranges::any_of(batch, &Command::flushes);
 }
 
 namespace {
@@ -122,6 +131,7 @@ Command decode_command(wire::Reader& in, int depth) {
     const bool inner = depth > 0;
     if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId())) in.set_failed();
     if ((c.op == Op::IfVersion) > inner || !in.ok() || !fits(c)) in.set_failed();
+    if (inner && in.ok() && traits(c.op).span) in.set_failed();
     return c;
 }
 

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -15,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "edge/resp/cursors.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "proto/resp/parser.h"
@@ -45,6 +47,10 @@ struct About {
     std::string cluster;
     std::function<std::string()> replication;  // lines "name:value\r\n"; on this shard
     pubsub::Messages* messages = nullptr;      // of this shard; null: none are carried
+    // The place of a cursor that another door gave, wherever that is. `found` is called once, on
+    // this shard, never inside. Errors: NotFound (it is lost), Unavailable. Empty: nobody knows.
+    using Found = std::move_only_function<void(Result<Cursors::Place>)>;
+    std::function<void(uint64_t cursor, Found found)> find_cursor;
 };
 
 class Session;
@@ -64,6 +70,10 @@ public:
     // there.
     void drain(Duration most, std::function<void()> ended);
     size_t connections() const { return sessions_.size(); }
+    // Of a cursor that this door gave; nullopt: it is lost.
+    std::optional<Cursors::Place> place_of(uint64_t cursor) {
+        return cursors_.find(cursor, shard_.clock().now());
+    }
 
 private:
     friend class Session;
@@ -113,6 +123,7 @@ private:
     size_t replies_owed_ = 0;
     size_t reply_bytes_ = 4 * 1024 * 1024;  // fades with each smaller one
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
+    Cursors cursors_;
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_;

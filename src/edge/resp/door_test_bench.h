@@ -21,6 +21,8 @@ struct Played : execute::Strategy {
     void execute(execute::Request request, execute::Completion done) override {
         asked.push_back({std::move(request), std::move(done)});
     }
+    std::vector<KeyspaceId> there{KeyspaceId(1)};
+    std::vector<KeyspaceId> keyspaces() const override { return there; }
     void answer(size_t i, kv::Reply reply) { asked[i].done({std::move(reply), {}}); }
 };
 

@@ -109,6 +109,10 @@ void Session::complete(uint64_t slot, kv::Reply reply) {
         watched(*watch, reply);
         s.pending.reset();
         stalled_ = false;
+    } else if (auto* span = s.pending ? std::get_if<PendingSpan>(s.pending.get()) : nullptr) {
+        if (goes_on(slot, *span, reply)) return;
+        s.pending.reset();
+        stalled_ = false;
     }
     s.reply = std::move(reply);
     s.ready = true;
@@ -175,6 +179,7 @@ void Session::run(resp::Request request) {
     if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
     if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
     if (spec.by == CommandClass::Message) return run_message(spec, std::move(request));
+    if (spec.by == CommandClass::Span) return run_span(spec, request);
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
 
@@ -215,6 +220,10 @@ TranslateLimits Session::limits() const {
 void Session::send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending) {
     const uint64_t slot = first_slot_ + slots_.size();
     slots_.push_back({false, show, version_, {}, {}, std::move(pending), silent_});
+    ask(slot, std::move(command), bytes);
+}
+
+void Session::ask(uint64_t slot, kv::Command command, size_t bytes) {
     // Charged to the door until the answer is there, whether or not the client still is.
     door_.inflight_bytes_ += bytes;
     ++door_.replies_owed_;
@@ -380,6 +389,7 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
       options_(std::move(options)),
       log_(log.named("resp")),
       started_(shard.clock().now()),
+      cursors_(about_.node, shard.id()),
       commands_(registry.counter("asterias_resp_commands_total", "Commands received over RESP.")),
       accepted_(registry.counter("asterias_resp_connections_total", "Connections accepted.")),
       refused_(registry.counter("asterias_resp_refused_connections_total",

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "edge/resp/door.h"
+#include "edge/resp/span.h"
 #include "edge/resp/transaction.h"
 #include "edge/resp/translate.h"
 
@@ -41,7 +42,7 @@ private:
         resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
         kv::Reply reply;
         Bytes raw;                         // already in RESP; used when not empty
-        std::unique_ptr<Pending> pending;  // of WATCH, EXEC and messages
+        std::unique_ptr<Pending> pending;  // of WATCH, EXEC, messages and spans
         bool silent = false;               // CLIENT REPLY
     };
     static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
@@ -66,7 +67,14 @@ private:
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
+    void ask(uint64_t slot, kv::Command command, size_t bytes);
     TranslateLimits limits() const;
+
+    // span.cc
+    void run_span(const resp::CommandSpec& spec, const resp::Request& request);
+    void begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place);
+    void find_place(uint64_t slot, size_t bytes, uint64_t cursor);
+    bool goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply);
 
     // transaction.cc
     void run_transaction(const resp::CommandSpec& spec, resp::Request request);

@@ -23,6 +23,16 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
         command.batch.push_back(std::move(same));
     }
     for (auto& queued : transaction.queued) {
+        if (queued.spec->by == CommandClass::Span) {
+            auto flush = translate_span(*queued.spec, queued.request, database);
+            if (auto* refused = std::get_if<Refused>(&flush)) {
+                exec.parts.emplace_back(std::move(*refused));
+                continue;
+            }
+            exec.parts.emplace_back(Show::AsIs);
+            command.batch.push_back(std::move(std::get<SpanAsked>(flush).command));
+            continue;
+        }
         if (queued.spec->by != CommandClass::Keyed) {
             // What SELECT does to those behind it; the session hears of it when all is done.
             if (queued.spec->id == CommandId::Select) {
@@ -88,8 +98,9 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
 // A queued command is kept for as long as the client likes: it is charged to the door, and holds no
 // read buffer that is much larger than itself.
 void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
-    if (spec.by == CommandClass::Span || spec.id == CommandId::AsteriasRequest ||
-        spec.id == CommandId::ClientReply)
+    const bool reads_all =
+        spec.by == CommandClass::Span && !(spec.flags & resp::CommandFlags::kWrite);
+    if (reads_all || spec.id == CommandId::AsteriasRequest || spec.id == CommandId::ClientReply)
         return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
     const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
     auto& t = transaction_;

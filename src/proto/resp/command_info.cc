@@ -47,7 +47,8 @@ std::vector<std::string_view> categories(const CommandSpec& spec) {
     const bool command = spec.container == CommandId::Command;
     const bool container = !spec.is_subcommand() && !subcommands(spec).empty() && !command;
     if (!container) {
-        if (spec.group == CommandGroup::Generic) names.push_back("@keyspace");
+        const bool all_keys = spec.by == CommandClass::Span;
+        if (spec.group == CommandGroup::Generic || all_keys) names.push_back("@keyspace");
         if (spec.group == CommandGroup::String) names.push_back("@string");
         if (spec.group == CommandGroup::Connection || command) names.push_back("@connection");
         if (spec.group == CommandGroup::Transactions) names.push_back("@transaction");

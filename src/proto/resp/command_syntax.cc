@@ -42,6 +42,8 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::Expire, "key seconds [NX|XX|GT|LT]"},
     {CommandId::ExpireAt, "key unix-time-seconds [NX|XX|GT|LT]"},
     {CommandId::ExpireTime, "key"},
+    {CommandId::FlushAll, "[ASYNC|SYNC]"},
+    {CommandId::FlushDb, "[ASYNC|SYNC]"},
     {CommandId::Get, "key"},
     {CommandId::GetDel, "key"},
     {CommandId::GetEx,
@@ -54,6 +56,7 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::IncrBy, "key increment"},
     {CommandId::IncrByFloat, "key increment"},
     {CommandId::Info, "[section...]"},
+    {CommandId::Keys, "pattern"},
     {CommandId::Lcs, "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]"},
     {CommandId::MemoryUsage, "key [SAMPLES count]"},
     {CommandId::MGet, "key..."},
@@ -83,6 +86,7 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::Restore,
      "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] "
      "[FREQ frequency]"},
+    {CommandId::Scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]"},
     {CommandId::Select, "index"},
     {CommandId::Set,
      "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
@@ -111,10 +115,11 @@ std::string_view syntax_text(CommandId id) {
 }
 
 std::string_view type_of(std::string_view name) {
-    constexpr std::array kIntegers{"count",         "db",           "decrement", "destination-db",
-                                   "end",           "frequency",    "increment", "index",
-                                   "min-match-len", "milliseconds", "offset",    "protover",
-                                   "seconds",       "sequence",     "start",     "ttl"};
+    constexpr std::array kIntegers{
+        "count",        "cursor",    "db",        "decrement", "destination-db",
+        "end",          "frequency", "increment", "index",     "min-match-len",
+        "milliseconds", "offset",    "protover",  "seconds",   "sequence",
+        "start",        "ttl"};
     constexpr std::array kKeys{"destination", "key", "key1", "key2", "newkey", "source"};
     if (std::find(kKeys.begin(), kKeys.end(), name) != kKeys.end()) return "key";
     if (name == "pattern") return "pattern";

@@ -20,6 +20,7 @@ constexpr auto kTransactions = CommandGroup::Transactions;
 constexpr auto kKeyed = CommandClass::Keyed;
 constexpr auto kBatch = CommandClass::Batch;
 constexpr auto kMessage = CommandClass::Message;
+constexpr auto kSpan = CommandClass::Span;
 constexpr auto kLocal = CommandClass::Local;
 constexpr uint32_t kAlways = kLoading | kStale;
 constexpr uint32_t kSession = kNoScript | kLoading | kStale;
@@ -55,6 +56,7 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {ConfigResetStat, "config|resetstat", 2, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Sets the counters of INFO to zero", Config},
     {ConfigSet, "config|set", -4, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Sets parameters of the running node", Config},
     {Copy, "copy", -3, kWrite | kDenyOom, 1, 2, 1, kGeneric, kKeyed, "Copies a key with its deadline, also into another database", Copy},
+    {DbSize, "dbsize", 1, kReadOnly | kFast, 0, 0, 0, kServer, kSpan, "Counts the keys of the database", DbSize},
     {Decr, "decr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Subtracts one from the integer at a key; an absent key counts as 0", Decr},
     {DecrBy, "decrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Subtracts a number from the integer at a key; an absent key counts as 0", DecrBy},
     {Del, "del", -2, kWrite, 1, -1, 1, kGeneric, kKeyed, "Deletes keys", Del},
@@ -66,6 +68,8 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {Expire, "expire", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the time to live of a key in seconds", Expire},
     {ExpireAt, "expireat", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the deadline of a key in seconds since 1970", ExpireAt},
     {ExpireTime, "expiretime", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the deadline of a key in seconds since 1970", ExpireTime},
+    {FlushAll, "flushall", -1, kWrite | kDangerous, 0, 0, 0, kServer, kSpan, "Deletes all keys of all databases, one keyspace after the other", FlushAll},
+    {FlushDb, "flushdb", -1, kWrite | kDangerous, 0, 0, 0, kServer, kSpan, "Deletes all keys of the database, one keyspace after the other", FlushDb},
     {Get, "get", 2, kReadOnly | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key", Get},
     {GetDel, "getdel", 2, kWrite | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key and deletes the key", GetDel},
     {GetEx, "getex", -2, kWrite | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key and sets or removes its deadline", GetEx},
@@ -76,6 +80,7 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {IncrBy, "incrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds a number to the integer at a key; an absent key counts as 0", IncrBy},
     {IncrByFloat, "incrbyfloat", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds a fraction to the number at a key; an absent key counts as 0", IncrByFloat},
     {Info, "info", -1, kAlways | kDangerous, 0, 0, 0, kServer, kLocal, "Returns facts and figures about the node", Info},
+    {Keys, "keys", 2, kReadOnly | kDangerous, 0, 0, 0, kGeneric, kSpan, "Returns the keys of the database that match a pattern", Keys},
     {Lcs, "lcs", -3, kReadOnly, 1, 2, 1, kString, kKeyed, "Finds the longest common subsequence of the strings at two keys", Lcs},
     {Memory, "memory", -2, 0, 0, 0, 0, kServer, kLocal, "A container for commands about memory", Memory},
     {MemoryHelp, "memory|help", 2, kAlways, 0, 0, 0, kServer, kLocal, "Lists the subcommands", Memory},
@@ -109,10 +114,12 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {PubSubShardNumSub, "pubsub|shardnumsub", -2, kPubSub | kAlways, 0, 0, 0, kMessaging, kMessage, "Returns how many listen on each shard channel", PubSub},
     {PUnsubscribe, "punsubscribe", -1, kSubscribing, 0, 0, 0, kMessaging, kMessage, "Stops listening by the patterns, or by all", PUnsubscribe},
     {Quit, "quit", -1, kEarly, 0, 0, 0, kConn, kLocal, "Closes the connection after an answer", Quit},
+    {RandomKey, "randomkey", 1, kReadOnly, 0, 0, 0, kGeneric, kSpan, "Returns one key of the database, each with the same probability", RandomKey},
     {Rename, "rename", 3, kWrite, 1, 2, 1, kGeneric, kKeyed, "Gives a key another name, over whatever has it", Rename},
     {RenameNx, "renamenx", 3, kWrite | kFast, 1, 2, 1, kGeneric, kKeyed, "Gives a key another name, if nothing has it", RenameNx},
     {Reset, "reset", 1, kEarly, 0, 0, 0, kConn, kLocal, "Puts the connection back into the state of a new one", Reset},
     {Restore, "restore", -4, kWrite | kDenyOom | kDangerous, 1, 1, 1, kGeneric, kKeyed, "Creates a key from what DUMP returned", Restore},
+    {Scan, "scan", -2, kReadOnly, 0, 0, 0, kGeneric, kSpan, "Returns keys of the database, a part at a time", Scan},
     {Select, "select", 2, kAlways | kFast, 0, 0, 0, kConn, kLocal, "Chooses the database of the connection", Select},
     {Set, "set", -3, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string", Set},
     {SetEx, "setex", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string with a time to live in seconds", SetEx},

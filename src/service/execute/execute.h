@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -48,10 +49,15 @@ struct Request {
 class Strategy {
 public:
     virtual ~Strategy() = default;
-    // The command has at least one key, a batch at least one command; its keyspace is filled in by
-    // the strategy, from the keys. `done` is called exactly once, with a reply or one of the errors
-    // below (or the store's own, "ERR ...", "CROSSKEYSPACE ..."), unless the strategy dies first.
-    // What `done` holds on to lives until then. Threading: one shard; `done` may call execute().
+    // The keyspaces, for commands that work on all keys of one (kv/span.h).
+    virtual std::vector<KeyspaceId> keyspaces() const = 0;
+    // A batch has at least one command. A command's keyspace is filled in by the strategy, from the
+    // keys; one without keys names it, or, if it is a batch, works when there is only one. A read
+    // of all keys of a keyspace is of a moment between question and answer: whoever asks waits for
+    // the answer before it sends the next command of the stream. `done` is called exactly once,
+    // with a reply or one of the errors below (or the store's own, "ERR ...", "CROSSKEYSPACE ..."),
+    // unless the strategy dies first. What `done` holds on to lives until then. Threading: one
+    // shard; `done` may call execute().
     virtual void execute(Request request, Completion done) = 0;
 };
 

@@ -10,6 +10,7 @@ inline constexpr std::string_view kSeen = "seen";
 inline constexpr std::string_view kPlace = "place";
 inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kReplica = "replica";
+inline constexpr std::string_view kCursor = "cursor";
 inline constexpr std::string_view kHttp = "http";
 
 }  // namespace asterias::node

@@ -456,6 +456,11 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
         if (!order) co_return answer(std::unexpected(order.error()));
         const auto done = co_await order_here(*order);
         answer(done ? Result<Bytes>(Bytes::copy(*done)) : std::unexpected(done.error()));
+    } else if (call.name == kCursor) {
+        wire::Reader in(call.payload);
+        const uint64_t cursor = in.u64();
+        if (!in.ok() || !cursors_) co_return answer(fail(Errc::NotFound, "no such cursor"));
+        cursors_(cursor, std::move(answer));
     } else if (call.name == kHttp) {
         const bool any = !options_.http_address.host.empty();
         answer(Bytes::copy(any ? options_.http_address.describe() : ""));

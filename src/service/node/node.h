@@ -54,6 +54,16 @@ public:
     // with the reason for the operator; without it the reason goes to Shard::fatal.
     void on_end(std::function<void(const Error&)> end) { end_ = std::move(end); }
 
+    // On shard 0, before start(): who answers for the cursors that doors of this node gave.
+    // NotFound: it is lost. What a cursor stands for is the doors' business.
+    using CursorFound = std::move_only_function<void(Result<Bytes>)>;
+    void on_cursor(std::function<void(uint64_t cursor, CursorFound found)> source) {
+        cursors_ = std::move(source);
+    }
+    // On shard 0: of a cursor that another node gave, one whose number ends in these `bits` bits.
+    // Errors: NotFound (it is lost, or there is no such node), Unavailable.
+    port::Task<Result<Bytes>> fetch_cursor(uint64_t node, int bits, uint64_t cursor);
+
     // On shard 0; asks every shard.
     port::Task<std::vector<ShardStatus>> status();
     // For `asterias status --json` and GET /status.
@@ -138,6 +148,7 @@ private:
     std::function<void(const Error&)> end_;
     std::vector<std::function<void(Result<void>)>> noted_;  // wait for the next write
     size_t calls_ = 0;                                      // under way
+    std::function<void(uint64_t, CursorFound)> cursors_;
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;

@@ -62,6 +62,13 @@ void Router::fail_later(execute::Completion done, std::string_view error) {
     shard_.post([done = std::move(done), error]() mutable { done({kv::Reply::error(error), {}}); });
 }
 
+std::vector<KeyspaceId> Router::keyspaces() const {
+    std::vector<KeyspaceId> ids;
+    for (const auto& k : catalogue_.keyspaces)
+        ids.push_back(k.id);
+    return ids;
+}
+
 void Router::execute(execute::Request request, execute::Completion done) {
     commands_.add();
     kv::Command& command = request.command;
@@ -72,7 +79,12 @@ void Router::execute(execute::Request request, execute::Completion done) {
         crosses |= keyspace && keyspace->id != of.id;
         keyspace = &of;
     });
-    CHECK(keyspace, "a command names its keys");
+    const size_t keyspaces = catalogue_.keyspaces.size();
+    if (!keyspace)
+        for (const auto& k : catalogue_.keyspaces)
+            if (k.id == command.keyspace || keyspaces == 1) keyspace = &k;
+    // Of a transaction FLUSHDB means the keys of all keyspaces, too.
+    crosses |= !keyspace || (!command.batch.empty() && command.flushes() && keyspaces > 1);
     if (crosses) return fail_later(std::move(done), execute::kCrossKeyspace);
     command.keyspace = keyspace->id;
     Group& g = groups_.at(keyspace->group);

@@ -61,6 +61,7 @@ public:
            Registry& registry, Log log);
     ~Router() override;
 
+    std::vector<KeyspaceId> keyspaces() const override;
     void execute(execute::Request request, execute::Completion done) override;
 
     void on_answer(GroupId group, NodeId from, replica::Answered answered);

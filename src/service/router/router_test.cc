@@ -496,6 +496,29 @@ TEST(Router, TheKeysOfOneCommandAreInOneKeyspace) {
     EXPECT_TRUE(text.starts_with("CROSSKEYSPACE nothing was done"));
 }
 
+TEST(Router, ACommandWithoutKeysGoesToTheKeyspaceThatItNames) {
+    Bench b;
+    EXPECT_EQ(b.router->keyspaces(), (std::vector{KeyspaceId(1), KeyspaceId(2)}));
+    kv::Command flush;
+    flush.op = kv::Op::Flush;
+    flush.keyspace = KeyspaceId(2);
+    b.router->execute({flush, {}, seconds(1), execute::StreamId(1)}, [](execute::Outcome) {});
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].head.group, GroupId(3));
+    EXPECT_EQ(b.sent[0].commands[0].command.keyspace, KeyspaceId(2));
+    // In a transaction it would mean both.
+    kv::Command batch;
+    batch.op = kv::Op::Batch;
+    flush.keyspace = {};
+    batch.batch.push_back(std::move(flush));
+    std::string text;
+    b.router->execute({std::move(batch), {}, seconds(1), execute::StreamId(1)},
+                      [&](execute::Outcome o) { text = o.reply.text.str(); });
+    b.turn();
+    EXPECT_TRUE(text.starts_with("CROSSKEYSPACE nothing was done"));
+}
+
 TEST(Router, ACompletionMayExecuteTheNextCommand) {
     Bench b;
     int more = 50;
