@@ -155,7 +155,7 @@ void Session::run_span(const resp::CommandSpec& spec, const resp::Request& reque
     if (cursor && !place && (own || !door_.about_.find_cursor)) return reply_error(kLostCursor);
     stalled_ = true;
     slots_.push_back(
-        {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span))});
+        {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span)), silent_});
     own ? begin_span(slot, request.bytes(), place ? &*place : nullptr)
         : find_place(slot, request.bytes(), cursor);
 }
