@@ -136,8 +136,7 @@ room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
 room(sim/world       DEPS base wire core/kv core/raft port proto/resp runtime/sim engine/mem
                      service/execute service/rpc service/pubsub service/replica service/node
-                     edge/resp sim/check
-                     sim/scenario
+                     edge/resp sim/check sim/scenario
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)
