@@ -135,9 +135,8 @@ room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
 room(sim/world       DEPS base wire core/kv core/raft port proto/resp runtime/sim engine/mem
-                     service/execute service/rpc service/pubsub service/replica service/node edge/resp
-                     sim/check
-                     sim/scenario
+                     service/execute service/rpc service/pubsub service/replica service/node
+                     edge/resp sim/check sim/scenario
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)
@@ -153,8 +152,8 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
-                     service/router service/rpc service/pubsub service/replica service/node edge/resp
-                     edge/http sim
+                     service/router service/rpc service/pubsub service/replica service/node
+                     edge/resp edge/http sim
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)

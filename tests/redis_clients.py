@@ -253,7 +253,7 @@ def heard(pubsub, count):
 
 
 def python_messages(cluster):
-    """python3-redis: who subscribes on one node hears what is published on any, behind its writes"""
+    """python3-redis: who subscribes on one node hears what is published on any, in order"""
     for node, other in others(cluster):
         with library(node).pubsub() as channels, library(node).pubsub() as patterns:
             channels.subscribe("news", "more")

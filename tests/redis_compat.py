@@ -230,7 +230,7 @@ def everything(ours):
 
 
 def scripts(cluster, server):
-    """scripted corner cases of commands on string keys, of transactions and messages: the same bytes"""
+    """scripted corner cases: string keys, transactions, messages, clients: the same bytes"""
     for version in (2, 3):
         for name, script in SCRIPTS.items():
             with Raw(cluster.nodes[0].resp) as ours, Raw((HOST, server)) as theirs:

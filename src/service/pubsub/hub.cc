@@ -130,7 +130,8 @@ uint64_t Hub::publish(Message message) {
         (outlet_.send_pubsub(node, std::move(frame)) ? sent_ : dropped_).add(count);
         out_.erase(it);
     }
-    if (!shards.empty()) message = {message.kind, message.channel.compact(), message.payload.compact()};
+    if (!shards.empty())
+        message = {message.kind, message.channel.compact(), message.payload.compact()};
     for (const ShardId to : shards)
         pass(to, {self(), options_.incarnation, {number_, message}});
     return elsewhere + give_here(message);
