@@ -137,6 +137,40 @@ TEST(ReplicaSpan, AFlushIsAppliedAgainFromTheLog) {  // mutant replica_flush_not
     EXPECT_EQ(b.read("b").text.view(), "1") << "it came once more, and was done before";
 }
 
+// What is applied and the engine does not take is seen all the same, in the order of the log.
+TEST(ReplicaSpan, AFlushIsSeenWhileTheEngineIsFull) {
+    Bench b(1);
+    b.stall_patience = seconds(1);
+    b.kill();
+    b.boot();
+    b.elect();
+    b.submit(1, 1, set("a", "1"));
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    b.run_for(milliseconds(200));
+    engine::MemFaults full;
+    full.stall_begins = 1;
+    full.stall_writes_max = 1;
+    b.engine_image.set_faults(full);
+    b.submit(2, 2, set("b", "1"));
+    b.submit(3, 3, flush());
+    b.submit(4, 4, set("c", "1"));
+    ASSERT_EQ(b.await(4).kind, Kind::Done);
+    for (const bool restarted : {false, true}) {
+        if (restarted) {  // another leadership made them: they are in no overlay
+            b.kill();
+            b.boot();
+            b.elect();
+        }
+        b.run_for(seconds(2));
+        EXPECT_EQ(b.read("a"), kv::Reply::nil()) << restarted;
+        EXPECT_EQ(b.read("b"), kv::Reply::nil()) << restarted;
+        EXPECT_EQ(b.read("c").text.view(), "1") << restarted;
+    }
+    b.engine_image.set_faults({});
+    b.submit(5, 0, count(), 1'000'000);
+    EXPECT_EQ(b.await(5).reply, kv::Reply::number(1));
+}
+
 TEST(ReplicaSpan, WhoWatchesAKeyHearsOfAFlush) {
     Bench b(1);
     b.elect();
