@@ -164,6 +164,7 @@ SCRIPTS = {
         subscribe | psubscribe | publish a | publish | spublish a | multi | publish a x | ping
         pubsub numpat | exec | multi | subscribe m | exec | ping | multi | unsubscribe m | exec
         unsubscribe m | subscribe a | psubscribe b* | ssubscribe c | reset | ping | get k
+    """,
     # Lists of more than one key come in another order from Redis: they are compared elsewhere.
     "spans": """
         flushall | dbsize | randomkey | keys * | scan 0 | set k v | dbsize | keys k* | keys x*
