@@ -16,7 +16,7 @@ set(MAY_edge base wire proto core port service)
 set(MAY_sim base wire core proto port journal runtime engine service edge sim)
 # app looks into sim, the other composition root, because `asterias sim` is a command of the
 # program: whoever has the program can test what it promises. sim never looks into app.
-set(MAY_app base wire core proto port journal runtime engine service edge sim)
+set(MAY_app base wire core proto port journal runtime engine service edge sim app)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
 
@@ -149,8 +149,11 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                            "-DTEXTS=${scenarios}" -P ${CMAKE_SOURCE_DIR}/cmake/embed_scenarios.cmake
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
+room(app/config      DEPS base core/kv port proto/resp service/execute service/router service/rpc
+                     service/replica service/node edge/resp edge/http)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
                      service/router service/rpc service/replica service/node edge/resp edge/http sim
+                     app/config
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)
