@@ -114,7 +114,7 @@ room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
-room(runtime/epoll   DEPS base port          HEAVY Threads::Threads)
+room(runtime/epoll   DEPS base port          HEAVY Threads::Threads OpenSSL::SSL)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
@@ -150,7 +150,7 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
 room(app/config      DEPS base core/kv port proto/resp service/execute service/router service/rpc
-                     service/replica service/node edge/resp edge/http)
+                     service/replica service/node edge/resp edge/http runtime/epoll)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
                      service/router service/rpc service/replica service/node edge/resp edge/http sim
                      app/config

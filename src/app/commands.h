@@ -39,6 +39,9 @@ int run_config(const ConfigOptions& options);
 // kUsage when something is wrong with it.
 int run_check_config(const std::string& file);
 
+// Reads a password from standard input and prints the line for [users].
+int run_user_hash(const std::string& user);
+
 struct DevOptions {
     std::string program = "asterias";  // as it was called: the card's commands can be copied
     std::string data = "asterias-data";

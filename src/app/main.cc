@@ -212,6 +212,17 @@ CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     return command;
 }
 
+CLI::App* add_user(CLI::App& app, std::string& user) {
+    auto* command = app.add_subcommand("user", "Users of the Redis door");
+    command->require_subcommand(1);
+    auto* hash = command->add_subcommand(
+        "hash", "Read a password from standard input, print its line for [users] of the file");
+    hash->add_option("--name", user, "Whose it is; `default` is the user of AUTH with one word")
+        ->capture_default_str();
+    hash->footer("Example: asterias user hash --name orders < secret >> node.toml");
+    return command;
+}
+
 // When none of them was named.
 void name_subcommands(const CLI::App& app) {
     const CLI::App* at = &app;
@@ -244,6 +255,8 @@ int main(int argc, char** argv) {
     auto* config_command = add_config(app, config);
     std::string config_file;
     auto* check_config_command = add_check_config(app, config_file);
+    std::string user = "default";
+    auto* user_command = add_user(app, user);
     DevOptions dev;
     dev.program = argv[0];
     auto* dev_command = add_dev(app, dev);
@@ -280,6 +293,7 @@ int main(int argc, char** argv) {
     if (serve_command->parsed()) return run_serve(serve);
     if (config_command->parsed()) return run_config(config);
     if (check_config_command->parsed()) return run_check_config(config_file);
+    if (user_command->parsed()) return run_user_hash(user);
     if (dev_command->parsed()) return run_dev(dev);
     if (status_command->parsed()) return run_status(status);
     if (why_command->parsed()) return run_why(why);

@@ -10,6 +10,7 @@
 
 #include "app/commands.h"
 #include "app/configure.h"
+#include "app/guard.h"
 #include "app/log_sink.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
@@ -84,9 +85,15 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const config::Settings& options, const ConnectionLimits& limits,
-           runtime::Runtime& runtime, Registry& registry, Log log)
-        : options_(options), limits_(limits), runtime_(runtime), registry_(registry), log_(log) {
+    Server(const ConfigOptions& given, const config::Settings& options,
+           const ConnectionLimits& limits, runtime::Runtime& runtime, Registry& registry, Log log)
+        : given_(given),
+          options_(options),
+          limits_(limits),
+          runtime_(runtime),
+          registry_(registry),
+          log_(log),
+          users_(options.users) {
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
@@ -116,7 +123,8 @@ public:
         scope_ = std::make_unique<port::Scope>(shard);
         scope_->spawn("serve.start", start_task(shard));
     }
-    void on_signal() {
+    void on_signal(int signal) {
+        if (signal == SIGHUP) return reload();
         if (!node_->started() || std::exchange(stopping_, true)) return runtime_.stop();
         scope_->spawn("serve.stop", stop_task());
     }
@@ -125,6 +133,16 @@ public:
     bool closed() const { return closed_; }
 
 private:
+    // What is live in the file is taken again; with anything wrong in it nothing is.
+    void reload() {
+        const config::Loaded loaded = configure(given_);
+        for (const auto& problem : loaded.problems)
+            log_.error("SIGHUP: " + problem + "; nothing was changed");
+        if (!loaded.problems.empty()) return;
+        users_.replace(loaded.settings.users);
+        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users");
+    }
+
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
         if (!started) {
@@ -212,6 +230,7 @@ private:
         edge_resp::Options options = options_.resp;
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;
+        options.guard = &guard_;
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -277,11 +296,14 @@ private:
         runtime_.stop();
     }
 
+    const ConfigOptions& given_;
     const config::Settings& options_;
     const ConnectionLimits limits_;
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
+    runtime::Users users_;
+    Guard guard_{users_};
     std::unique_ptr<node::Node> node_;
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;
@@ -331,7 +353,7 @@ int run_serve(const ConfigOptions& given) {
     // the runtime reads, as an order to die.
     sigset_t stops;
     sigemptyset(&stops);
-    for (int s : {SIGINT, SIGTERM})
+    for (int s : {SIGINT, SIGTERM, SIGHUP})
         sigaddset(&stops, s);
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     // Whoever read the log is gone: that must not end a node.
@@ -357,8 +379,9 @@ int run_serve(const ConfigOptions& given) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    auto server = std::make_unique<Server>(options, limits, **runtime, registry, log);
-    if (auto armed = (*runtime)->on_signal([&server](int) { server->on_signal(); }); !armed) {
+    auto server = std::make_unique<Server>(given, options, limits, **runtime, registry, log);
+    if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
+        !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
         return kFailed;
     }

@@ -68,6 +68,7 @@ private:
 
     void read_key(const std::string& name, const toml::node& value, const std::string& where) {
         const Row* row = find_row(name);
+        if (name == "users") return read_users(value, where);
         if (!row) {
             const std::string near = nearest(name);
             problem(where, "there is no '" + name + "'" +
@@ -78,6 +79,25 @@ private:
         } else {
             problem(where, name + " takes " + range_of(*row));
         }
+    }
+
+    // The value is never told: it may be a password that somebody forgot to hash.
+    void read_users(const toml::node& value, const std::string& where) {
+        const auto* users = value.as_table();
+        if (!users) return problem(where, "[users] is a table of names and hashes");
+        std::map<uint32_t, std::string> wrong;
+        for (const auto& [key, hash] : *users) {
+            const auto* text = hash.as_string();
+            const auto parsed = runtime::parse_password_hash(text ? text->get() : "");
+            const std::string name(key.str());
+            if (parsed && !name.empty())
+                loaded_.settings.users[name] = *parsed;
+            else
+                wrong[key.source().begin.line] =
+                    "what stands for user '" + name + "' " + (parsed ? "" : parsed.error().context);
+        }
+        for (const auto& [line, text] : wrong)
+            problem(said_.file->path + ":" + std::to_string(line), text);
     }
 
     const Said& said_;
@@ -126,7 +146,10 @@ std::string print(const Loaded& loaded) {
         out += std::string(row.name) + " = " + written(row, loaded.settings) + "  # " +
                (origin.source == Source::Default ? "default" : origin.where) + "\n";
     }
-    return out;
+    out += "\n# Users of the Redis door; their hashes are not shown:";
+    for (const auto& [name, hash] : loaded.settings.users)
+        out += " " + quoted(name);
+    return out + (loaded.settings.users.empty() ? " none, it is open\n" : "\n");
 }
 
 std::string document() {
@@ -156,6 +179,14 @@ std::string document() {
         out += std::string("| `") + row.name + "` | " + (value.empty() ? "" : "`" + value + "`") +
                " | " + range_of(row) + " | " + (row.live ? "yes" : "") + " | " + row.what + " |\n";
     }
+    out +=
+        "\n## Users\n\n"
+        "The table `[users]` of the file, live: a name, and what `asterias user hash` prints for "
+        "its\npassword. `default` is the user of `AUTH password`. Without any user the Redis "
+        "door asks nobody.\n"
+        "A connection keeps what it was when its user changes.\n\n"
+        "```toml\n[users]\ndefault = \"scrypt$14$8$1$...\"\n"
+        "orders = \"scrypt$14$8$1$...\"\n```\n";
     return out;
 }
 

@@ -34,6 +34,7 @@ const Row kRows[] = {
     {"Redis door", "maxclients", Kind::Number, 1, 1'000'000, "", kStart, "Connections of a shard; fewer if the process may have few descriptors", AT(resp.connections_max)},
     {"Redis door", "databases", Kind::Number, 1, 16, "", kStart, "What SELECT takes, from 0", AT(resp.databases)},
     {"Redis door", "command-timeout", Kind::Time, 10, kHour, "", kStart, "A command without an answer for so long is answered with an error", AT(resp.command_timeout)},
+    {"Redis door", "auth-timeout", Kind::Time, 100, kHour, "", kStart, "Where there are users: a connection that is none of them for so long is closed", AT(resp.auth_timeout)},
     {"Redis door", "key-bytes-max", Kind::Bytes, 1, kMiB, "", kStart, "A longer key is refused", AT(resp.key_bytes_max)},
     {"Redis door", "value-bytes-max", Kind::Bytes, kKiB, 16 * kMiB, "", kStart, "A longer value is refused; a request may have twice as much", AT(resp.value_bytes_max)},
     {"Redis door", "pipeline-max", Kind::Number, 1, 1'000'000, "", kStart, "Unanswered commands of a connection; beyond them it is not read from", AT(resp.pipeline_max)},

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
+#include "runtime/epoll/password.h"
 #include "service/node/node_shard.h"
 
 namespace asterias::config {
@@ -34,6 +35,7 @@ struct Settings {
     std::string log_format = "human";
     uint32_t memtable_mib = 32;  // engine write buffer
     bool insecure = false;
+    std::map<std::string, runtime::PasswordHash> users;  // not a row: the table [users] of the file
     edge_resp::Options resp;
     edge_http::Options http;
     node::Options node;

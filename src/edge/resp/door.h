@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "edge/resp/guard.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "proto/resp/parser.h"
@@ -32,6 +33,8 @@ struct Options {
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
     uint16_t databases = 16;
+    Guard* guard = nullptr;               // outlives the door; nullptr: it is open
+    Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };
 
 // What INFO tells beside the door's own figures.
@@ -109,7 +112,8 @@ private:
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
-    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
+    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &wrong_passwords_,
+        &auth_timeouts_;
     Gauge& connected_;
     Ref self_{*this};
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
@@ -29,7 +30,9 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
           limits.request_bytes_max = door.options_.value_bytes_max * 2;
           return limits;
       }()),
-      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
+      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {
+    begin_unauthenticated();
+}
 
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
@@ -76,6 +79,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
+    if (asked_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -150,8 +154,11 @@ void Session::run(resp::Request request) {
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return reply_error(refused->text);
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
+    if (!authenticated_ && !(spec.flags & resp::kNoAuth) && !MUTANT(resp_runs_unauthenticated))
+        return reply_error(resp::kAuthenticationRequired);
     if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
     if (spec.id == CommandId::Hello) return hello(request);
+    if (spec.id == CommandId::Auth) return auth(request);
     if (spec.first_key > 0) return run_data(spec, request, {});
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
@@ -215,6 +222,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             version_ = resp::ProtocolVersion::Resp2;
             database_ = 0;
             name_.clear();
+            begin_unauthenticated();
             return out.simple("RESET");
         case CommandId::Select: {
             auto n = resp::integer_argument(request[1]);
@@ -254,21 +262,29 @@ void Session::hello(const resp::Request& request) {
     if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return reply_error(error->text);
     const auto& options = std::get<resp::HelloOptions>(parsed);
     if (options.credentials)
-        return reply_error("WRONGPASS this node has no users yet; connect without a password");
+        return authenticate(options.credentials->user.str(), options.credentials->password.str(),
+                            options);
+    if (!authenticated_) return reply_error(resp::kHelloUnauthenticated);
+    adopt(options);
+    reply_now([this](resp::ReplyWriter& out) { greet(out); });
+}
+
+void Session::adopt(const resp::HelloOptions& options) {
     if (options.client_name) name_ = options.client_name->str();
     if (options.version)
         version_ =
             *options.version == 3 ? resp::ProtocolVersion::Resp3 : resp::ProtocolVersion::Resp2;
-    reply_now([this](resp::ReplyWriter& out) {
-        out.map(7);
-        out.bulk("server"), out.bulk("asterias");
-        out.bulk("version"), out.bulk(door_.about_.version);
-        out.bulk("proto"), out.integer(static_cast<int64_t>(version_));
-        out.bulk("id"), out.integer(static_cast<int64_t>(id_));
-        out.bulk("mode"), out.bulk("standalone");
-        out.bulk("role"), out.bulk("master");
-        out.bulk("modules"), out.array(0);
-    });
+}
+
+void Session::greet(resp::ReplyWriter& out) const {
+    out.map(7);
+    out.bulk("server"), out.bulk("asterias");
+    out.bulk("version"), out.bulk(door_.about_.version);
+    out.bulk("proto"), out.integer(static_cast<int64_t>(version_));
+    out.bulk("id"), out.integer(static_cast<int64_t>(id_));
+    out.bulk("mode"), out.bulk("standalone");
+    out.bulk("role"), out.bulk("master");
+    out.bulk("modules"), out.array(0);
 }
 
 void Session::client(const resp::CommandSpec& spec, const resp::Request& request,
@@ -338,6 +354,10 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                         "Connections closed for bytes that are no RESP.")),
       busy_(registry.counter("asterias_resp_busy_total",
                              "Commands refused because inflight-bytes-max was reached.")),
+      wrong_passwords_(registry.counter("asterias_resp_wrong_passwords_total",
+                                        "AUTH and HELLO with a wrong user or password.")),
+      auth_timeouts_(registry.counter("asterias_resp_auth_timeouts_total",
+                                      "Connections closed that did not authenticate in time.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
 Door::~Door() {

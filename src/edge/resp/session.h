@@ -4,16 +4,19 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "edge/resp/door.h"
 #include "edge/resp/translate.h"
+#include "proto/resp/arguments.h"
 
 namespace asterias::edge_resp {
 
 class Session : public port::ConnectionHandler {
 public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
+    ~Session() override;
 
     void start() { connection_->start(*this); }
     // No more requests; ends when every reply is out.
@@ -46,11 +49,24 @@ private:
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
     void hello(const resp::Request& request);
+    void adopt(const resp::HelloOptions& options);
+    void greet(resp::ReplyWriter& out) const;
     void client(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void reply_error(std::string_view text);
+    // Who it is (session_auth.cc). While a password is checked nothing else is parsed.
+    void auth(const resp::Request& request);
+    void authenticate(std::string user, std::string password,
+                      std::optional<resp::HelloOptions> hello);
+    void on_verdict(Guard::Verdict verdict);
+    void answer_auth(Guard::Verdict verdict);
+    void begin_unauthenticated();
+    void auth_timed_out();
+    // Later, on this session if it still is.
+    port::TimerId after(Duration delay, void (Session::*call)());
+    void answer_wrong() { answer_auth(Guard::Verdict::Wrong); }
     template <typename Write>
     void reply_now(Write write);
     void write_ready();
@@ -73,6 +89,15 @@ private:
     bool ended_ = false;
     bool paused_ = false;
     bool waits_for_room_ = false;  // the door knows
+
+    struct Asked {
+        uint64_t slot;
+        std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
+    };
+    bool authenticated_ = true;
+    std::optional<Asked> asked_;  // a password is being checked
+    uint32_t failures_ = 0;       // in a row
+    port::TimerId auth_timer_;
 };
 
 }  // namespace asterias::edge_resp

@@ -17,6 +17,8 @@ std::string_view syntax_text(CommandId id) {
             return "key value";
         case CommandId::AsteriasRequest:
             return "client sequence command [argument...]";
+        case CommandId::Auth:
+            return "[username] password";
         case CommandId::ClientSetInfo:
             return "attribute value";
         case CommandId::ClientSetName:

@@ -22,6 +22,7 @@ sigset_t stop_signals() {
     ::sigemptyset(&set);
     ::sigaddset(&set, SIGTERM);
     ::sigaddset(&set, SIGINT);
+    ::sigaddset(&set, SIGHUP);
     return set;
 }
 

@@ -55,8 +55,8 @@ public:
     port::Shard& shard(ShardId id);
     size_t shard_count() const;
 
-    // SIGTERM and SIGINT are delivered to `handler` on shard 0 from now on, instead of ending the
-    // process. Call it before run() and before starting other threads, at most once.
+    // SIGTERM, SIGINT and SIGHUP are delivered to `handler` on shard 0 from now on, instead of
+    // ending the process. Call it before run() and before starting other threads, at most once.
     Result<void> on_signal(std::move_only_function<void(int signal)> handler);
 
     // Runs `start` on every shard's own thread (shard 0: the caller's), then its loop. Returns when
