@@ -259,12 +259,13 @@ def demo_stops(directory):
 
 
 def beyond_loopback(directory):
-    """--host beyond loopback is refused without --insecure"""
+    """--host beyond loopback is refused, and the three ways out are named"""
     data = f"{directory}/beyond"
     founded(data)
     flags, _ = three_ports()
     beyond = run("serve", "--data", data, "--host", "192.0.2.1", *flags)
-    refused(beyond, USAGE, "192.0.2.1", "--insecure")
+    for way in ("keep to 127.0.0.1", "tls-cert and tls-key", "private-network", "--insecure"):
+        refused(beyond, USAGE, "192.0.2.1", way)
 
 
 def lived_in(directory):

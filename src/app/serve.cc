@@ -82,6 +82,13 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
             std::min(settings.http.connections_max, connections / 8)};
 }
 
+// The Redis door speaks TLS if there is a certificate.
+Result<void> use_tls(runtime::Runtime& runtime, const config::Settings& settings) {
+    if (settings.tls_cert.empty()) return {};
+    return runtime.use_tls({settings.host, settings.resp_port},
+                           {settings.tls_cert, settings.tls_key, settings.tls_client_ca});
+}
+
 // The composition root of one serving process.
 class Server {
 public:
@@ -139,8 +146,14 @@ private:
         for (const auto& problem : loaded.problems)
             log_.error("SIGHUP: " + problem + "; nothing was changed");
         if (!loaded.problems.empty()) return;
+        if (loaded.settings.tls_cert.empty() != options_.tls_cert.empty())
+            return log_.error(
+                "SIGHUP: from TLS to none or back takes a restart; nothing was changed");
+        if (auto done = use_tls(runtime_, loaded.settings); !done)
+            return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
         users_.replace(loaded.settings.users);
-        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users");
+        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users" +
+                  (options_.tls_cert.empty() ? "" : ", certificate and key"));
     }
 
     port::Task<> start_task(port::Shard& shard) {
@@ -374,10 +387,16 @@ int run_serve(const ConfigOptions& given) {
     runtime_options.shards = options.shards;
     const ConnectionLimits limits = connection_limits(options);
     runtime_options.max_connections = limits.all;
+    runtime_options.tls_handshake_timeout = options.tls_handshake_timeout;
+    runtime_options.tls_handshakes_max = options.tls_handshakes_max;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
+    }
+    if (auto done = use_tls(**runtime, options); !done) {
+        std::fprintf(stderr, "asterias serve: %s\n", done.error().context.c_str());
+        return kUsage;
     }
     auto server = std::make_unique<Server>(given, options, limits, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });

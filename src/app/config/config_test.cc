@@ -84,6 +84,33 @@ TEST(Config, ContradictionsNameBothAsTheOperatorSaidThem) {
               "replace (n.toml:1) takes a place in a cluster: name a node of it with --join\n");
 }
 
+TEST(Config, BeyondLoopbackItNamesTheThreeWaysOutAndWhatIsMissing) {
+    const std::string host = "host = \"192.0.2.1\"\n";
+    const std::string tls = "tls-cert = \"c\"\ntls-key = \"k\"\n";
+    const std::string user = "[users]\na = \"scrypt$10$8$1$" + std::string(32, '0') + "$" +
+                             std::string(64, '0') + "\"\n";
+    EXPECT_EQ(problems(of_file(host + "insecure = true\n")), "");
+    EXPECT_EQ(problems(of_file(host + tls + "private-network = true\n" + user)), "");
+    EXPECT_NE(
+        problems(of_file(host))
+            .find("wants tls-cert and tls-key, [users] in the file, private-network. Or, to be "
+                  "open to whoever comes, --insecure."),
+        std::string::npos);
+    EXPECT_NE(problems(of_file(host + tls + user)).find("wants private-network. Or"),
+              std::string::npos);
+    EXPECT_EQ(problems(of_file("tls-key = \"k\"\n")),
+              "--tls-cert and tls-key (n.toml:1) go together: the certificate is missing\n");
+    EXPECT_EQ(problems(of_file("tls-client-ca = \"k\"\n")),
+              "tls-client-ca (n.toml:1) checks clients of a door that speaks TLS: --tls-cert is "
+              "missing\n");
+}
+
+TEST(Config, AUserWithoutAHashIsRefusedAndNotTold) {
+    const std::string told = problems(of_file("[users]\nbob = \"hunter2\"\n"));
+    EXPECT_TRUE(told.starts_with("n.toml:2: what stands for user 'bob' is no hash")) << told;
+    EXPECT_EQ(told.find("hunter2"), told.npos);
+}
+
 TEST(Config, SizesAndTimesHaveUnits) {
     const Loaded l = of_file(
         "unsent-bytes-max = \"2MiB\"\ninflight-bytes-max = 33554432\n"

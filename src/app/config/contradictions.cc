@@ -17,6 +17,7 @@ public:
 
     std::vector<std::string> run() {
         addresses();
+        tls();
         limits();
         return std::move(found_);
     }
@@ -37,10 +38,7 @@ private:
 
     void addresses() {
         const auto& s = settings_;
-        if (!is_loopback(s.host) && !s.insecure)
-            find(with_value("host") +
-                 " is beyond loopback, and this version has neither TLS nor passwords. To serve "
-                 "without them say --insecure.");
+        beyond_loopback();
         if (is_everywhere(s.host))
             find(said("host") + " " + (s.host.empty() ? "''" : s.host) +
                  " is no address under which other nodes could reach this one; name the one that "
@@ -59,7 +57,33 @@ private:
         if (!trouble.empty()) find(trouble);
     }
 
-    // `small` has room for one of `large`, at least.
+    void beyond_loopback() {
+        const auto& s = settings_;
+        if (is_loopback(s.host) || s.insecure) return;
+        std::string missing;
+        if (s.tls_cert.empty()) missing += " tls-cert and tls-key,";
+        if (s.users.empty()) missing += " [users] in the file,";
+        if (!s.private_network) missing += " private-network,";
+        if (missing.empty()) return;
+        missing.back() = '.';
+        find(with_value("host") +
+             " is beyond loopback. Three ways out: keep to 127.0.0.1; or TLS and users for the "
+             "Redis door, and a network for the HTTP and the peer port, which have neither, that "
+             "only nodes and operators reach: here that wants" +
+             missing + " Or, to be open to whoever comes, --insecure.");
+    }
+
+    void tls() {
+        const auto& s = settings_;
+        if (s.tls_cert.empty() != s.tls_key.empty())
+            find(said("tls-cert") + " and " + said("tls-key") + " go together: " +
+                 (s.tls_key.empty() ? "the key" : "the certificate") + " is missing");
+        if (!s.tls_client_ca.empty() && s.tls_cert.empty())
+            find(said("tls-client-ca") +
+                 " checks clients of a door that speaks TLS: " + said("tls-cert") + " is missing");
+    }
+
+    // `holder` has room for one of the others, at least.
     void holds(const char* holder, uint64_t room, const char* one, uint64_t bytes) {
         if (room < bytes)
             find(with_value(holder) + " is less than " + with_value(one) +

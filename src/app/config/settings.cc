@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t kKiB = 1024, kMiB = kKiB * kKiB, kGiB = kMiB * kKiB;
 constexpr uint64_t kMinute = 60'000, kHour = 60 * kMinute;
-constexpr bool kStart = false;
+constexpr bool kLive = true, kStart = false;
 
 // clang-format off
 #define AT(member) +[](Settings& s) -> auto& { return s.member; }
@@ -25,7 +25,8 @@ const Row kRows[] = {
     {"Node", "replace", Kind::Number, 0, 65535, "", kStart, "With join, on an empty directory: take the place of this node, whose disk is lost; 0: no", AT(replace)},
     {"Node", "shards", Kind::Number, 1, 64, "", kStart, "Event loops, one thread each; fixed by the first start", AT(shards)},
     {"Node", "memtable-mib", Kind::Number, 1, 1024, "", kStart, "Engine write buffer in MiB", AT(memtable_mib)},
-    {"Node", "insecure", Kind::Flag, 0, 0, "", kStart, "Serve beyond loopback without protection", AT(insecure)},
+    {"Node", "insecure", Kind::Flag, 0, 0, "", kStart, "Listen beyond loopback without TLS and users", AT(insecure)},
+    {"Node", "private-network", Kind::Flag, 0, 0, "", kStart, "Only nodes and operators reach the HTTP and the peer port, which have neither TLS nor passwords", AT(private_network)},
 
     {"Log", "name", Kind::Text, 0, 0, "", kStart, "Stands in log lines", AT(name)},
     {"Log", "log-level", Kind::Choice, 0, 0, "debug|info|warn|error", kStart, "The least that is logged", AT(log_level)},
@@ -41,6 +42,12 @@ const Row kRows[] = {
     {"Redis door", "unsent-bytes-max", Kind::Bytes, kMiB, kGiB, "", kStart, "Unsent replies of a connection; beyond them it is not read from", AT(resp.unsent_bytes_max)},
     {"Redis door", "replies-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Replies under way at a door, by estimate; beyond them connections rest in turn", AT(resp.replies_bytes_max)},
     {"Redis door", "inflight-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unanswered commands at a door; beyond them -TRYAGAIN", AT(resp.inflight_bytes_max)},
+
+    {"TLS", "tls-cert", Kind::Text, 0, 0, "", kLive, "Certificate of the Redis door, with its chain (PEM); the door then speaks nothing but TLS", AT(tls_cert)},
+    {"TLS", "tls-key", Kind::Text, 0, 0, "", kLive, "Its key (PEM, without passphrase)", AT(tls_key)},
+    {"TLS", "tls-client-ca", Kind::Text, 0, 0, "", kLive, "Clients show a certificate of one of these (PEM)", AT(tls_client_ca)},
+    {"TLS", "tls-handshake-timeout", Kind::Time, 100, kHour, "", kStart, "A connection whose handshake takes longer is closed", AT(tls_handshake_timeout)},
+    {"TLS", "tls-handshakes-max", Kind::Number, 1, 100'000, "", kStart, "Handshakes under way of a shard; beyond them the oldest is given up", AT(tls_handshakes_max)},
 
     {"HTTP door", "http-connections-max", Kind::Number, 1, 100'000, "", kStart, "Connections; fewer if the process may have few descriptors", AT(http.connections_max)},
     {"HTTP door", "http-head-bytes-max", Kind::Bytes, kKiB, kMiB, "", kStart, "A longer request is refused (431)", AT(http.head_bytes_max)},

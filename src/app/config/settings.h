@@ -16,6 +16,7 @@
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "runtime/epoll/password.h"
+#include "runtime/epoll/runtime.h"
 #include "service/node/node_shard.h"
 
 namespace asterias::config {
@@ -35,6 +36,10 @@ struct Settings {
     std::string log_format = "human";
     uint32_t memtable_mib = 32;  // engine write buffer
     bool insecure = false;
+    bool private_network = false;
+    std::string tls_cert, tls_key, tls_client_ca;  // PEM files; tls_cert: the Redis door speaks TLS
+    Duration tls_handshake_timeout = runtime::RuntimeOptions{}.tls_handshake_timeout;
+    size_t tls_handshakes_max = runtime::RuntimeOptions{}.tls_handshakes_max;
     std::map<std::string, runtime::PasswordHash> users;  // not a row: the table [users] of the file
     edge_resp::Options resp;
     edge_http::Options http;
