@@ -114,7 +114,8 @@ room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
-room(runtime/epoll   DEPS base port          HEAVY Threads::Threads OpenSSL::SSL)
+room(runtime/epoll   DEPS base port          HEAVY Threads::Threads OpenSSL::SSL
+                     TEST_HEAVY OpenSSL::SSL)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads

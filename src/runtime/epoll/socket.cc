@@ -204,7 +204,7 @@ bool Socket::received(ssize_t n, size_t room) {
         // A short receive emptied the queue; whatever comes later is a new event. Only an end of
         // file that was announced together with the data has no event of its own.
         readable_ = full_receive_ || (hangup_ && !MUTANT(epoll_end_of_stream_missed)) ||
-                    (tls_ && (more_raw_ || tls_->pending()));
+                    (tls_ && (more_raw_ || tls_->pending()) && !MUTANT(epoll_tls_rest_forgotten));
         if (readable_) call_again();
         return true;
     }
