@@ -72,6 +72,9 @@ TEST(Config, WhatIsOutOfRangeOrOfAnotherKindIsRefusedAndAllOfItAtOnce) {
 TEST(Config, WordsThatAreNoTomlAreRefusedWithTheirLine) {
     EXPECT_TRUE(problems(of_file("shards = 1\nresp-port = = 5\n")).starts_with("n.toml:2: "));
     EXPECT_TRUE(problems(of_file("shards = 1\nshards = 2\n")).starts_with("n.toml:2: "));
+    // Assertions of the library stood where these are found.
+    for (const char* bad : {"[!]", "[\x02", "[[!]]", "!", "= 1", "a.!", "a = !", "a = [", "a = {!"})
+        EXPECT_TRUE(problems(of_file(bad)).starts_with("n.toml:1: ")) << bad;
 }
 
 TEST(Config, ContradictionsNameBothAsTheOperatorSaidThem) {
