@@ -2,7 +2,7 @@
 node."""
 import struct
 
-FORMAT = 4
+FORMAT = 5
 HELLO, RAFT, FORWARD, FORWARD_REPLY, CALL, CALL_REPLY = range(1, 7)
 
 

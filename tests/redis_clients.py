@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The RESP door and the clients that people have: redis-cli, redis-benchmark, python3-redis."""
+import concurrent.futures
 import os
 import pty
 import select
@@ -218,6 +219,27 @@ def python_pipelines(cluster):
         equal(replies[1001], b"1000")
 
 
+def python_transactions(cluster):
+    """python3-redis: MULTI pipelines, and WATCH: three nodes at once lose no increment"""
+    node, other = cluster.nodes[:2]
+    with library(node).pipeline() as pipe:
+        equal(pipe.set("tx", 1).incr("tx").get("tx").execute(), [True, 2, b"2"])
+    equal(library(other).get("tx"), b"2")
+
+    def add_one(pipe):
+        before = int(pipe.get("tx:n") or 0)
+        pipe.multi()
+        pipe.set("tx:n", before + 1)
+
+    def add(node):
+        for _ in range(20):
+            library(node).transaction(add_one, "tx:n")
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(add, cluster.nodes))
+    equal(library(other).get("tx:n"), b"60")
+
+
 def python_types(cluster):
     """python3-redis: mget, mset, incr, decr, append, strlen, exists, type"""
     r = library(cluster.nodes[2])
@@ -260,7 +282,7 @@ def python_errors(cluster):
     )
     equal(refused(r.execute_command, "SELECT", "16"), "DB index is out of range")
     expect("unsupported protocol version" in refused(r.execute_command, "HELLO", "9"), "hello 9")
-    expect("unknown command 'MULTI'" in refused(r.execute_command, "MULTI"), "not there: MULTI")
+    expect("'lpush' is not supported: " in refused(r.lpush, "l", 1), "not there: LPUSH")
 
 
 def python_binary(cluster):
@@ -397,6 +419,7 @@ def main():
                 python_set_options,
                 python_expiry,
                 python_pipelines,
+                python_transactions,
                 python_types,
                 python_errors,
                 python_binary,

@@ -140,11 +140,13 @@ void Client::send(Op op) {
     op.client = plan_.id;
     op.connection = order_of(op);
     const Duration now = seen_.now();
-    connection_->out().append(encode_command(op));
+    const Encoded asked = encode_command(op);
+    connection_->out().append(asked.bytes);
     const auto id = seen_.recorder.invoked(now, op);
     counted_.asked += counted_.covers(now);
     const Duration patience = draw_between(prng_, plan_.timeout.low, plan_.timeout.high);
-    flights_.push_back({id, std::move(op), now, shard_.clock().now() + patience});
+    flights_.push_back(
+        {id, std::move(op), now, shard_.clock().now() + patience, asked.replies_before});
 }
 
 port::Consumed Client::on_data(const Bytes& available) {
@@ -171,6 +173,11 @@ void Client::on_reply(const resp::Value& reply) {
     if (flights_.empty()) {
         seen_.strange.push_back("a reply to nothing: " + reply.describe());
         broken_ = true;
+        return;
+    }
+    // What is queued may be refused there; EXEC tells.
+    if (flights_.front().replies_before > 0) {
+        --flights_.front().replies_before;
         return;
     }
     Flight f = std::move(flights_.front());

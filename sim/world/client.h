@@ -73,6 +73,7 @@ private:
         Op op;
         Duration invoked;
         Instant deadline;
+        size_t replies_before;  // as Encoded has it
     };
 
     struct Count {

@@ -1,6 +1,7 @@
 #include "sim/world/workload.h"
 
 #include "base/check.h"
+#include "base/crc32c.h"
 
 namespace asterias::sim {
 
@@ -87,53 +88,98 @@ Op OpSource::set_px(Op op) {
     return op;
 }
 
+namespace {
+
+uint32_t spelling_of(const Op& op) {
+    if (op.request) return 0;
+    uint32_t hash = static_cast<uint32_t>(op.client);
+    for (const auto* texts : {&op.keys, &op.arguments})
+        for (const std::string& text : *texts)
+            hash = crc32c(text, hash);
+    return hash;
+}
+
+// It tells what was there before.
+bool is_getset(const Op& op) { return op.kind == OpKind::Set && spelling_of(op) % 3 == 1; }
+
+bool is_transaction(const Op& op) { return spelling_of(op) / 16 % 4 == 1; }
+
+}  // namespace
+
 std::string_view keyspace_of(std::string_view key) {
     const size_t colon = key.find(':');
     return colon == std::string_view::npos ? std::string_view() : key.substr(0, colon);
 }
 
-std::string encode_command(const Op& op) {
-    std::vector<std::string> words;
-    if (op.request)
-        words = {"ASTERIAS.REQUEST", "client" + std::to_string(op.client),
-                 std::to_string(op.request)};
-    const auto add = [&words](std::initializer_list<std::string> more) {
-        words.insert(words.end(), more);
-    };
+namespace {
+
+using Words = std::vector<std::string>;
+
+// The commands of an operation; `spelling` is any number.
+std::vector<Words> commands_of(const Op& op, uint32_t spelling) {
+    const std::string& key = op.keys[0];
+    const auto argument = [&op](size_t i) { return op.arguments[i]; };
     switch (op.kind) {
         case OpKind::Get:
-            add({"GET", op.keys[0]});
-            break;
+            return {{"GET", key}};
         case OpKind::Set:
-            add({"SET", op.keys[0], op.arguments[0]});
-            break;
+            if (is_getset(op)) return {{"GETSET", key, argument(0)}};
+            return {{"SET", key, argument(0)}};
         case OpKind::SetNx:
-            add({"SET", op.keys[0], op.arguments[0], "NX"});
-            break;
+            if (spelling % 3 == 1) return {{"SETNX", key, argument(0)}};
+            if (spelling % 3 == 2) return {{"MSETNX", key, argument(0)}};
+            return {{"SET", key, argument(0), "NX"}};
         case OpKind::SetPx:
-            add({"SET", op.keys[0], op.arguments[0], "PX", op.arguments[1]});
-            break;
+            if (spelling % 2) return {{"PSETEX", key, argument(1), argument(0)}};
+            return {{"SET", key, argument(0), "PX", argument(1)}};
         case OpKind::Del:
-            add({"DEL", op.keys[0]});
-            break;
+            if (spelling % 3 == 1) return {{"GETDEL", key}};
+            return {{"DEL", key}};
         case OpKind::Incr:
-            add({"INCRBY", op.keys[0], op.arguments[0]});
-            break;
+            return {{"INCRBY", key, argument(0)}};
         case OpKind::MGet:
-            add({"MGET"});
-            for (const auto& key : op.keys)
-                add({key});
-            break;
         case OpKind::MSet:
-            add({"MSET"});
-            for (size_t i = 0; i < op.keys.size(); ++i)
-                add({op.keys[i], op.arguments[i]});
             break;
     }
-    std::string out = "*" + std::to_string(words.size()) + "\r\n";
+    const bool reads = op.kind == OpKind::MGet, apart = is_transaction(op);
+    std::vector<Words> commands;
+    for (size_t i = 0; i < op.keys.size(); ++i) {
+        if (apart)
+            commands.push_back({reads ? "GET" : "SET", op.keys[i]});
+        else if (i == 0)
+            commands.push_back({reads ? "MGET" : "MSET", op.keys[i]});
+        else
+            commands.back().push_back(op.keys[i]);
+        if (!reads) commands.back().push_back(op.arguments[i]);
+    }
+    return commands;
+}
+
+void append_words(std::string& out, const Words& words) {
+    out += "*" + std::to_string(words.size()) + "\r\n";
     for (const std::string& word : words)
         out += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-    return out;
+}
+
+}  // namespace
+
+Encoded encode_command(const Op& op) {
+    std::vector<Words> commands = commands_of(op, spelling_of(op));
+    Encoded asked;
+    if (op.request) {
+        Words named{"ASTERIAS.REQUEST", "client" + std::to_string(op.client),
+                    std::to_string(op.request)};
+        named.insert(named.end(), commands[0].begin(), commands[0].end());
+        commands[0] = std::move(named);
+    }
+    if (is_transaction(op)) {
+        asked.replies_before = 1 + commands.size();
+        commands.insert(commands.begin(), {"MULTI"});
+        commands.push_back({"EXEC"});
+    }
+    for (const Words& words : commands)
+        append_words(asked.bytes, words);
+    return asked;
 }
 
 namespace {
@@ -141,38 +187,47 @@ namespace {
 using resp::ValueKind;
 
 Meaning meaning_of_error(const Op& op, std::string_view text) {
-    if (text.starts_with("CLUSTERDOWN ") || text.starts_with("TRYAGAIN ")) return CertainlyNot{};
+    for (const std::string_view refusal : {"CLUSTERDOWN ", "TRYAGAIN ", "EXECABORT "})
+        if (text.starts_with(refusal)) return CertainlyNot{};
     if (text.starts_with("UNKNOWN ")) return PerhapsDone{};
     if (op.kind == OpKind::Incr && text.starts_with("ERR value is not an integer"))
         return Answered{{std::string(kNotAnInteger)}};
     return Strange{std::string(text)};
 }
 
-}  // namespace
+// The number that the reply of SETNX, DEL and their like comes to: it, "OK", or a value that was
+// there.
+std::optional<std::string> count_in(const resp::Value& reply) {
+    if (reply.is_null()) return "0";
+    if (reply.kind == ValueKind::Integer) return std::to_string(reply.integer);
+    if (reply.kind == ValueKind::Simple || reply.kind == ValueKind::Bulk) return "1";
+    return {};
+}
 
-Meaning meaning_of(const Op& op, const resp::Value& reply) {
+bool is_value(const resp::Value& v) { return v.is_null() || v.kind == ValueKind::Bulk; }
+
+Meaning meaning_of_one(const Op& op, const resp::Value& reply) {
     if (reply.is_error()) return meaning_of_error(op, reply.text.view());
     const Strange strange{reply.describe()};
     const auto value = [](const resp::Value& v) -> Value {
         if (v.is_null()) return std::nullopt;
         return v.text.str();
     };
-    const auto is_value = [](const resp::Value& v) {
-        return v.is_null() || v.kind == ValueKind::Bulk;
-    };
     switch (op.kind) {
         case OpKind::Get:
             if (!is_value(reply)) return strange;
             return Answered{{value(reply)}};
         case OpKind::Set:
+            if (is_getset(op) && is_value(reply)) return Answered{};
+            [[fallthrough]];
         case OpKind::SetPx:
         case OpKind::MSet:
             if (reply.kind != ValueKind::Simple) return strange;
             return Answered{};
         case OpKind::SetNx:
-            if (reply.kind != ValueKind::Simple && !reply.is_null()) return strange;
-            return Answered{{std::string(reply.is_null() ? "0" : "1")}};
         case OpKind::Del:
+            if (auto count = count_in(reply)) return Answered{{std::move(*count)}};
+            return strange;
         case OpKind::Incr:
             if (reply.kind != ValueKind::Integer) return strange;
             return Answered{{std::to_string(reply.integer)}};
@@ -188,6 +243,17 @@ Meaning meaning_of(const Op& op, const resp::Value& reply) {
         }
     }
     return strange;
+}
+
+}  // namespace
+
+Meaning meaning_of(const Op& op, const resp::Value& reply) {
+    if (!is_transaction(op) || reply.is_error() || op.kind == OpKind::MGet)
+        return meaning_of_one(op, reply);
+    const size_t commands = op.kind == OpKind::MSet ? op.keys.size() : 1;
+    if (reply.kind != ValueKind::Array || reply.items.size() != commands)
+        return Strange{reply.describe()};
+    return meaning_of_one(op, reply.items.back());
 }
 
 }  // namespace asterias::sim

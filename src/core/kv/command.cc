@@ -1,27 +1,63 @@
 #include "core/kv/command.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace asterias::kv {
 
+namespace {
+constexpr uint8_t kMany = OpTraits::kMany;
+// clang-format off
+constexpr OpTraits kTraits[] = {
+    // keys      values write  grows  needs_values
+    {0, 0,       0,     false, false, false},  // none has number 0
+    {1, 1,       0,     false, false, true},   // Get
+    {1, 1,       1,     true,  true,  true},   // Set
+    {1, kMany,   0,     true,  false, false},  // Del
+    {1, kMany,   0,     false, false, false},  // Exists
+    {1, 1,       0,     true,  true,  true},   // IncrBy
+    {1, kMany,   0,     false, false, true},   // MGet
+    {1, kMany,   kMany, true,  true,  true},   // MSet
+    {1, 1,       0,     false, false, false},  // Ttl
+    {1, 1,       0,     true,  false, true},   // ExpireAt
+    {1, 1,       0,     true,  false, true},   // Persist
+    {1, 1,       0,     false, false, false},  // Type
+    {1, 1,       0,     false, false, true},   // StrLen
+    {1, 1,       1,     true,  true,  true},   // Append
+    {1, 1,       0,     true,  false, true},   // GetDel
+    {1, 1,       0,     true,  false, true},   // GetEx
+    {1, kMany,   kMany, true,  true,  false},  // MSetNx
+    {1, 1,       1,     true,  true,  true},   // IncrByFloat
+    {1, 1,       1,     true,  true,  true},   // SetRange
+    {1, 1,       0,     false, false, true},   // GetRange
+    {2, 2,       0,     false, false, true},   // Lcs
+    {2, 2,       0,     true,  true,  true},   // Rename
+    {2, 2,       0,     true,  true,  true},   // Copy
+    {1, 1,       0,     false, false, true},   // Object
+    {1, kMany,   0,     false, false, false},  // Version
+    {1, 1,       0,     false, false, false},  // IfVersion
+    {0, 0,       0,     false, false, true},   // Batch
+};
+// clang-format on
+static_assert(std::size(kTraits) == kLastOp + 1);
+
+bool fits(const Command& c) {
+    const OpTraits& t = traits(c.op);
+    const bool many = t.keys_most == kMany;
+    const size_t values = t.values == kMany ? c.keys.size() : t.values;
+    return c.keys.size() >= t.keys_least && (many || c.keys.size() <= t.keys_most) &&
+           c.values.size() == values && (c.op == Op::Batch) == !c.batch.empty();
+}
+}  // namespace
+
+const OpTraits& traits(Op op) { return kTraits[static_cast<uint8_t>(op)]; }
+
 bool Command::is_write() const {
-    switch (op) {
-        case Op::Get:
-        case Op::Exists:
-        case Op::MGet:
-        case Op::Ttl:
-        case Op::Type:
-        case Op::StrLen:
-            return false;
-        case Op::Set:
-        case Op::Del:
-        case Op::IncrBy:
-        case Op::MSet:
-        case Op::ExpireAt:
-        case Op::Persist:
-        case Op::Append:
-        case Op::GetDel:
-            return true;
-    }
-    return true;
+    return traits(op).write || std::ranges::any_of(batch, &Command::is_write);
+}
+
+bool Command::grows() const {
+    return traits(op).grows || std::ranges::any_of(batch, &Command::grows);
 }
 
 namespace {
@@ -50,7 +86,7 @@ size_t Reply::content_bytes() const {
 
 void encode(wire::Writer& out, const Command& c) {
     out.u8(static_cast<uint8_t>(c.op)).varint(c.flags).varint(c.database).varint(c.keyspace.value);
-    out.varint(zigzag(c.number)).varint(c.keys.size());
+    out.varint(zigzag(c.number)).varint(zigzag(c.number2)).varint(c.keys.size());
     for (const auto& key : c.keys)
         out.bytes(key);
     out.varint(c.values.size());
@@ -58,9 +94,13 @@ void encode(wire::Writer& out, const Command& c) {
         out.bytes(value);
     out.bytes(c.request.client);
     if (!c.request.client.empty()) out.varint(c.request.sequence);
+    if (c.op != Op::Batch) return;
+    out.varint(c.batch.size());
+    for (const auto& command : c.batch)
+        encode(out, command);
 }
 
-Command decode_command(wire::Reader& in) {
+Command decode_command(wire::Reader& in, int depth) {
     Command c;
     const uint8_t op = in.u8();
     if (op == 0 || op > kLastOp) in.set_failed();
@@ -69,15 +109,19 @@ Command decode_command(wire::Reader& in) {
     c.database = static_cast<uint16_t>(in.varint());
     c.keyspace = KeyspaceId(in.varint());
     c.number = unzigzag(in.varint());
+    c.number2 = unzigzag(in.varint());
     for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
         c.keys.push_back(in.bytes());
     for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
         c.values.push_back(in.bytes());
     c.request.client = in.bytes();
     if (!c.request.client.empty()) c.request.sequence = in.varint();
-    const bool one_value = c.op == Op::Set || c.op == Op::Append;
-    const size_t values_wanted = one_value ? 1 : c.op == Op::MSet ? c.keys.size() : 0;
-    if (c.keys.empty() || c.values.size() != values_wanted) in.set_failed();
+    if (in.ok() && c.op == Op::Batch && depth == 0)
+        for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
+            c.batch.push_back(decode_command(in, depth + 1));
+    const bool inner = depth > 0;
+    if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId())) in.set_failed();
+    if ((c.op == Op::IfVersion) > inner || !in.ok() || !fits(c)) in.set_failed();
     return c;
 }
 
@@ -103,6 +147,7 @@ void encode(wire::Writer& out, const Reply& r) {
 }
 
 Reply decode_reply(wire::Reader& in, int depth) {
+    constexpr int kDepthMax = 5;  // a batch of Lcs with kIndexes
     Reply r;
     const uint8_t kind = in.u8();
     r.kind = static_cast<Reply::Kind>(kind);
@@ -119,7 +164,7 @@ Reply decode_reply(wire::Reader& in, int depth) {
             r.text = in.bytes();
             break;
         case Reply::Kind::Array:
-            if (depth == 4) {
+            if (depth == kDepthMax) {
                 in.set_failed();
                 break;
             }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/kv/command.h"
+#include "core/kv/deletions.h"
 #include "core/kv/record.h"
 
 namespace asterias::kv {
@@ -22,6 +23,7 @@ struct Context {
     int64_t now_ms = 0;      // the leader's wall clock, decided here and never asked again
     HybridTime commit_time;  // label of the entry
     LogIndex index;          // of the entry that will hold the writes
+    const Deletions* deletions = nullptr;  // without it absent keys are all of one version
 };
 
 struct Evaluation {
@@ -29,13 +31,13 @@ struct Evaluation {
     std::vector<Write> writes;  // empty: a pure read
 };
 
-// The engine keys whose present record evaluate() will ask for, in the order it asks. None when
-// there are more than kKeysMax: evaluate() refuses such a command.
+// The engine keys whose present record evaluate() will ask for, in the order it asks; of a batch
+// each once. None when there are more than kKeysMax: evaluate() refuses such a command.
 std::vector<Bytes> keys_read(const Command& command);
 
-// False: evaluate() only asks whether the records are there and until when, so without_value() of
-// each will do.
-bool needs_values(Op op);
+// False: evaluate() only asks whether the records are there, since when and until when, so
+// without_value() of each will do.
+inline bool needs_values(Op op) { return traits(op).needs_values; }
 
 // EXISTS of the user key that an engine data key stands for; data_key() made it.
 Command exists_by_key(const Bytes& engine_key);
@@ -56,18 +58,24 @@ Result<RequestResult> decode_request_result(const Bytes& bytes);
 inline constexpr size_t kKeyBytesMax = 64 * 1024;
 inline constexpr size_t kValueBytesMax = 16 * 1024 * 1024;
 inline constexpr size_t kStoredReplyBytesMax = 4 * 1024;
-// Of one MGET: a reply fits into one frame between nodes, and a node's memory holds it.
+// Of one MGET or batch: a reply fits into one frame between nodes, and a node's memory holds it.
 inline constexpr size_t kReplyBytesMax = 32 * 1024 * 1024;
 inline constexpr std::string_view kReplyTooLong =
     "ERR the values asked for exceed 33554432 bytes together (reply-bytes-max); ask for fewer keys";
-// Of one command: an entry travels whole, in one frame between nodes.
+// Of one command or batch: an entry travels whole, in one frame between nodes.
 inline constexpr size_t kEffectsBytesMax = 48 * 1024 * 1024;
 inline constexpr std::string_view kEffectsTooLong =
     "ERR what this command changes exceeds 50331648 bytes (effects-bytes-max); use several";
-// Of one command: it is evaluated in one go.
+// Of one command or batch: it is evaluated in one go.
 inline constexpr size_t kKeysMax = 65'536;
 inline constexpr std::string_view kTooManyKeys =
     "ERR too many keys in one command, at most 65536 (keys-max)";
+// Of the table that LCS fills, (length + 1) * (length + 1), in all LCS of a command or batch: 16
+// MiB of memory for its time, some 10 ms of the group's loop.
+inline constexpr size_t kLcsCellsMax = 4 * 1024 * 1024;
+inline constexpr std::string_view kLcsTooLong =
+    "ERR the strings are too long for LCS: their lengths, each plus one, multiply to more than "
+    "4194304 (lcs-cells-max)";
 // What a value adds to a reply.
 constexpr size_t reply_bytes(size_t value_bytes) { return 8 + value_bytes; }
 

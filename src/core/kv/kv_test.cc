@@ -1,51 +1,11 @@
-#include <map>
-
 #include <gtest/gtest.h>
 
 #include "core/kv/evaluate.h"
+#include "core/kv/kv_test_store.h"
 
 namespace asterias::kv {
 namespace {
 
-// A key-value state that applies what evaluate() says, as a replica does.
-struct Store {
-    std::map<Bytes, Bytes> state;
-    int64_t now_ms = 1000;
-    uint64_t index = 0;
-    size_t last_writes = 0;
-
-    Reply run(const Command& c) {
-        const auto keys = keys_read(c);
-        std::vector<Record> records(keys.size());
-        std::vector<const Record*> found;
-        for (size_t i = 0; i < keys.size(); ++i) {
-            const auto it = state.find(keys[i]);
-            if (it != state.end()) records[i] = decode_record(it->second).value();
-            found.push_back(it == state.end() ? nullptr : &records[i]);
-        }
-        auto e = evaluate(c, keys, found, {now_ms, HybridTime(1), LogIndex(++index)});
-        for (auto& w : e.writes) {
-            if (w.record.empty())
-                state.erase(w.key);
-            else
-                state[w.key] = w.record;
-        }
-        last_writes = e.writes.size();
-        return e.reply;
-    }
-    static Command make(Op op, std::vector<std::string> keys, std::vector<std::string> values = {},
-                        uint16_t flags = 0, int64_t number = 0) {
-        Command c;
-        c.op = op;
-        c.flags = flags;
-        c.number = number;
-        for (auto& k : keys)
-            c.keys.push_back(Bytes::copy(k));
-        for (auto& v : values)
-            c.values.push_back(Bytes::copy(v));
-        return c;
-    }
-};
 using S = Store;
 
 TEST(Evaluate, SetConditionsAndOldValue) {
@@ -171,20 +131,54 @@ TEST(Evaluate, ACommandOfTheMostKeysIsDoneAndOneOfMoreIsRefused) {
     EXPECT_NE(kEffectsTooLong.find(std::to_string(kEffectsBytesMax)), std::string_view::npos);
 }
 
+Bytes encoded(const Command& command) {
+    wire::Writer out;
+    encode(out, command);
+    return out.take();
+}
+
+TEST(Codec, ACommandOfAnotherShapeThanItsOperationHasIsRefused) {
+    const auto refused = [](const Command& command) {
+        wire::Reader in(encoded(command));
+        decode_command(in);
+        return !in.ok();
+    };
+    const Command get = S::make(Op::Get, {"a"});
+    EXPECT_FALSE(refused(get));
+    EXPECT_TRUE(refused(S::make(Op::Get, {})));
+    EXPECT_TRUE(refused(S::make(Op::Get, {"a", "b"})));
+    EXPECT_TRUE(refused(S::make(Op::Get, {"a"}, {"v"})));
+    EXPECT_TRUE(refused(S::make(Op::Rename, {"a"})));
+    EXPECT_TRUE(refused(S::make(Op::MSet, {"a", "b"}, {"v"})));
+    EXPECT_TRUE(refused(S::make(Op::IfVersion, {"a"})));
+    EXPECT_TRUE(refused(S::batch({})));
+    EXPECT_TRUE(refused(S::batch({S::batch({get})})));
+    EXPECT_FALSE(refused(S::batch({S::make(Op::IfVersion, {"a"}), get})));
+    Command with_keyspace = get, with_client = get;
+    with_keyspace.keyspace = KeyspaceId(3);
+    with_client.request = {Bytes::literal("me"), 1};
+    EXPECT_TRUE(refused(S::batch({with_keyspace})));
+    EXPECT_TRUE(refused(S::batch({with_client})));
+}
+
 TEST(Codec, CommandsAndRepliesRoundTripAndEveryTruncationIsRefused) {
     Command c = S::make(Op::MSet, {"a", "b"}, {"1", ""}, flag::kNx, -77);
     c.database = 3;
     c.keyspace = KeyspaceId(9);
+    c.number2 = 5;
     c.request = {Bytes::literal("me"), 12};
-    wire::Writer out;
-    encode(out, c);
-    const Bytes bytes = out.take();
-    wire::Reader in(bytes);
-    EXPECT_EQ(decode_command(in), c);
-    for (size_t n = 0; n < bytes.size(); ++n) {
-        wire::Reader cut(bytes.slice(0, n));
-        decode_command(cut);
-        EXPECT_FALSE(cut.ok());
+    Command batch =
+        S::batch({S::make(Op::IfVersion, {"a"}, {}, 0, 7), S::make(Op::Set, {"b"}, {"1"})});
+    batch.batch[1].database = 4;
+    for (const Command& command : {c, batch}) {
+        const Bytes bytes = encoded(command);
+        wire::Reader in(bytes);
+        EXPECT_EQ(decode_command(in), command);
+        for (size_t n = 0; n < bytes.size(); ++n) {
+            wire::Reader cut(bytes.slice(0, n));
+            decode_command(cut);
+            EXPECT_FALSE(cut.ok());
+        }
     }
     Reply r;
     r.kind = Reply::Kind::Array;

@@ -146,6 +146,15 @@ TEST(RespAuth, WhoDoesNotAuthenticateInTimeIsClosed) {
     EXPECT_EQ(b.say(user, "GET a\r\n"), "$-1\r\n");
 }
 
+TEST(RespAuth, WithinMultiItIsRefusedAndExecDoesNothing) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "AUTH secret\r\n");
+    const std::string told = b.say(c, "MULTI\r\nAUTH bob b\r\nHELLO 3 AUTH bob b\r\nEXEC\r\n");
+    const std::string refused = "-ERR AUTH is not allowed within MULTI\r\n";
+    EXPECT_TRUE(told.starts_with("+OK\r\n" + refused + refused + "-EXECABORT ")) << told;
+}
+
 TEST(RespAuth, TooManyChecksAreSaidToBeSo) {
     Bench b;
     EXPECT_TRUE(b.say(b.connect(), "AUTH busy x\r\n").starts_with("-TRYAGAIN "));

@@ -10,6 +10,7 @@
 
 namespace asterias::edge_resp {
 
+using resp::CommandClass;
 using resp::CommandId;
 
 namespace {
@@ -70,6 +71,7 @@ void Session::on_drained() { regulate(); }
 
 void Session::end() {
     if (std::exchange(ended_, true)) return;
+    end_transaction();
     // Not inside a callback of the connection, which the session owns.
     door_.shard_.post([door = door_.self_, id = id_] {
         if (door.get()) door.get()->remove(id);
@@ -79,7 +81,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (asked_) return true;
+    if (stalled_ || asked_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -104,16 +106,26 @@ void Session::regulate() {
 void Session::complete(uint64_t slot, kv::Reply reply) {
     Slot& s = slots_[slot - first_slot_];
     reply_bytes_ = std::max(reply.content_bytes(), reply_bytes_ - reply_bytes_ / 8);
+    if (const auto* watch = s.pending ? std::get_if<PendingWatch>(s.pending.get()) : nullptr) {
+        watched(*watch, reply);
+        s.pending.reset();
+        stalled_ = false;
+    }
     s.reply = std::move(reply);
     s.ready = true;
-    if (slot == first_slot_) write_ready();
+    slot == first_slot_ ? write_ready() : regulate();
 }
 
 void Session::write_ready() {
     if (ended_) return;
     while (!slots_.empty() && slots_.front().ready) {
         Slot& s = slots_.front();
-        if (s.raw.empty()) {
+        if (s.pending) {
+            resp::ReplyWriter out(connection_->out(), s.version);
+            const auto& exec = std::get<PendingExec>(*s.pending);
+            write_exec(out, exec, s.reply);
+            stalled_ = stalled_ && !exec.has_local;
+        } else if (s.raw.empty()) {
             resp::ReplyWriter out(connection_->out(), s.version);
             write_reply(out, s.reply, s.show);
         } else {
@@ -130,20 +142,6 @@ void Session::write_ready() {
     regulate();
 }
 
-// Writes at once if no reply is owed before this one, else into a slot.
-template <typename Write>
-void Session::reply_now(Write write) {
-    if (slots_.empty()) {
-        resp::ReplyWriter out(connection_->out(), version_);
-        return write(out);
-    }
-    Chain chain;
-    resp::ReplyWriter out(chain, version_);
-    write(out);
-    slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten()});
-    raw_bytes_ += slots_.back().raw.size();
-}
-
 void Session::reply_error(std::string_view text) {
     reply_now([text](resp::ReplyWriter& out) { out.error(text); });
 }
@@ -152,14 +150,16 @@ void Session::run(resp::Request request) {
     door_.commands_.add();
     auto resolved = resp::resolve_command(request);
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
-        return reply_error(refused->text);
+        return refuse_shape(request, refused->text);
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
     if (!authenticated_ && !(spec.flags & resp::kNoAuth) && !MUTANT(resp_runs_unauthenticated))
         return reply_error(resp::kAuthenticationRequired);
+    if (asks_password(spec, request)) return auth(spec, request);
+    if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
+    if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
+        return queue(spec, std::move(request));
     if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
-    if (spec.id == CommandId::Hello) return hello(request);
-    if (spec.id == CommandId::Auth) return auth(request);
-    if (spec.first_key > 0) return run_data(spec, request, {});
+    if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
 
@@ -182,8 +182,7 @@ void Session::run_request(resp::Request request) {
 
 void Session::run_data(const resp::CommandSpec& spec, const resp::Request& request,
                        kv::ClientRequest identity) {
-    auto translated = translate(spec, request, database_,
-                                {door_.options_.key_bytes_max, door_.options_.value_bytes_max});
+    auto translated = translate(spec, request, database_, limits());
     if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
     if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
         door_.busy_.add();
@@ -191,13 +190,20 @@ void Session::run_data(const resp::CommandSpec& spec, const resp::Request& reque
     }
     auto& t = std::get<Translated>(translated);
     t.command.request = std::move(identity);
+    send(std::move(t.command), t.show, request.bytes(), nullptr);
+}
+
+TranslateLimits Session::limits() const {
+    return {door_.options_.key_bytes_max, door_.options_.value_bytes_max, door_.options_.databases};
+}
+
+void Session::send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending) {
     const uint64_t slot = first_slot_ + slots_.size();
-    slots_.push_back({false, t.show, version_, {}, {}});
+    slots_.push_back({false, show, version_, {}, {}, std::move(pending)});
     // Charged to the door until the answer is there, whether or not the client still is.
-    const size_t bytes = request.bytes();
     door_.inflight_bytes_ += bytes;
     ++door_.replies_owed_;
-    door_.strategy_.execute({std::move(t.command), execute::Bound::Linearizable,
+    door_.strategy_.execute({std::move(command), execute::Bound::Linearizable,
                              door_.options_.command_timeout, execute::StreamId(id_)},
                             [door = door_.self_, id = id_, slot, bytes](execute::Outcome outcome) {
                                 if (!door.get()) return;
@@ -223,14 +229,14 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             database_ = 0;
             name_.clear();
             begin_unauthenticated();
+            end_transaction();
             return out.simple("RESET");
+        case CommandId::Hello:
+            return hello(request, out);
         case CommandId::Select: {
-            auto n = resp::integer_argument(request[1]);
+            auto n = resp::database_argument(request[1], door_.options_.databases);
             if (auto* error = std::get_if<resp::ArgumentError>(&n)) return out.error(error->text);
-            const int64_t db = std::get<int64_t>(n);
-            if (db < 0 || db >= door_.options_.databases)
-                return out.error(resp::kDbIndexOutOfRange);
-            database_ = static_cast<uint16_t>(db);
+            database_ = static_cast<uint16_t>(std::get<int64_t>(n));
             return out.ok();
         }
         case CommandId::Time: {
@@ -251,22 +257,24 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             return config(spec, request, out);
         case CommandId::Command:
             return resp::write_command_reply(out, spec, request);
+        case CommandId::Memory:
+        case CommandId::Object:
+            return resp::write_help(out, resp::command_spec(spec.container));
+        case CommandId::Unwatch:  // of a transaction, whose EXEC has done so
+            return out.ok();
         default:
             return out.error("ERR '" + std::string(spec.name) + "' is not supported yet");
     }
 }
 
 // Answers in the version that it switches to, as Redis does.
-void Session::hello(const resp::Request& request) {
+void Session::hello(const resp::Request& request, resp::ReplyWriter& out) {
     auto parsed = resp::parse_hello_options(request);
-    if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return reply_error(error->text);
-    const auto& options = std::get<resp::HelloOptions>(parsed);
-    if (options.credentials)
-        return authenticate(options.credentials->user.str(), options.credentials->password.str(),
-                            options);
-    if (!authenticated_) return reply_error(resp::kHelloUnauthenticated);
-    adopt(options);
-    reply_now([this](resp::ReplyWriter& out) { greet(out); });
+    if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return out.error(error->text);
+    if (!authenticated_) return out.error(resp::kHelloUnauthenticated);
+    adopt(std::get<resp::HelloOptions>(parsed));
+    out.speak(version_);
+    greet(out);
 }
 
 void Session::adopt(const resp::HelloOptions& options) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "edge/resp/door.h"
+#include "edge/resp/transaction.h"
 #include "edge/resp/translate.h"
 #include "proto/resp/arguments.h"
 
@@ -38,8 +39,10 @@ private:
         Show show = Show::AsIs;
         resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
         kv::Reply reply;
-        Bytes raw;  // already in RESP; used when not empty
+        Bytes raw;                         // already in RESP; used when not empty
+        std::unique_ptr<Pending> pending;  // of WATCH and EXEC
     };
+    static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
 
     void run(resp::Request request);
     void run_data(const resp::CommandSpec& spec, const resp::Request& request,
@@ -48,16 +51,33 @@ private:
     // Answers at once; everything it writes goes through `out`.
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
-    void hello(const resp::Request& request);
+    void hello(const resp::Request& request, resp::ReplyWriter& out);
     void adopt(const resp::HelloOptions& options);
     void greet(resp::ReplyWriter& out) const;
     void client(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
+    void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
+    TranslateLimits limits() const;
+
+    // transaction.cc
+    void run_transaction(const resp::CommandSpec& spec, resp::Request request);
+    void queue(const resp::CommandSpec& spec, resp::Request request);
+    void end_transaction();
+    void watch(const resp::Request& request);
+    void watched(const PendingWatch& watch, kv::Reply& reply);
+    void exec();
+    static kv::Reply no_data();
+    void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply);
+    // Of what never ran; fails a transaction that is open.
+    void refuse(std::string_view text);
+    void refuse_shape(const resp::Request& request, std::string_view text);
+
     void reply_error(std::string_view text);
     // Who it is (session_auth.cc). While a password is checked nothing else is parsed.
-    void auth(const resp::Request& request);
+    static bool asks_password(const resp::CommandSpec& spec, const resp::Request& request);
+    void auth(const resp::CommandSpec& spec, const resp::Request& request);
     void authenticate(std::string user, std::string password,
                       std::optional<resp::HelloOptions> hello);
     void on_verdict(Guard::Verdict verdict);
@@ -67,8 +87,19 @@ private:
     // Later, on this session if it still is.
     port::TimerId after(Duration delay, void (Session::*call)());
     void answer_wrong() { answer_auth(Guard::Verdict::Wrong); }
+    // Writes at once if no reply is owed before this one, else into a slot.
     template <typename Write>
-    void reply_now(Write write);
+    void reply_now(Write write) {
+        if (slots_.empty()) {
+            resp::ReplyWriter out(connection_->out(), version_);
+            return write(out);
+        }
+        Chain chain;
+        resp::ReplyWriter out(chain, version_);
+        write(out);
+        slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten(), nullptr});
+        raw_bytes_ += slots_.back().raw.size();
+    }
     void write_ready();
     bool full();
     void regulate();
@@ -81,6 +112,8 @@ private:
     resp::ProtocolVersion version_ = resp::ProtocolVersion::Resp2;
     uint16_t database_ = 0;
     std::string name_;
+    Transaction transaction_;
+    bool stalled_ = false;  // what comes next depends on an answer on its way
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
     size_t raw_bytes_ = 0;     // of all slots' raw

@@ -9,6 +9,8 @@ namespace asterias::edge_resp {
 namespace {
 
 constexpr std::string_view kDefaultUser = "default";
+// Redis queues it. Here its verdict takes a while, and EXEC answers at once.
+constexpr std::string_view kNotInTransaction = "ERR AUTH is not allowed within MULTI";
 constexpr std::string_view kBusyPasswords =
     "TRYAGAIN too many passwords are being checked; nothing was done";
 
@@ -49,7 +51,20 @@ void Session::auth_timed_out() {
     end();
 }
 
-void Session::auth(const resp::Request& request) {
+bool Session::asks_password(const resp::CommandSpec& spec, const resp::Request& request) {
+    if (spec.id != resp::CommandId::Hello) return spec.id == resp::CommandId::Auth;
+    const auto parsed = resp::parse_hello_options(request);
+    const auto* options = std::get_if<resp::HelloOptions>(&parsed);
+    return options && options->credentials;
+}
+
+void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) {
+    if (transaction_.open) return refuse(kNotInTransaction);
+    if (spec.id == resp::CommandId::Hello) {
+        auto options = std::get<resp::HelloOptions>(resp::parse_hello_options(request));
+        const auto& given = *options.credentials;
+        return authenticate(given.user.str(), given.password.str(), options);
+    }
     if (request.size() > 3) return reply_error(resp::kSyntaxError);
     if (request.size() == 3) return authenticate(request[1].str(), request[2].str(), {});
     if (!door_.options_.guard || !door_.options_.guard->required())

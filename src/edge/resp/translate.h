@@ -12,9 +12,16 @@
 
 namespace asterias::edge_resp {
 
-// How a reply is shown, where the command asks for another form than the store answers in. Seconds:
-// a positive integer of milliseconds in seconds, rounded to the nearest as TTL of Redis does.
-enum class Show : uint8_t { AsIs, Seconds };
+// How a reply is shown, where the command asks for another form than the store answers in.
+enum class Show : uint8_t {
+    AsIs,
+    Seconds,  // a positive integer of milliseconds, rounded to the nearest second as TTL of Redis
+    Flag,     // 1 for OK, 0 for nil
+    Map,      // an array of keys and values in turn
+    Dumped,   // a value as DUMP shows it
+    BusyKey,  // nil: RESTORE found the key
+    BusyOrWrong,  // 1: so it did; else its payload was wrong, which Redis looks at behind that
+};
 
 struct Translated {
     kv::Command command;
@@ -27,6 +34,7 @@ struct Refused {
 // In bytes, of each key and value; beyond them Refused names the option.
 struct TranslateLimits {
     size_t key_bytes_max, value_bytes_max;
+    uint16_t databases;
 };
 
 // `spec` is what resolve_command() found for `request`, whose number of arguments is checked by

@@ -13,17 +13,17 @@ namespace {
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
 
-enum class SetWord : uint8_t { Nx, Xx, Get, KeepTtl, Ex, Px, ExAt, PxAt, Unknown };
+enum class SetWord : uint8_t { Nx, Xx, Get, KeepTtl, Persist, Ex, Px, ExAt, PxAt, Unknown };
 
 SetWord set_word(std::string_view text) {
     struct Entry {
         std::string_view name;
         SetWord word;
     };
-    static constexpr Entry kWords[] = {{"nx", SetWord::Nx},     {"xx", SetWord::Xx},
-                                       {"get", SetWord::Get},   {"keepttl", SetWord::KeepTtl},
-                                       {"ex", SetWord::Ex},     {"px", SetWord::Px},
-                                       {"exat", SetWord::ExAt}, {"pxat", SetWord::PxAt}};
+    static constexpr Entry kWords[] = {
+        {"nx", SetWord::Nx},           {"xx", SetWord::Xx},     {"get", SetWord::Get},
+        {"keepttl", SetWord::KeepTtl}, {"ex", SetWord::Ex},     {"px", SetWord::Px},
+        {"exat", SetWord::ExAt},       {"pxat", SetWord::PxAt}, {"persist", SetWord::Persist}};
     for (const auto& entry : kWords)
         if (equals_ignoring_case(text, entry.name)) return entry.word;
     return SetWord::Unknown;
@@ -55,17 +55,52 @@ bool take_word(SetWords& seen, SetWord word, const Bytes* next, bool& used_next)
             if (seen.expiry_text) return false;
             seen.options.expiry.kind = Expiry::Kind::Keep;
             return true;
+        case SetWord::Persist:
+            if (seen.expiry_text) return false;
+            seen.options.expiry.kind = Expiry::Kind::Persist;
+            return true;
         case SetWord::Unknown:
             return false;
         default:
             break;
     }
     const bool other = seen.expiry_text && seen.expiry_word != word;
-    if (!next || other || seen.options.expiry.kind == Expiry::Kind::Keep) return false;
+    if (!next || other || seen.options.expiry.kind != Expiry::Kind::None) return false;
     seen.expiry_word = word;
     seen.expiry_text = next;
     used_next = true;
     return true;
+}
+
+std::variant<Expiry, ArgumentError> expiry_of(const Bytes& text, std::string_view command,
+                                              bool seconds, bool relative) {
+    int64_t value = 0;
+    if (!parse_integer(text.view(), value)) return ArgumentError{std::string(kNotAnInteger)};
+    if (value <= 0 || (seconds && value > kMax / 1000)) return invalid_expire_time(command);
+    return Expiry{relative ? Expiry::Kind::After : Expiry::Kind::At,
+                  seconds ? value * 1000 : value};
+}
+
+// The words of SET and GETEX from `first` on, of which `allowed` says which.
+template <typename Allowed>
+std::variant<SetOptions, ArgumentError> parse_words(const Request& request, size_t first,
+                                                    std::string_view command, Allowed allowed) {
+    SetWords seen;
+    for (size_t i = first; i < request.size(); ++i) {
+        const SetWord word = set_word(request[i].view());
+        const Bytes* next = i + 1 < request.size() ? &request[i + 1] : nullptr;
+        bool used_next = false;
+        if (!allowed(word) || !take_word(seen, word, next, used_next))
+            return ArgumentError{std::string(kSyntaxError)};
+        if (used_next) ++i;
+    }
+    if (!seen.expiry_text) return seen.options;
+    const bool seconds = seen.expiry_word == SetWord::Ex || seen.expiry_word == SetWord::ExAt;
+    const bool relative = seen.expiry_word == SetWord::Ex || seen.expiry_word == SetWord::Px;
+    auto expiry = expiry_of(*seen.expiry_text, command, seconds, relative);
+    if (auto* error = std::get_if<ArgumentError>(&expiry)) return std::move(*error);
+    seen.options.expiry = std::get<Expiry>(expiry);
+    return seen.options;
 }
 
 }  // namespace
@@ -97,25 +132,19 @@ std::variant<int64_t, ArgumentError> integer_argument(const Bytes& argument) {
 }
 
 std::variant<SetOptions, ArgumentError> parse_set_options(const Request& request) {
-    SetWords seen;
-    for (size_t i = 3; i < request.size(); ++i) {
-        const Bytes* next = i + 1 < request.size() ? &request[i + 1] : nullptr;
-        bool used_next = false;
-        if (!take_word(seen, set_word(request[i].view()), next, used_next))
-            return ArgumentError{std::string(kSyntaxError)};
-        if (used_next) ++i;
-    }
-    if (!seen.expiry_text) return seen.options;
+    return parse_words(request, 3, "set", [](SetWord w) { return w != SetWord::Persist; });
+}
 
-    int64_t value = 0;
-    if (!parse_integer(seen.expiry_text->view(), value))
-        return ArgumentError{std::string(kNotAnInteger)};
-    const bool seconds = seen.expiry_word == SetWord::Ex || seen.expiry_word == SetWord::ExAt;
-    const bool relative = seen.expiry_word == SetWord::Ex || seen.expiry_word == SetWord::Px;
-    if (value <= 0 || (seconds && value > kMax / 1000)) return invalid_expire_time("set");
-    seen.options.expiry = {relative ? Expiry::Kind::After : Expiry::Kind::At,
-                           seconds ? value * 1000 : value};
-    return seen.options;
+std::variant<Expiry, ArgumentError> parse_getex_options(const Request& request) {
+    auto parsed = parse_words(request, 2, "getex",
+                              [](SetWord w) { return w == SetWord::Persist || w >= SetWord::Ex; });
+    if (auto* error = std::get_if<ArgumentError>(&parsed)) return std::move(*error);
+    return std::get<SetOptions>(parsed).expiry;
+}
+
+std::variant<Expiry, ArgumentError> setex_argument(const Bytes& argument, std::string_view command,
+                                                   bool seconds) {
+    return expiry_of(argument, command, seconds, true);
 }
 
 std::variant<ExpireOptions, ArgumentError> parse_expire_options(const Request& request,
@@ -146,6 +175,100 @@ std::variant<ExpireOptions, ArgumentError> parse_expire_options(const Request& r
         return invalid_expire_time(command);
     options.milliseconds = seconds ? value * 1000 : value;
     return options;
+}
+
+std::variant<int64_t, ArgumentError> database_argument(const Bytes& argument, int64_t databases) {
+    auto number = integer_argument(argument);
+    const auto* value = std::get_if<int64_t>(&number);
+    if (value && (*value < 0 || *value >= databases))
+        return ArgumentError{std::string(kDbIndexOutOfRange)};
+    return number;
+}
+
+std::variant<CopyOptions, ArgumentError> parse_copy_options(const Request& request,
+                                                            int64_t databases) {
+    CopyOptions options;
+    for (size_t i = 3; i < request.size(); ++i) {
+        if (equals_ignoring_case(request[i].view(), "replace")) {
+            options.replace = true;
+        } else if (i + 1 < request.size() && equals_ignoring_case(request[i].view(), "db")) {
+            auto number = database_argument(request[++i], databases);
+            if (auto* error = std::get_if<ArgumentError>(&number)) return std::move(*error);
+            options.database = std::get<int64_t>(number);
+        } else {
+            return ArgumentError{std::string(kSyntaxError)};
+        }
+    }
+    return options;
+}
+
+std::variant<LcsOptions, ArgumentError> parse_lcs_options(const Request& request) {
+    LcsOptions options;
+    for (size_t i = 3; i < request.size(); ++i) {
+        const std::string_view word = request[i].view();
+        if (equals_ignoring_case(word, "idx")) {
+            options.indexes = true;
+        } else if (equals_ignoring_case(word, "len")) {
+            options.length = true;
+        } else if (equals_ignoring_case(word, "withmatchlen")) {
+            options.match_lengths = true;
+        } else if (i + 1 < request.size() && equals_ignoring_case(word, "minmatchlen")) {
+            auto number = integer_argument(request[++i]);
+            if (auto* error = std::get_if<ArgumentError>(&number)) return std::move(*error);
+            options.shortest = std::get<int64_t>(number);
+        } else {
+            return ArgumentError{std::string(kSyntaxError)};
+        }
+    }
+    if (options.indexes && options.length)
+        return ArgumentError{"ERR If you want both the length and indexes, please just use IDX."};
+    return options;
+}
+
+std::variant<RestoreOptions, ArgumentError> parse_restore_options(const Request& request) {
+    RestoreOptions options;
+    bool absolute = false, idle = false, frequency = false;
+    for (size_t i = 4; i < request.size(); ++i) {
+        const std::string_view word = request[i].view();
+        const bool more = i + 1 < request.size();
+        int64_t value = 0;
+        if (equals_ignoring_case(word, "replace")) {
+            options.replace = true;
+        } else if (equals_ignoring_case(word, "absttl")) {
+            absolute = true;
+        } else if (more && !frequency && equals_ignoring_case(word, "idletime")) {
+            idle = true;
+            if (!parse_integer(request[++i].view(), value))
+                return ArgumentError{std::string(kNotAnInteger)};
+            if (value < 0) return ArgumentError{"ERR Invalid IDLETIME value, must be >= 0"};
+        } else if (more && !idle && equals_ignoring_case(word, "freq")) {
+            frequency = true;
+            if (!parse_integer(request[++i].view(), value))
+                return ArgumentError{std::string(kNotAnInteger)};
+            if (value < 0 || value > 255)
+                return ArgumentError{"ERR Invalid FREQ value, must be >= 0 and <= 255"};
+        } else {
+            return ArgumentError{std::string(kSyntaxError)};
+        }
+    }
+    int64_t milliseconds = 0;
+    if (!parse_integer(request[2].view(), milliseconds))
+        return ArgumentError{std::string(kNotAnInteger)};
+    if (milliseconds < 0) return ArgumentError{"ERR Invalid TTL value, must be >= 0"};
+    if (milliseconds > 0)
+        options.expiry = {absolute ? Expiry::Kind::At : Expiry::Kind::After, milliseconds};
+    return options;
+}
+
+std::optional<ArgumentError> check_usage_options(const Request& request) {
+    for (size_t i = 3; i < request.size(); ++i) {
+        if (i + 1 == request.size() || !equals_ignoring_case(request[i].view(), "samples"))
+            return ArgumentError{std::string(kSyntaxError)};
+        auto number = integer_argument(request[++i]);
+        if (auto* error = std::get_if<ArgumentError>(&number)) return std::move(*error);
+        if (std::get<int64_t>(number) < 0) return ArgumentError{std::string(kSyntaxError)};
+    }
+    return std::nullopt;
 }
 
 bool valid_client_name(std::string_view name) {

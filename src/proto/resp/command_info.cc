@@ -16,10 +16,17 @@ struct FlagName {
     uint32_t flag;
     std::string_view name;
 };
-constexpr FlagName kFlagNames[] = {
-    {kWrite, "write"},       {kReadOnly, "readonly"},   {kDenyOom, "denyoom"}, {kAdmin, "admin"},
-    {kNoScript, "noscript"}, {kLoading, "loading"},     {kStale, "stale"},     {kFast, "fast"},
-    {kNoAuth, "no_auth"},    {kAllowBusy, "allow_busy"}};
+constexpr FlagName kFlagNames[] = {{kWrite, "write"},
+                                   {kReadOnly, "readonly"},
+                                   {kDenyOom, "denyoom"},
+                                   {kAdmin, "admin"},
+                                   {kNoScript, "noscript"},
+                                   {kLoading, "loading"},
+                                   {kStale, "stale"},
+                                   {kFast, "fast"},
+                                   {kNoAuth, "no_auth"},
+                                   {kAllowBusy, "allow_busy"},
+                                   {kSkipSlowlog, "skip_slowlog"}};
 
 std::string_view group_name(CommandGroup group) {
     switch (group) {
@@ -31,6 +38,8 @@ std::string_view group_name(CommandGroup group) {
             return "server";
         case CommandGroup::String:
             return "string";
+        case CommandGroup::Transactions:
+            return "transactions";
     }
     return "";
 }
@@ -39,12 +48,17 @@ std::vector<std::string_view> categories(const CommandSpec& spec) {
     std::vector<std::string_view> names;
     if (spec.flags & kWrite) names.push_back("@write");
     if (spec.flags & kReadOnly) names.push_back("@read");
-    if (spec.group == CommandGroup::Generic) names.push_back("@keyspace");
-    if (spec.group == CommandGroup::String) names.push_back("@string");
-    if (spec.group == CommandGroup::Connection) names.push_back("@connection");
+    const bool command = spec.container == CommandId::Command;
+    const bool container = !spec.is_subcommand() && !subcommands(spec).empty() && !command;
+    if (!container) {
+        if (spec.group == CommandGroup::Generic) names.push_back("@keyspace");
+        if (spec.group == CommandGroup::String) names.push_back("@string");
+        if (spec.group == CommandGroup::Connection || command) names.push_back("@connection");
+        if (spec.group == CommandGroup::Transactions) names.push_back("@transaction");
+    }
     if (spec.flags & kAdmin) names.push_back("@admin");
     names.push_back(spec.flags & kFast ? "@fast" : "@slow");
-    if (spec.flags & kAdmin) names.push_back("@dangerous");
+    if (spec.flags & (kAdmin | kDangerous)) names.push_back("@dangerous");
     return names;
 }
 

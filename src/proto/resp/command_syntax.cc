@@ -11,75 +11,97 @@ namespace {
 // As people write it: lower case is the user's, upper case is typed as it stands (and belongs to
 // the word behind it), [a] may be left out, [a|b] is one of them or neither, {a b} belongs
 // together, a... may be repeated.
+struct Syntax {
+    CommandId id;
+    std::string_view text;
+};
+constexpr Syntax kSyntaxes[] = {
+    {CommandId::Append, "key value"},
+    {CommandId::AsteriasRequest, "client sequence command [argument...]"},
+    {CommandId::Auth, "[username] password"},
+    {CommandId::ClientSetInfo, "attribute value"},
+    {CommandId::ClientSetName, "connection-name"},
+    {CommandId::CommandDocs, "[command-name...]"},
+    {CommandId::CommandGetKeys, "command argument..."},
+    {CommandId::CommandInfo, "[command-name...]"},
+    {CommandId::CommandList,
+     "[{FILTERBY MODULE module-name}|{FILTERBY ACLCAT category}|"
+     "{FILTERBY PATTERN pattern}]"},
+    {CommandId::ConfigGet, "pattern..."},
+    {CommandId::ConfigSet, "{parameter value}..."},
+    {CommandId::Copy, "source destination [DB destination-db] [REPLACE]"},
+    {CommandId::Decr, "key"},
+    {CommandId::DecrBy, "key decrement"},
+    {CommandId::Del, "key..."},
+    {CommandId::Dump, "key"},
+    {CommandId::Echo, "message"},
+    {CommandId::Exists, "key..."},
+    {CommandId::Expire, "key seconds [NX|XX|GT|LT]"},
+    {CommandId::ExpireAt, "key unix-time-seconds [NX|XX|GT|LT]"},
+    {CommandId::ExpireTime, "key"},
+    {CommandId::Get, "key"},
+    {CommandId::GetDel, "key"},
+    {CommandId::GetEx,
+     "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
+     "PXAT unix-time-milliseconds|PERSIST]"},
+    {CommandId::GetRange, "key start end"},
+    {CommandId::GetSet, "key value"},
+    {CommandId::Hello, "[{protover [AUTH {username password}] [SETNAME clientname]}]"},
+    {CommandId::Incr, "key"},
+    {CommandId::IncrBy, "key increment"},
+    {CommandId::IncrByFloat, "key increment"},
+    {CommandId::Info, "[section...]"},
+    {CommandId::Lcs, "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]"},
+    {CommandId::MemoryUsage, "key [SAMPLES count]"},
+    {CommandId::MGet, "key..."},
+    {CommandId::Move, "key db"},
+    {CommandId::MSet, "{key value}..."},
+    {CommandId::MSetNx, "{key value}..."},
+    {CommandId::ObjectEncoding, "key"},
+    {CommandId::ObjectFreq, "key"},
+    {CommandId::ObjectIdleTime, "key"},
+    {CommandId::ObjectRefCount, "key"},
+    {CommandId::Persist, "key"},
+    {CommandId::PExpire, "key milliseconds [NX|XX|GT|LT]"},
+    {CommandId::PExpireAt, "key unix-time-milliseconds [NX|XX|GT|LT]"},
+    {CommandId::PExpireTime, "key"},
+    {CommandId::Ping, "[message]"},
+    {CommandId::PSetEx, "key milliseconds value"},
+    {CommandId::PTtl, "key"},
+    {CommandId::Rename, "key newkey"},
+    {CommandId::RenameNx, "key newkey"},
+    {CommandId::Restore,
+     "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] "
+     "[FREQ frequency]"},
+    {CommandId::Select, "index"},
+    {CommandId::Set,
+     "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
+     "PXAT unix-time-milliseconds|KEEPTTL]"},
+    {CommandId::SetEx, "key seconds value"},
+    {CommandId::SetNx, "key value"},
+    {CommandId::SetRange, "key offset value"},
+    {CommandId::StrLen, "key"},
+    {CommandId::SubStr, "key start end"},
+    {CommandId::Touch, "key..."},
+    {CommandId::Ttl, "key"},
+    {CommandId::Type, "key"},
+    {CommandId::Unlink, "key..."},
+    {CommandId::Watch, "key..."},
+};
+
 std::string_view syntax_text(CommandId id) {
-    switch (id) {
-        case CommandId::Append:
-            return "key value";
-        case CommandId::AsteriasRequest:
-            return "client sequence command [argument...]";
-        case CommandId::Auth:
-            return "[username] password";
-        case CommandId::ClientSetInfo:
-            return "attribute value";
-        case CommandId::ClientSetName:
-            return "connection-name";
-        case CommandId::CommandDocs:
-        case CommandId::CommandInfo:
-            return "[command-name...]";
-        case CommandId::CommandGetKeys:
-            return "command argument...";
-        case CommandId::CommandList:
-            return "[{FILTERBY MODULE module-name}|{FILTERBY ACLCAT category}|"
-                   "{FILTERBY PATTERN pattern}]";
-        case CommandId::ConfigGet:
-            return "pattern...";
-        case CommandId::ConfigSet:
-            return "{parameter value}...";
-        case CommandId::DecrBy:
-            return "key decrement";
-        case CommandId::Del:
-        case CommandId::Exists:
-        case CommandId::MGet:
-            return "key...";
-        case CommandId::Echo:
-            return "message";
-        case CommandId::Expire:
-            return "key seconds [NX|XX|GT|LT]";
-        case CommandId::PExpire:
-            return "key milliseconds [NX|XX|GT|LT]";
-        case CommandId::Hello:
-            return "[{protover [AUTH {username password}] [SETNAME clientname]}]";
-        case CommandId::IncrBy:
-            return "key increment";
-        case CommandId::Info:
-            return "[section...]";
-        case CommandId::MSet:
-            return "{key value}...";
-        case CommandId::Ping:
-            return "[message]";
-        case CommandId::Select:
-            return "index";
-        case CommandId::Set:
-            return "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
-                   "PXAT unix-time-milliseconds|KEEPTTL]";
-        case CommandId::Decr:
-        case CommandId::Get:
-        case CommandId::Incr:
-        case CommandId::PTtl:
-        case CommandId::Persist:
-        case CommandId::StrLen:
-        case CommandId::Ttl:
-        case CommandId::Type:
-            return "key";
-        default:
-            return "";
-    }
+    for (const auto& syntax : kSyntaxes)
+        if (syntax.id == id) return syntax.text;
+    return "";
 }
 
 std::string_view type_of(std::string_view name) {
-    constexpr std::array kIntegers{"decrement", "increment", "index",   "milliseconds",
-                                   "protover",  "seconds",   "sequence"};
-    if (name == "key") return "key";
+    constexpr std::array kIntegers{"count",         "db",           "decrement", "destination-db",
+                                   "end",           "frequency",    "increment", "index",
+                                   "min-match-len", "milliseconds", "offset",    "protover",
+                                   "seconds",       "sequence",     "start",     "ttl"};
+    constexpr std::array kKeys{"destination", "key", "key1", "key2", "newkey", "source"};
+    if (std::find(kKeys.begin(), kKeys.end(), name) != kKeys.end()) return "key";
     if (name == "pattern") return "pattern";
     if (name.starts_with("unix-time")) return "unix-time";
     return std::find(kIntegers.begin(), kIntegers.end(), name) != kIntegers.end() ? "integer"

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "proto/resp/arguments.h"
+#include "proto/resp/name_table.h"
 
 namespace asterias::resp {
 namespace {
@@ -14,58 +15,100 @@ constexpr auto kConn = CommandGroup::Connection;
 constexpr auto kGeneric = CommandGroup::Generic;
 constexpr auto kServer = CommandGroup::Server;
 constexpr auto kString = CommandGroup::String;
+constexpr auto kTransactions = CommandGroup::Transactions;
+constexpr auto kKeyed = CommandClass::Keyed;
+constexpr auto kBatch = CommandClass::Batch;
+constexpr auto kLocal = CommandClass::Local;
 constexpr uint32_t kAlways = kLoading | kStale;
 constexpr uint32_t kSession = kNoScript | kLoading | kStale;
 constexpr uint32_t kEarly = kSession | kFast | kNoAuth | kAllowBusy;
 
 // clang-format off
 constexpr std::array<CommandSpec, kCommandCount> kTable = {{
-    {Append, "append", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Appends a string to the value of a key, creating it if absent", Append},
-    {AsteriasRequest, "asterias.request", -4, kNoScript | kFast, 0, 0, 0, kConn, "Runs a command under a client id and a sequence number: sent again, it takes effect once", AsteriasRequest},
-    {Auth, "auth", -2, kEarly, 0, 0, 0, kConn, "Says which user the connection is, with its password", Auth},
-    {Client, "client", -2, 0, 0, 0, 0, kConn, "A container for commands about this connection", Client},
-    {ClientGetName, "client|getname", 2, kSession, 0, 0, 0, kConn, "Returns the name of the connection", Client},
-    {ClientHelp, "client|help", 2, kAlways, 0, 0, 0, kConn, "Lists the subcommands", Client},
-    {ClientId, "client|id", 2, kSession, 0, 0, 0, kConn, "Returns the number of the connection, unique on its node", Client},
-    {ClientSetInfo, "client|setinfo", 4, kSession, 0, 0, 0, kConn, "Sets the client library's name or version", Client},
-    {ClientSetName, "client|setname", 3, kSession, 0, 0, 0, kConn, "Names the connection", Client},
-    {Command, "command", -1, kAlways, 0, 0, 0, kServer, "Describes all commands", Command},
-    {CommandCount, "command|count", 2, kAlways, 0, 0, 0, kServer, "Returns the number of commands", Command},
-    {CommandDocs, "command|docs", -2, kAlways, 0, 0, 0, kServer, "Returns the documentation of one, several or all commands", Command},
-    {CommandGetKeys, "command|getkeys", -4, kAlways, 0, 0, 0, kServer, "Returns the keys of a whole command", Command},
-    {CommandHelp, "command|help", 2, kAlways, 0, 0, 0, kServer, "Lists the subcommands", Command},
-    {CommandInfo, "command|info", -2, kAlways, 0, 0, 0, kServer, "Describes one, several or all commands", Command},
-    {CommandList, "command|list", -2, kAlways, 0, 0, 0, kServer, "Returns the names of the commands", Command},
-    {Config, "config", -2, 0, 0, 0, 0, kServer, "A container for configuration commands", Config},
-    {ConfigGet, "config|get", -3, kAdmin | kSession, 0, 0, 0, kServer, "Returns the parameters that match the patterns", Config},
-    {ConfigHelp, "config|help", 2, kAlways, 0, 0, 0, kServer, "Lists the subcommands", Config},
-    {ConfigResetStat, "config|resetstat", 2, kAdmin | kSession, 0, 0, 0, kServer, "Sets the counters of INFO to zero", Config},
-    {ConfigSet, "config|set", -4, kAdmin | kSession, 0, 0, 0, kServer, "Sets parameters of the running node", Config},
-    {Decr, "decr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Subtracts one from the integer at a key; an absent key counts as 0", Decr},
-    {DecrBy, "decrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Subtracts a number from the integer at a key; an absent key counts as 0", DecrBy},
-    {Del, "del", -2, kWrite, 1, -1, 1, kGeneric, "Deletes keys", Del},
-    {Echo, "echo", 2, kAlways | kFast, 0, 0, 0, kConn, "Returns the given string", Echo},
-    {Exists, "exists", -2, kReadOnly | kFast, 1, -1, 1, kGeneric, "Counts how many of the keys exist", Exists},
-    {Expire, "expire", -3, kWrite | kFast, 1, 1, 1, kGeneric, "Sets the time to live of a key in seconds", Expire},
-    {Get, "get", 2, kReadOnly | kFast, 1, 1, 1, kString, "Returns the string at a key", Get},
-    {Hello, "hello", -1, kEarly, 0, 0, 0, kConn, "Chooses the protocol version, authenticates and names the connection", Hello},
-    {Incr, "incr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Adds one to the integer at a key; an absent key counts as 0", Incr},
-    {IncrBy, "incrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, "Adds a number to the integer at a key; an absent key counts as 0", IncrBy},
-    {Info, "info", -1, kAlways, 0, 0, 0, kServer, "Returns facts and figures about the node", Info},
-    {MGet, "mget", -2, kReadOnly | kFast, 1, -1, 1, kString, "Returns the strings at several keys", MGet},
-    {MSet, "mset", -3, kWrite | kDenyOom, 1, -1, 2, kString, "Sets several keys to strings, all or none", MSet},
-    {PExpire, "pexpire", -3, kWrite | kFast, 1, 1, 1, kGeneric, "Sets the time to live of a key in milliseconds", PExpire},
-    {PTtl, "pttl", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, "Returns the time to live of a key in milliseconds", PTtl},
-    {Persist, "persist", 2, kWrite | kFast, 1, 1, 1, kGeneric, "Removes the time to live of a key", Persist},
-    {Ping, "ping", -1, kFast, 0, 0, 0, kConn, "Returns PONG or the given string", Ping},
-    {Quit, "quit", -1, kEarly, 0, 0, 0, kConn, "Closes the connection after an answer", Quit},
-    {Reset, "reset", 1, kEarly, 0, 0, 0, kConn, "Puts the connection back into the state of a new one", Reset},
-    {Select, "select", 2, kAlways | kFast, 0, 0, 0, kConn, "Chooses the database of the connection", Select},
-    {Set, "set", -3, kWrite | kDenyOom, 1, 1, 1, kString, "Sets a key to a string", Set},
-    {StrLen, "strlen", 2, kReadOnly | kFast, 1, 1, 1, kString, "Returns the length of the string at a key", StrLen},
-    {Time, "time", 1, kAlways | kFast, 0, 0, 0, kServer, "Returns the time of the node", Time},
-    {Ttl, "ttl", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, "Returns the time to live of a key in seconds", Ttl},
-    {Type, "type", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, "Returns the type of the value at a key", Type},
+    {Append, "append", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Appends a string to the value of a key, creating it if absent", Append},
+    {AsteriasRequest, "asterias.request", -4, kNoScript | kFast, 0, 0, 0, kConn, kLocal, "Runs a command under a client id and a sequence number: sent again, it takes effect once", AsteriasRequest},
+    {Auth, "auth", -2, kEarly, 0, 0, 0, kConn, kLocal, "Says which user the connection is, with its password", Auth},
+    {Client, "client", -2, 0, 0, 0, 0, kConn, kLocal, "A container for commands about this connection", Client},
+    {ClientGetName, "client|getname", 2, kSession, 0, 0, 0, kConn, kLocal, "Returns the name of the connection", Client},
+    {ClientHelp, "client|help", 2, kAlways, 0, 0, 0, kConn, kLocal, "Lists the subcommands", Client},
+    {ClientId, "client|id", 2, kSession, 0, 0, 0, kConn, kLocal, "Returns the number of the connection, unique on its node", Client},
+    {ClientSetInfo, "client|setinfo", 4, kSession, 0, 0, 0, kConn, kLocal, "Sets the client library's name or version", Client},
+    {ClientSetName, "client|setname", 3, kSession, 0, 0, 0, kConn, kLocal, "Names the connection", Client},
+    {Command, "command", -1, kAlways, 0, 0, 0, kServer, kLocal, "Describes all commands", Command},
+    {CommandCount, "command|count", 2, kAlways, 0, 0, 0, kServer, kLocal, "Returns the number of commands", Command},
+    {CommandDocs, "command|docs", -2, kAlways, 0, 0, 0, kServer, kLocal, "Returns the documentation of one, several or all commands", Command},
+    {CommandGetKeys, "command|getkeys", -4, kAlways, 0, 0, 0, kServer, kLocal, "Returns the keys of a whole command", Command},
+    {CommandHelp, "command|help", 2, kAlways, 0, 0, 0, kServer, kLocal, "Lists the subcommands", Command},
+    {CommandInfo, "command|info", -2, kAlways, 0, 0, 0, kServer, kLocal, "Describes one, several or all commands", Command},
+    {CommandList, "command|list", -2, kAlways, 0, 0, 0, kServer, kLocal, "Returns the names of the commands", Command},
+    {Config, "config", -2, 0, 0, 0, 0, kServer, kLocal, "A container for configuration commands", Config},
+    {ConfigGet, "config|get", -3, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Returns the parameters that match the patterns", Config},
+    {ConfigHelp, "config|help", 2, kAlways, 0, 0, 0, kServer, kLocal, "Lists the subcommands", Config},
+    {ConfigResetStat, "config|resetstat", 2, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Sets the counters of INFO to zero", Config},
+    {ConfigSet, "config|set", -4, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Sets parameters of the running node", Config},
+    {Copy, "copy", -3, kWrite | kDenyOom, 1, 2, 1, kGeneric, kKeyed, "Copies a key with its deadline, also into another database", Copy},
+    {Decr, "decr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Subtracts one from the integer at a key; an absent key counts as 0", Decr},
+    {DecrBy, "decrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Subtracts a number from the integer at a key; an absent key counts as 0", DecrBy},
+    {Del, "del", -2, kWrite, 1, -1, 1, kGeneric, kKeyed, "Deletes keys", Del},
+    {Discard, "discard", 1, kSession | kFast | kAllowBusy, 0, 0, 0, kTransactions, kBatch, "Forgets the commands queued since MULTI and what is watched", Discard},
+    {Dump, "dump", 2, kReadOnly, 1, 1, 1, kGeneric, kKeyed, "Returns the value at a key in a form that RESTORE takes", Dump},
+    {Echo, "echo", 2, kAlways | kFast, 0, 0, 0, kConn, kLocal, "Returns the given string", Echo},
+    {Exec, "exec", 1, kSession | kSkipSlowlog, 0, 0, 0, kTransactions, kBatch, "Runs the commands queued since MULTI in one go, unless a watched key changed", Exec},
+    {Exists, "exists", -2, kReadOnly | kFast, 1, -1, 1, kGeneric, kKeyed, "Counts how many of the keys exist", Exists},
+    {Expire, "expire", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the time to live of a key in seconds", Expire},
+    {ExpireAt, "expireat", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the deadline of a key in seconds since 1970", ExpireAt},
+    {ExpireTime, "expiretime", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the deadline of a key in seconds since 1970", ExpireTime},
+    {Get, "get", 2, kReadOnly | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key", Get},
+    {GetDel, "getdel", 2, kWrite | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key and deletes the key", GetDel},
+    {GetEx, "getex", -2, kWrite | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key and sets or removes its deadline", GetEx},
+    {GetRange, "getrange", 4, kReadOnly, 1, 1, 1, kString, kKeyed, "Returns a part of the string at a key", GetRange},
+    {GetSet, "getset", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Sets a key to a string and returns the string before it", GetSet},
+    {Hello, "hello", -1, kEarly, 0, 0, 0, kConn, kLocal, "Chooses the protocol version, authenticates and names the connection", Hello},
+    {Incr, "incr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds one to the integer at a key; an absent key counts as 0", Incr},
+    {IncrBy, "incrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds a number to the integer at a key; an absent key counts as 0", IncrBy},
+    {IncrByFloat, "incrbyfloat", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds a fraction to the number at a key; an absent key counts as 0", IncrByFloat},
+    {Info, "info", -1, kAlways | kDangerous, 0, 0, 0, kServer, kLocal, "Returns facts and figures about the node", Info},
+    {Lcs, "lcs", -3, kReadOnly, 1, 2, 1, kString, kKeyed, "Finds the longest common subsequence of the strings at two keys", Lcs},
+    {Memory, "memory", -2, 0, 0, 0, 0, kServer, kLocal, "A container for commands about memory", Memory},
+    {MemoryHelp, "memory|help", 2, kAlways, 0, 0, 0, kServer, kLocal, "Lists the subcommands", Memory},
+    {MemoryUsage, "memory|usage", -3, kReadOnly, 2, 2, 1, kServer, kKeyed, "Estimates how many bytes a key and its value take", Memory},
+    {MGet, "mget", -2, kReadOnly | kFast, 1, -1, 1, kString, kKeyed, "Returns the strings at several keys", MGet},
+    {Move, "move", 3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Moves a key to another database, where it must be absent", Move},
+    {MSet, "mset", -3, kWrite | kDenyOom, 1, -1, 2, kString, kKeyed, "Sets several keys to strings, all or none", MSet},
+    {MSetNx, "msetnx", -3, kWrite | kDenyOom, 1, -1, 2, kString, kKeyed, "Sets several keys to strings if none of them exists", MSetNx},
+    {Multi, "multi", 1, kSession | kFast | kAllowBusy, 0, 0, 0, kTransactions, kBatch, "Begins a transaction: commands are queued until EXEC", Multi},
+    {Object, "object", -2, 0, 0, 0, 0, kGeneric, kLocal, "A container for commands about how a value is held", Object},
+    {ObjectEncoding, "object|encoding", 3, kReadOnly, 2, 2, 1, kGeneric, kKeyed, "Returns how Redis would hold the value", Object},
+    {ObjectFreq, "object|freq", 3, kReadOnly, 2, 2, 1, kGeneric, kKeyed, "Would return how often a key is used: not counted here", Object},
+    {ObjectHelp, "object|help", 2, kAlways, 0, 0, 0, kGeneric, kLocal, "Lists the subcommands", Object},
+    {ObjectIdleTime, "object|idletime", 3, kReadOnly, 2, 2, 1, kGeneric, kKeyed, "Returns the seconds since the key was written", Object},
+    {ObjectRefCount, "object|refcount", 3, kReadOnly, 2, 2, 1, kGeneric, kKeyed, "Returns the references to a value, always 1", Object},
+    {Persist, "persist", 2, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Removes the time to live of a key", Persist},
+    {PExpire, "pexpire", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the time to live of a key in milliseconds", PExpire},
+    {PExpireAt, "pexpireat", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the deadline of a key in milliseconds since 1970", PExpireAt},
+    {PExpireTime, "pexpiretime", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the deadline of a key in milliseconds since 1970", PExpireTime},
+    {Ping, "ping", -1, kFast, 0, 0, 0, kConn, kLocal, "Returns PONG or the given string", Ping},
+    {PSetEx, "psetex", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string with a time to live in milliseconds", PSetEx},
+    {PTtl, "pttl", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the time to live of a key in milliseconds", PTtl},
+    {Quit, "quit", -1, kEarly, 0, 0, 0, kConn, kLocal, "Closes the connection after an answer", Quit},
+    {Rename, "rename", 3, kWrite, 1, 2, 1, kGeneric, kKeyed, "Gives a key another name, over whatever has it", Rename},
+    {RenameNx, "renamenx", 3, kWrite | kFast, 1, 2, 1, kGeneric, kKeyed, "Gives a key another name, if nothing has it", RenameNx},
+    {Reset, "reset", 1, kEarly, 0, 0, 0, kConn, kLocal, "Puts the connection back into the state of a new one", Reset},
+    {Restore, "restore", -4, kWrite | kDenyOom | kDangerous, 1, 1, 1, kGeneric, kKeyed, "Creates a key from what DUMP returned", Restore},
+    {Select, "select", 2, kAlways | kFast, 0, 0, 0, kConn, kLocal, "Chooses the database of the connection", Select},
+    {Set, "set", -3, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string", Set},
+    {SetEx, "setex", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string with a time to live in seconds", SetEx},
+    {SetNx, "setnx", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Sets a key to a string if it is absent", SetNx},
+    {SetRange, "setrange", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Overwrites a part of the string at a key from an offset on", SetRange},
+    {StrLen, "strlen", 2, kReadOnly | kFast, 1, 1, 1, kString, kKeyed, "Returns the length of the string at a key", StrLen},
+    {SubStr, "substr", 4, kReadOnly, 1, 1, 1, kString, kKeyed, "Returns a part of the string at a key; GETRANGE by its old name", SubStr},
+    {Time, "time", 1, kAlways | kFast, 0, 0, 0, kServer, kLocal, "Returns the time of the node", Time},
+    {Touch, "touch", -2, kReadOnly | kFast, 1, -1, 1, kGeneric, kKeyed, "Counts how many of the keys exist", Touch},
+    {Ttl, "ttl", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the time to live of a key in seconds", Ttl},
+    {Type, "type", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the type of the value at a key", Type},
+    {Unlink, "unlink", -2, kWrite | kFast, 1, -1, 1, kGeneric, kKeyed, "Deletes keys", Unlink},
+    {Unwatch, "unwatch", 1, kSession | kFast | kAllowBusy, 0, 0, 0, kTransactions, kBatch, "Forgets what is watched", Unwatch},
+    {Watch, "watch", -2, kSession | kFast | kAllowBusy, 1, -1, 1, kTransactions, kBatch, "Lets the next EXEC run only if these keys are unchanged", Watch},
 }};
 // clang-format on
 
@@ -79,41 +122,9 @@ constexpr bool table_is_in_order() {
 }
 static_assert(table_is_in_order(), "a row stands at its id");
 
-// A perfect hash: a seed was searched at compile time under which no two names share a slot.
-constexpr size_t kSlots = 512;
-constexpr uint8_t kEmpty = 0xff;
-
-constexpr uint32_t slot_of(std::string_view name, uint32_t seed) {
-    uint32_t hash = seed;
-    for (const char c : name) {
-        const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-        hash = (hash ^ static_cast<uint8_t>(lower)) * 0x01000193u;
-    }
-    return (hash ^ hash >> 15) % kSlots;
-}
-
-struct Slots {
-    uint32_t seed = 0;
-    size_t longest = 0;
-    std::array<uint8_t, kSlots> row{};
-};
-
-constexpr Slots make_slots() {
-    Slots slots;
-    for (const auto& spec : kTable)
-        slots.longest = std::max(slots.longest, spec.name.size());
-    for (slots.seed = 1;; ++slots.seed) {
-        slots.row.fill(kEmpty);
-        bool collided = false;
-        for (size_t i = 0; i < kTable.size() && !collided; ++i) {
-            auto& row = slots.row[slot_of(kTable[i].name, slots.seed)];
-            collided = row != kEmpty;
-            row = static_cast<uint8_t>(i);
-        }
-        if (!collided) return slots;
-    }
-}
-constexpr Slots kSlotTable = make_slots();
+constexpr size_t kSlots = 1024;
+using Names = NameTable<kSlots>;
+constexpr Names kNames{kTable};
 
 // What Redis prints with %.*s: up to a zero byte, at most `most` bytes.
 std::string_view shown(const Bytes& argument, size_t most) {
@@ -124,6 +135,8 @@ std::string_view shown(const Bytes& argument, size_t most) {
 constexpr size_t kShownMost = 128;
 
 CommandRefused unknown_command(const Request& request) {
+    const auto* known = find_unsupported(request[0].view());
+    if (known && known->name.find('|') == std::string_view::npos) return {not_supported(*known)};
     std::string arguments;
     for (size_t i = 1; i < request.size() && arguments.size() < kShownMost; ++i) {
         const auto argument = shown(request[i], kShownMost - arguments.size());
@@ -135,6 +148,8 @@ CommandRefused unknown_command(const Request& request) {
 }
 
 CommandRefused unknown_subcommand(const CommandSpec& container, const Request& request) {
+    const std::string name = std::string(container.name) + '|' + request[1].str();
+    if (const auto* known = find_unsupported(name)) return {not_supported(*known)};
     std::string upper(container.name);
     for (char& c : upper)
         c = static_cast<char>(c - 32);
@@ -163,12 +178,7 @@ size_t top_level_count() {
         std::ranges::count_if(kTable, [](const CommandSpec& s) { return !s.is_subcommand(); }));
 }
 
-const CommandSpec* find_command(std::string_view name) {
-    if (name.size() > kSlotTable.longest) return nullptr;
-    const uint8_t row = kSlotTable.row[slot_of(name, kSlotTable.seed)];
-    if (row == kEmpty || !equals_ignoring_case(kTable[row].name, name)) return nullptr;
-    return &kTable[row];
-}
+const CommandSpec* find_command(std::string_view name) { return kNames.find(kTable, name); }
 
 std::string wrong_arity(const CommandSpec& spec) {
     return "ERR wrong number of arguments for '" + std::string(spec.name) + "' command";

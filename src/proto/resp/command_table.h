@@ -15,7 +15,7 @@
 
 namespace asterias::resp {
 
-enum class CommandId : uint8_t {
+enum class CommandId : uint16_t {
     Append,
     AsteriasRequest,
     Auth,
@@ -37,33 +37,71 @@ enum class CommandId : uint8_t {
     ConfigHelp,
     ConfigResetStat,
     ConfigSet,
+    Copy,
     Decr,
     DecrBy,
     Del,
+    Discard,
+    Dump,
     Echo,
+    Exec,
     Exists,
     Expire,
+    ExpireAt,
+    ExpireTime,
     Get,
+    GetDel,
+    GetEx,
+    GetRange,
+    GetSet,
     Hello,
     Incr,
     IncrBy,
+    IncrByFloat,
     Info,
+    Lcs,
+    Memory,
+    MemoryHelp,
+    MemoryUsage,
     MGet,
+    Move,
     MSet,
-    PExpire,
-    PTtl,
+    MSetNx,
+    Multi,
+    Object,
+    ObjectEncoding,
+    ObjectFreq,
+    ObjectHelp,
+    ObjectIdleTime,
+    ObjectRefCount,
     Persist,
+    PExpire,
+    PExpireAt,
+    PExpireTime,
     Ping,
+    PSetEx,
+    PTtl,
     Quit,
+    Rename,
+    RenameNx,
     Reset,
+    Restore,
     Select,
     Set,
+    SetEx,
+    SetNx,
+    SetRange,
     StrLen,
+    SubStr,
     Time,
+    Touch,
     Ttl,
     Type,
+    Unlink,
+    Unwatch,
+    Watch,
 };
-inline constexpr size_t kCommandCount = static_cast<size_t>(CommandId::Type) + 1;
+inline constexpr size_t kCommandCount = static_cast<size_t>(CommandId::Watch) + 1;
 
 // Named as in the reply of COMMAND INFO.
 enum CommandFlags : uint32_t {
@@ -77,9 +115,21 @@ enum CommandFlags : uint32_t {
     kFast = 1u << 7,
     kNoAuth = 1u << 8,  // allowed before the client has authenticated
     kAllowBusy = 1u << 9,
+    kSkipSlowlog = 1u << 10,
+    kDangerous = 1u << 11,  // a category only
 };
 
-enum class CommandGroup : uint8_t { Connection, Generic, Server, String };
+enum class CommandGroup : uint8_t { Connection, Generic, Server, String, Transactions };
+
+// What a command touches, and so who decides it
+// (docs/adr/0016-where-a-redis-command-is-decided.md).
+enum class CommandClass : uint8_t {
+    Keyed,    // keys of one keyspace: the leader of their group
+    Batch,    // transactions: queued at the gateway, decided by that leader
+    Span,     // all keys of a database: each group in turn
+    Message,  // subscribers, on any node
+    Local,    // this connection or this node
+};
 
 struct CommandSpec {
     CommandId id;
@@ -90,6 +140,7 @@ struct CommandSpec {
     int8_t last_key;   // negative: counted from the end
     int8_t key_step;
     CommandGroup group;
+    CommandClass by;
     std::string_view summary;
     CommandId container;  // of a subcommand; of all others the command itself
 
@@ -108,6 +159,17 @@ const CommandSpec& command_spec(CommandId id);
 std::span<const CommandSpec> subcommands(const CommandSpec& container);
 // How many are not subcommands (COMMAND COUNT).
 size_t top_level_count();
+
+// A command of Redis 7.0 that this door refuses, and why.
+struct UnsupportedCommand {
+    std::string_view name;  // lower case; of a subcommand "config|rewrite"
+    std::string_view reason;
+};
+// In no order that matters.
+std::span<const UnsupportedCommand> unsupported_commands();
+const UnsupportedCommand* find_unsupported(std::string_view name);
+// "ERR 'x' is not supported: <reason>; see docs/compat/resp.md".
+std::string not_supported(const UnsupportedCommand& command);
 
 // By name alone: "GET"; also "config|get". Null if unknown.
 const CommandSpec* find_command(std::string_view name);

@@ -21,6 +21,8 @@ public:
     ReplyWriter(Chain& out, ProtocolVersion version) : out_(out), version_(version) {}
 
     ProtocolVersion version() const { return version_; }
+    // From the next reply on.
+    void speak(ProtocolVersion version) { version_ = version; }
 
     void ok() { literal("+OK\r\n"); }
     // A short status without line ends: "PONG", "QUEUED".

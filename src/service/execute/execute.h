@@ -48,10 +48,10 @@ struct Request {
 class Strategy {
 public:
     virtual ~Strategy() = default;
-    // The command has at least one key; its keyspace is filled in by the strategy, from the keys.
-    // `done` is called exactly once, with a reply or one of the errors below (or the store's own,
-    // "ERR ...", "CROSSKEYSPACE ..."), unless the strategy dies first. What `done` holds on to
-    // lives until then. Threading: one shard; `done` may call execute().
+    // The command has at least one key, a batch at least one command; its keyspace is filled in by
+    // the strategy, from the keys. `done` is called exactly once, with a reply or one of the errors
+    // below (or the store's own, "ERR ...", "CROSSKEYSPACE ..."), unless the strategy dies first.
+    // What `done` holds on to lives until then. Threading: one shard; `done` may call execute().
     virtual void execute(Request request, Completion done) = 0;
 };
 
@@ -73,6 +73,9 @@ inline constexpr std::string_view kBusyLeader =
 inline constexpr std::string_view kDiskFull =
     "TRYAGAIN nothing was done: the disk of its leader is full; reads and deletions go on, and "
     "writes as soon as there is space";
+inline constexpr std::string_view kCrossKeyspace =
+    "CROSSKEYSPACE nothing was done: the keys of one command or transaction must be in one "
+    "keyspace";
 // It may have happened, or may still:
 inline constexpr std::string_view kUnknown =
     "UNKNOWN the write may or may not take effect: its leader was lost and the deadline passed "

@@ -83,7 +83,12 @@ private:
     Result<Bytes> on_join(const Bytes& payload);
     // replace.cc
     port::Task<Result<void>> expect_no_replicas(NodeId node);
+    port::Task<Result<void>> expect_gone(NodeId node);
+    port::Task<Result<Bytes>> on_seen(Bytes payload);
+    port::Task<Result<Bytes>> on_place(Bytes payload);
     port::Task<Result<Incarnation>> last_start_of(NodeId node);
+    port::Task<Result<void>> note_place(NodeId node, Incarnation before);
+    port::Task<Result<void>> note_at_majority(NodeId node, Incarnation before);
     port::Task<Result<Joined>> give_place(JoinRequest request);
     std::string fenced_text() const;
     // carry.cc
@@ -102,6 +107,8 @@ private:
     port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
                          size_t* left, port::Signal* changed);
     Result<void> check_fit() const;
+    // Writes it, as it is now or later; `noted` hears of that.
+    void identity_changed(std::function<void(Result<void>)> noted = {});
     port::Task<> keep_identity();
     port::Task<Result<void>> become_someone();
     port::Task<Result<void>> found();
@@ -129,8 +136,8 @@ private:
     size_t steps_left_ = 0;
     Result<void> steps_result_;
     std::function<void(const Error&)> end_;
-    std::vector<std::function<void(Result<void>)>> held_noted_;  // wait for the next write
-    size_t calls_ = 0;                                           // under way
+    std::vector<std::function<void(Result<void>)>> noted_;  // wait for the next write
+    size_t calls_ = 0;                                      // under way
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;

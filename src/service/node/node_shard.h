@@ -109,6 +109,10 @@ public:
     // Another shard saw this start of another node.
     void note_start(NodeId node, Incarnation start) { known_starts_.note(node, start); }
 
+    // A connection to it on which nothing is sent looks well when it is dead: now it has to answer,
+    // or it is gone within rpc-silence-max.
+    void probe(NodeId node);
+
     // Another node of the cluster, besides those of the founding record: it may connect from now
     // on, is connected to, and may hold any group.
     void add_node(NodeId node, port::Address peer_address);
@@ -174,6 +178,7 @@ private:
                                   port::OneShot<Result<void>>* answer);
     Error who_leads(GroupId group) const;
     std::vector<NodeId> within_reach() const;
+    raft::Change with_life(raft::Change change) const;
 
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }

@@ -14,12 +14,18 @@ constexpr size_t kEntryHeadBytes = 64;         // of an entry without commands
 constexpr Duration kRoomPatience = milliseconds(100);
 constexpr Duration kPruneInterval = milliseconds(100);
 
-size_t bytes_of(const Incoming& request) {
-    size_t bytes = sizeof(Incoming) + request.command.request.client.size();
-    for (const auto* list : {&request.command.keys, &request.command.values})
+size_t bytes_of(const kv::Command& command) {
+    size_t bytes = sizeof(kv::Command) + command.request.client.size();
+    for (const auto* list : {&command.keys, &command.values})
         for (const auto& piece : *list)
             bytes += sizeof(Bytes) + piece.size();
+    for (const auto& one : command.batch)
+        bytes += bytes_of(one);
     return bytes;
+}
+
+size_t bytes_of(const Incoming& request) {
+    return sizeof(Incoming) - sizeof(kv::Command) + bytes_of(request.command);
 }
 
 size_t reply_bytes(const kv::Reply& reply) {
@@ -246,8 +252,11 @@ void Replica::evaluate_queue() {
     round.effects.matched_by_all = core_->slowest_match();
     round.index = core_->last_index().next();
 
+    if (std::exchange(deletions_of_, core_->term()) != core_->term())
+        deletions_.begin(core_->last_index());
     bool waits = false;
-    while (!queue_.empty() && round.bytes < kEntryBytesMax && !replies_full(round)) {
+    while (!queue_.empty() && !round.closed && round.bytes < kEntryBytesMax &&
+           !replies_full(round)) {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
@@ -391,7 +400,18 @@ bool Replica::fence(const Incoming& request, Round& round) {
     return true;
 }
 
-// False: the keys are being fetched, the command has to wait for room, or the group stopped.
+// A version is told when no later command can write under the same index: else two writes of one
+// entry would look alike to who watches the key. So it is asked for in the next entry.
+bool Replica::changed_in(LogIndex entry) const {
+    if (MUTANT(replica_version_of_open_entry)) return false;
+    for (size_t i = 0; i < head_.keys.size(); ++i)
+        if (head_.found[i].depends_on == entry || deletions_.last(head_.keys[i]) == entry)
+            return true;
+    return false;
+}
+
+// False: the keys are being fetched, the command has to wait for room or for the next entry, or the
+// group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
@@ -401,6 +421,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
     Gateway& gateway = gateways_[request.session];
+    if (command.op == kv::Op::Version && changed_in(round.index)) return false;
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
     std::vector<kv::Record> records;
@@ -426,8 +447,10 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
         if (head_.too_long)
             evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
         else
-            evaluation = kv::evaluate(command, head_.keys, pointers,
-                                      {now_ms, round.effects.commit_time, round.index});
+            evaluation =
+                kv::evaluate(command, head_.keys, pointers,
+                             {now_ms, round.effects.commit_time, round.index, &deletions_});
+        round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
             evaluation = {kv::Reply::error(kv::kEffectsTooLong), {}};
@@ -463,6 +486,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     round.bytes += logged_bytes(evaluation);
     for (auto& write : evaluation.writes) {
         overlay_[write.key] = {index, write.record};
+        if (write.record.empty()) deletions_.note(write.key, index);
         effects.writes.push_back(std::move(write));
     }
     Gateway& g = gateways_[request.session];

@@ -11,19 +11,6 @@ namespace {
 // More than the head of an entry and of its records.
 constexpr uint64_t kEntryMargin = 4096;
 
-// Does it take more space than it gives back?
-bool grows(const kv::Command& command) {
-    switch (command.op) {
-        case kv::Op::Del:
-        case kv::Op::GetDel:
-        case kv::Op::ExpireAt:
-        case kv::Op::Persist:
-            return false;
-        default:
-            return command.is_write();
-    }
-}
-
 }  // namespace
 
 void Replica::look_at_space() {
@@ -46,7 +33,7 @@ bool Replica::full() const {
 }
 
 bool Replica::refuses_for_space(const Incoming& request, const Round& round) const {
-    if (grows(request.command)) return true;
+    if (request.command.grows()) return true;
     if (!request.sequence || !journal_full_) return false;
     return round.bytes + 2 * request.bytes + kEntryMargin > parts_.journal.usage().bytes_left;
 }

@@ -248,7 +248,8 @@ private:
         LogIndex index;                          // of the entry
         size_t bytes = 0;                        // the entry is no larger
         size_t read_bytes = 0, write_bytes = 0;  // of the replies
-        bool full = false;  // the next command has to wait until proposals are applied
+        bool full = false;    // the next command has to wait until proposals are applied
+        bool closed = false;  // the next command belongs to another entry
     };
     struct Lookup {
         std::optional<Bytes> value;
@@ -288,6 +289,7 @@ private:
     bool evaluate_one(Incoming& request, Round& round);
     bool records_found(std::vector<kv::Record>& records);
     bool has_room(size_t bytes, const Round& round) const;
+    bool changed_in(LogIndex entry) const;
     bool fence(const Incoming& request, Round& round);
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
@@ -352,6 +354,7 @@ private:
     void reply_snapshot(NodeId to, const SnapshotMessage& about, SnapshotReply::Kind kind,
                         uint64_t next = 0, std::string why = {});
     port::Task<> take_in_snapshot();
+    void engine_failed(const Error& error);
     port::Task<Result<void>> stage_pieces();
     port::Task<Result<void>> install();
     port::Task<> begin_durably(raft::SnapshotMeta meta);
@@ -413,7 +416,7 @@ private:
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
-    LogIndex dropped_;  // a witness's: below here are entries that somebody lacked
+    LogIndex dropped_;  // a witness's: from here on it has the log; somebody may lack more
     LogSizes log_sizes_;
     Instant next_flush_request_;
 
@@ -426,6 +429,8 @@ private:
     Instant next_prune_;
     std::map<session::SessionId, Gateway> gateways_;
     std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
+    kv::Deletions deletions_;
+    Term deletions_of_;  // the leadership that they were begun in
     std::deque<Proposed> proposed_;
     size_t proposed_bytes_ = 0;
     size_t held_replies_ = 0;  // bytes of what is evaluated and not answered

@@ -65,16 +65,17 @@ void Router::fail_later(execute::Completion done, std::string_view error) {
 void Router::execute(execute::Request request, execute::Completion done) {
     commands_.add();
     kv::Command& command = request.command;
-    CHECK(!command.keys.empty(), "a command names its keys");
-    const Keyspace& keyspace = catalogue_.of(command.keys.front().view());
-    for (const auto& key : command.keys)
-        if (catalogue_.of(key.view()).id != keyspace.id)
-            return fail_later(
-                std::move(done),
-                "CROSSKEYSPACE nothing was done: the keys of one command must be in one "
-                "keyspace");
-    command.keyspace = keyspace.id;
-    Group& g = groups_.at(keyspace.group);
+    const Keyspace* keyspace = nullptr;
+    bool crosses = false;
+    command.for_each_key([&](const Bytes& key) {
+        const Keyspace& of = catalogue_.of(key.view());
+        crosses |= keyspace && keyspace->id != of.id;
+        keyspace = &of;
+    });
+    CHECK(keyspace, "a command names its keys");
+    if (crosses) return fail_later(std::move(done), execute::kCrossKeyspace);
+    command.keyspace = keyspace->id;
+    Group& g = groups_.at(keyspace->group);
     if (g.flights.size() >= options_.inflight_max)
         return fail_later(std::move(done), execute::kBusy);
     Flight f;

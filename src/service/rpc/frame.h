@@ -17,7 +17,7 @@
 
 namespace asterias::rpc {
 
-inline constexpr uint16_t kFormat = 4;
+inline constexpr uint16_t kFormat = 5;
 inline constexpr size_t kHeaderBytes = 48;
 inline constexpr size_t kFrameBytesMax = 64 * 1024 * 1024;
 // Where a body of many small things is cut: below it plus the largest thing (one command, one

@@ -1,0 +1,192 @@
+#include "edge/resp/transaction.h"
+
+#include <algorithm>
+
+#include "edge/resp/session.h"
+#include "proto/resp/arguments.h"
+
+namespace asterias::edge_resp {
+
+using resp::CommandClass;
+using resp::CommandId;
+
+Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimits& limits) {
+    Prepared prepared;
+    auto& [command, exec] = prepared;
+    command.op = kv::Op::Batch;
+    for (auto& watched : transaction.watched) {
+        kv::Command same;
+        same.op = kv::Op::IfVersion;
+        same.database = watched.database;
+        same.number = watched.version;
+        same.keys.push_back(std::move(watched.key));
+        command.batch.push_back(std::move(same));
+    }
+    for (auto& queued : transaction.queued) {
+        if (queued.spec->by != CommandClass::Keyed) {
+            // What SELECT does to those behind it; the session hears of it when all is done.
+            if (queued.spec->id == CommandId::Select) {
+                const auto number = resp::database_argument(queued.request[1], limits.databases);
+                if (const auto* n = std::get_if<int64_t>(&number))
+                    database = static_cast<uint16_t>(*n);
+            }
+            exec.has_local = true;
+            exec.parts.emplace_back(std::move(queued));
+            continue;
+        }
+        auto translated = translate(*queued.spec, queued.request, database, limits);
+        if (auto* refused = std::get_if<Refused>(&translated)) {
+            exec.parts.emplace_back(std::move(*refused));
+            continue;
+        }
+        auto& t = std::get<Translated>(translated);
+        exec.parts.emplace_back(t.show);
+        command.batch.push_back(std::move(t.command));
+    }
+    return prepared;
+}
+
+// ---------------------------------------------------------------------------------- the session
+
+void Session::refuse(std::string_view text) {
+    if (transaction_.open) transaction_.failed = true;
+    reply_error(text);
+}
+
+// An EXEC that is none ends the transaction all the same.
+void Session::refuse_shape(const resp::Request& request, std::string_view text) {
+    if (!resp::equals_ignoring_case(request[0].view(), "exec")) return refuse(text);
+    end_transaction();
+    reply_error("EXECABORT Transaction discarded because of: " +
+                std::string(text.substr(text.find(' ') + 1)));
+}
+
+void Session::run_transaction(const resp::CommandSpec& spec, resp::Request request) {
+    const auto ok = [](resp::ReplyWriter& out) { out.ok(); };
+    switch (spec.id) {
+        case CommandId::Multi:
+            if (transaction_.open) return reply_error("ERR MULTI calls can not be nested");
+            transaction_.open = true;
+            return reply_now(ok);
+        case CommandId::Discard:
+            if (!transaction_.open) return reply_error("ERR DISCARD without MULTI");
+            end_transaction();
+            return reply_now(ok);
+        case CommandId::Unwatch:
+            if (transaction_.open) return queue(spec, std::move(request));
+            transaction_.forget_watched();
+            return reply_now(ok);
+        case CommandId::Watch:
+            if (transaction_.open) return reply_error("ERR WATCH inside MULTI is not allowed");
+            return watch(request);
+        default:
+            if (!transaction_.open) return reply_error("ERR EXEC without MULTI");
+            return exec();
+    }
+}
+
+// A queued command is kept for as long as the client likes: it is charged to the door, and holds no
+// read buffer that is much larger than itself.
+void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
+    if (spec.by == CommandClass::Span || spec.id == CommandId::AsteriasRequest)
+        return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
+    const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
+    auto& t = transaction_;
+    if (!t.failed) {
+        if (t.queued.size() == Transaction::kCommandsMax || t.bytes + bytes > bytes_max)
+            return refuse("ERR the transaction is too long: at most " +
+                          std::to_string(Transaction::kCommandsMax) + " commands of " +
+                          std::to_string(bytes_max) +
+                          " bytes together (transaction-commands-max, transaction-bytes-max)");
+        if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
+            door_.busy_.add();
+            return refuse(execute::kBusyMemory);
+        }
+        door_.inflight_bytes_ += bytes;
+        t.bytes += bytes;
+        Queued queued{&spec, {}};
+        for (const auto& argument : request)
+            queued.request.push_back(argument.compact());
+        t.queued.push_back(std::move(queued));
+    }
+    reply_now([](resp::ReplyWriter& out) { out.simple("QUEUED"); });
+}
+
+void Session::end_transaction() {
+    door_.inflight_bytes_ -= transaction_.bytes;
+    transaction_ = {};
+}
+
+// Nothing behind it is read before the versions are known.
+void Session::watch(const resp::Request& request) {
+    kv::Command command;
+    command.op = kv::Op::Version;
+    command.database = database_;
+    for (size_t i = 1; i < request.size(); ++i) {
+        const Bytes key = request[i].compact();
+        if (key.size() > door_.options_.key_bytes_max)
+            return reply_error("ERR key is longer than key-bytes-max");
+        const bool known = std::ranges::any_of(transaction_.watched, [&](const Watched& w) {
+            return w.key == key && w.database == database_;
+        });
+        if (!known) command.keys.push_back(key);
+    }
+    if (command.keys.empty()) return reply_now([](resp::ReplyWriter& out) { out.ok(); });
+    if (transaction_.watched.size() + command.keys.size() > kWatchedMax)
+        return reply_error("ERR too many watched keys, at most 1000 (watched-keys-max)");
+    PendingWatch pending{command.keys, database_};
+    stalled_ = true;
+    send(std::move(command), Show::AsIs, request.bytes(),
+         std::make_unique<Pending>(std::move(pending)));
+}
+
+void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
+    if (reply.kind != kv::Reply::Kind::Array || reply.items.size() != watch.keys.size()) {
+        transaction_.watch_lost = true;
+        return;
+    }
+    for (size_t i = 0; i < watch.keys.size(); ++i)
+        transaction_.watched.push_back({watch.keys[i], watch.database, reply.items[i].integer});
+    reply = kv::Reply::ok();
+}
+
+// With commands for the session itself in it, nothing behind it is read before it is done: they may
+// change what that means (SELECT).
+void Session::exec() {
+    Transaction t = std::exchange(transaction_, {});
+    door_.inflight_bytes_ -= t.bytes;
+    if (t.failed) return reply_error("EXECABORT Transaction discarded because of previous errors.");
+    if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
+    const size_t bytes = t.bytes;
+    auto [command, plan] = prepare(std::move(t), database_, limits());
+    if (command.batch.empty())
+        return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });
+    stalled_ = plan.has_local;
+    send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
+}
+
+kv::Reply Session::no_data() {
+    kv::Reply reply;
+    reply.kind = kv::Reply::Kind::Array;
+    return reply;
+}
+
+void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply) {
+    if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
+    if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
+    out.array(exec.parts.size());
+    size_t next = 0;
+    for (const auto& part : exec.parts) {
+        if (const auto* show = std::get_if<Show>(&part)) {
+            CHECK(next < reply.items.size(), "a batch answers each of its commands");
+            write_reply(out, reply.items[next++], *show);
+        } else if (const auto* refused = std::get_if<Refused>(&part)) {
+            out.error(refused->text);
+        } else {
+            const auto& [spec, request] = std::get<Queued>(part);
+            run_local(*spec, request, out);
+        }
+    }
+}
+
+}  // namespace asterias::edge_resp

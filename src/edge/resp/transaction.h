@@ -1,0 +1,66 @@
+// edge/resp/transaction.h: MULTI to EXEC of one connection: what is queued, what is watched, and
+// what EXEC sends to the store and answers (docs/adr/0016-where-a-redis-command-is-decided.md). The
+// session's part of it is in transaction.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "edge/resp/translate.h"
+
+namespace asterias::edge_resp {
+
+struct Queued {
+    const resp::CommandSpec* spec;
+    resp::Request request;
+};
+
+struct Watched {
+    Bytes key;
+    uint16_t database;
+    int64_t version;  // as kv::Op::Version answers
+};
+
+struct Transaction {
+    static constexpr size_t kCommandsMax = 10'000;  // transaction-commands-max
+
+    bool open = false;
+    bool failed = false;  // something was refused: EXEC will refuse all
+    std::vector<Queued> queued;
+    size_t bytes = 0;  // of `queued`
+    std::vector<Watched> watched;
+    bool watch_lost = false;  // nobody knows the version of a key: EXEC takes it for changed
+
+    void forget_watched() {
+        watched.clear();
+        watch_lost = false;
+    }
+};
+
+// A WATCH whose versions are asked for.
+struct PendingWatch {
+    std::vector<Bytes> keys;
+    uint16_t database;
+};
+
+// An EXEC on its way: one part for each queued command, in their order.
+struct PendingExec {
+    // Of the store's reply; or an error of shape; or a command for the session to run when the
+    // store has done the rest.
+    using Part = std::variant<Show, Refused, Queued>;
+    std::vector<Part> parts;
+    bool has_local = false;
+};
+using Pending = std::variant<PendingWatch, PendingExec>;
+
+// Makes of what is queued and watched one command, empty (an empty batch) when the store need not
+// be asked, and the plan of the reply.
+struct Prepared {
+    kv::Command command;
+    PendingExec exec;
+};
+Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimits& limits);
+
+}  // namespace asterias::edge_resp
