@@ -16,7 +16,7 @@ set(MAY_edge base wire proto core port service)
 set(MAY_sim base wire core proto port journal runtime engine service edge sim)
 # app looks into sim, the other composition root, because `asterias sim` is a command of the
 # program: whoever has the program can test what it promises. sim never looks into app.
-set(MAY_app base wire core proto port journal runtime engine service edge sim)
+set(MAY_app base wire core proto port journal runtime engine service edge sim app)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
 
@@ -114,7 +114,8 @@ room(core/session    DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
-room(runtime/epoll   DEPS base port          HEAVY Threads::Threads)
+room(runtime/epoll   DEPS base port          HEAVY Threads::Threads OpenSSL::SSL
+                     TEST_HEAVY OpenSSL::SSL)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
@@ -151,9 +152,11 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                            "-DTEXTS=${scenarios}" -P ${CMAKE_SOURCE_DIR}/cmake/embed_scenarios.cmake
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
+room(app/config      DEPS base core/kv port proto/resp service/execute service/router service/rpc
+                     service/replica service/node edge/resp edge/http runtime/epoll)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
                      service/router service/rpc service/pubsub service/replica service/node
-                     edge/resp edge/http sim
+                     edge/resp edge/http sim app/config
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)

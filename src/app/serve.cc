@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "app/commands.h"
+#include "app/configure.h"
+#include "app/guard.h"
 #include "app/log_sink.h"
-#include "app/ports.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
@@ -30,36 +31,6 @@ LogLevel parse_level(const std::string& text) {
     if (text == "info") return LogLevel::Info;
     if (text == "error") return LogLevel::Error;
     return LogLevel::Warn;
-}
-
-// Every node would look for the others at its own machine.
-bool is_everywhere(const std::string& host) {
-    return host.empty() || host == "*" || host == "::" || host == "0.0.0.0" || host == "0";
-}
-
-bool is_loopback(const std::string& host) {
-    return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-// Why options that are fine each by itself cannot be served together; empty: they can.
-std::string wrong_use(const ServeOptions& options) {
-    if (!is_loopback(options.host) && !options.insecure)
-        return "--host " + options.host +
-               " is beyond loopback, and this version has neither TLS nor passwords. To serve "
-               "without them say --insecure.";
-    if (is_everywhere(options.host))
-        return "--host " + (options.host.empty() ? "''" : options.host) +
-               " is no address under which other nodes could reach this one; name the one that "
-               "they will use.";
-    if (!options.join.empty())
-        if (auto address = port::Address::parse(options.join); !address)
-            return "--join: " + address.error().context;
-    if (options.replace && options.join.empty())
-        return "--replace takes a place in a cluster: name a node of it with --join";
-    return port_trouble({{"--resp-port", options.resp_port},
-                         {"--http-port", options.http_port},
-                         {"--peer-port", options.peer_port}},
-                        1);
 }
 
 // Asked before anything is made there. Where it cannot be seen the node finds out, and says why.
@@ -113,7 +84,8 @@ struct ConnectionLimits {
     size_t resp = 0;  // per shard
     size_t http = 0;
 };
-ConnectionLimits connection_limits(size_t shards) {
+ConnectionLimits connection_limits(const config::Settings& settings) {
+    const size_t shards = settings.shards;
     constexpr rlim_t kWanted = 65536;
     constexpr size_t kFilesMost = 2048;
     rlimit files{};
@@ -127,20 +99,33 @@ ConnectionLimits connection_limits(size_t shards) {
     const size_t connections = all - std::min(all / 2, kFilesMost);
     // The last eighth is for other nodes.
     return {connections / shards,
-            std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
-            std::min(edge_http::Options().connections_max, connections / 8)};
+            std::min(settings.resp.connections_max, connections * 3 / 4 / shards),
+            std::min(settings.http.connections_max, connections / 8)};
+}
+
+// The Redis door speaks TLS if there is a certificate.
+Result<void> use_tls(runtime::Runtime& runtime, const config::Settings& settings) {
+    if (settings.tls_cert.empty()) return {};
+    return runtime.use_tls({settings.host, settings.resp_port},
+                           {settings.tls_cert, settings.tls_key, settings.tls_client_ca});
 }
 
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const ServeOptions& options, const ConnectionLimits& limits, runtime::Runtime& runtime,
-           Registry& registry, Log log)
-        : options_(options), limits_(limits), runtime_(runtime), registry_(registry), log_(log) {
+    Server(const ConfigOptions& given, const config::Settings& options,
+           const ConnectionLimits& limits, runtime::Runtime& runtime, Registry& registry, Log log)
+        : given_(given),
+          options_(options),
+          limits_(limits),
+          runtime_(runtime),
+          registry_(registry),
+          log_(log),
+          users_(options.users) {
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
-        node::Options node_options;
+        node::Options node_options = options.node;
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
@@ -172,7 +157,8 @@ public:
         scope_ = std::make_unique<port::Scope>(shard);
         scope_->spawn("serve.start", start_task(shard));
     }
-    void on_signal() {
+    void on_signal(int signal) {
+        if (signal == SIGHUP) return reload();
         if (!node_->started() || std::exchange(stopping_, true)) return runtime_.stop();
         scope_->spawn("serve.stop", stop_task());
     }
@@ -181,6 +167,22 @@ public:
     bool closed() const { return closed_; }
 
 private:
+    // What is live in the file is taken again; with anything wrong in it nothing is.
+    void reload() {
+        const config::Loaded loaded = configure(given_);
+        for (const auto& problem : loaded.problems)
+            log_.error("SIGHUP: " + problem + "; nothing was changed");
+        if (!loaded.problems.empty()) return;
+        if (loaded.settings.tls_cert.empty() != options_.tls_cert.empty())
+            return log_.error(
+                "SIGHUP: from TLS to none or back takes a restart; nothing was changed");
+        if (auto done = use_tls(runtime_, loaded.settings); !done)
+            return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
+        users_.replace(loaded.settings.users);
+        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users" +
+                  (options_.tls_cert.empty() ? "" : ", certificate and key"));
+    }
+
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
         if (!started) {
@@ -192,9 +194,7 @@ private:
         pages.status = [this] { return node_->status_json(); };
         pages.trouble = [this] { return trouble(); };
         pages.api = [this](edge_http::ApiRequest request) { return api(std::move(request)); };
-        http_ = std::make_unique<edge_http::Door>(
-            shard, std::move(pages),
-            edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
+        http_ = std::make_unique<edge_http::Door>(shard, std::move(pages), http_options(), log_);
         if (auto listening = http_->listen(); !listening)
             co_return fail(listening.error(), "--http-port");
         for (size_t i = 0; i < doors_.size(); ++i) {
@@ -203,6 +203,13 @@ private:
             else
                 shard.submit(ShardId(i), [this, i] { open_door(i); });
         }
+    }
+
+    edge_http::Options http_options() const {
+        edge_http::Options options = options_.http;
+        options.address = {options_.host, options_.http_port};
+        options.connections_max = limits_.http;
+        return options;
     }
 
     // What lies under /v1/.
@@ -298,9 +305,10 @@ private:
         about.node = node_->identity().node.value;
         about.cluster = to_string(node_->identity().founding.cluster);
         about.messages = &node_->member(ShardId(i)).messages();
-        edge_resp::Options options;
+        edge_resp::Options options = options_.resp;
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;
+        options.guard = &guard_;
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -368,11 +376,14 @@ private:
         runtime_.stop();
     }
 
-    const ServeOptions& options_;
+    const ConfigOptions& given_;
+    const config::Settings& options_;
     const ConnectionLimits limits_;
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
+    runtime::Users users_;
+    Guard guard_{users_};
     std::unique_ptr<node::Node> node_;
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;
@@ -419,39 +430,46 @@ int run_init(const InitOptions& options) {
     return kDone;
 }
 
-int run_serve(const ServeOptions& options) {
+int run_serve(const ConfigOptions& given) {
     // Before the first thread is made: one that does not block them would take these signals, which
     // the runtime reads, as an order to die.
     sigset_t stops;
     sigemptyset(&stops);
-    for (int s : {SIGINT, SIGTERM})
+    for (int s : {SIGINT, SIGTERM, SIGHUP})
         sigaddset(&stops, s);
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     // Whoever read the log is gone: that must not end a node.
     ::signal(SIGPIPE, SIG_IGN);
-    if (const std::string wrong = wrong_use(options); !wrong.empty()) {
-        std::fprintf(stderr, "asterias serve: %s\n", wrong.c_str());
-        return kUsage;
-    }
+    const config::Loaded loaded = configure(given);
+    if (!loaded.problems.empty()) return tell_problems("serve", loaded);
+    const config::Settings& options = loaded.settings;
     if (options.join.empty() && is_empty(options.data)) {
         std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
         return kRefused;
     }
     Registry registry;
-    auto sink = make_log_sink(parse_level(options.log_level),
-                              options.log_json ? LogForm::Json : LogForm::Human, options.name);
+    auto sink =
+        make_log_sink(parse_level(options.log_level),
+                      options.log_format == "json" ? LogForm::Json : LogForm::Human, options.name);
     Log log(*sink, "serve");
     runtime::RuntimeOptions runtime_options;
     runtime_options.shards = options.shards;
-    const ConnectionLimits limits = connection_limits(options.shards);
+    const ConnectionLimits limits = connection_limits(options);
     runtime_options.max_connections = limits.all;
+    runtime_options.tls_handshake_timeout = options.tls_handshake_timeout;
+    runtime_options.tls_handshakes_max = options.tls_handshakes_max;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    auto server = std::make_unique<Server>(options, limits, **runtime, registry, log);
-    if (auto armed = (*runtime)->on_signal([&server](int) { server->on_signal(); }); !armed) {
+    if (auto done = use_tls(**runtime, options); !done) {
+        std::fprintf(stderr, "asterias serve: %s\n", done.error().context.c_str());
+        return kUsage;
+    }
+    auto server = std::make_unique<Server>(given, options, limits, **runtime, registry, log);
+    if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
+        !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
         return kFailed;
     }

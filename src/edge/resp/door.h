@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "edge/resp/cursors.h"
+#include "edge/resp/guard.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "proto/resp/parser.h"
@@ -38,6 +39,8 @@ struct Options {
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
     uint16_t databases = 16;
+    Guard* guard = nullptr;               // outlives the door; nullptr: it is open
+    Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };
 
 // What INFO tells beside the door's own figures.
@@ -126,7 +129,8 @@ private:
     Cursors cursors_;
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
-    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_;
+    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_,
+        &wrong_passwords_, &auth_timeouts_;
     Gauge& connected_;
     Ref self_{*this};
 };

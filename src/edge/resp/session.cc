@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
@@ -32,7 +33,9 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
       }()),
       began_(door.shard_.clock().now()),
       active_(began_),
-      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
+      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {
+    begin_unauthenticated();
+}
 
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
@@ -80,7 +83,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_) return true;
+    if (stalled_ || asked_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -167,11 +170,14 @@ void Session::run(resp::Request request) {
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return refuse_shape(request, refused->text);
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
+    if (!authenticated_ && !(spec.flags & resp::kNoAuth) && !MUTANT(resp_runs_unauthenticated))
+        return reply_error(resp::kAuthenticationRequired);
     last_command_ = &spec;
     if (only_listens() && !may_while_listening(spec))
         return refuse_shape(request, "ERR Can't execute '" + std::string(spec.name) +
                                          "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
                                          "/ RESET are allowed in this context");
+    if (asks_password(spec, request)) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
         return queue(spec, std::move(request));
@@ -259,6 +265,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             name_.clear();
             replies_off_ = skip_next_ = silent_ = false;
             leave_all();
+            begin_unauthenticated();
             end_transaction();
             return out.simple("RESET");
         case CommandId::Hello:
@@ -301,14 +308,20 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
 void Session::hello(const resp::Request& request, resp::ReplyWriter& out) {
     auto parsed = resp::parse_hello_options(request);
     if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return out.error(error->text);
-    const auto& options = std::get<resp::HelloOptions>(parsed);
-    if (options.credentials)
-        return out.error("WRONGPASS this node has no users yet; connect without a password");
+    if (!authenticated_) return out.error(resp::kHelloUnauthenticated);
+    adopt(std::get<resp::HelloOptions>(parsed));
+    out.speak(version_);
+    greet(out);
+}
+
+void Session::adopt(const resp::HelloOptions& options) {
     if (options.client_name) name_ = options.client_name->str();
     if (options.version)
         version_ =
             *options.version == 3 ? resp::ProtocolVersion::Resp3 : resp::ProtocolVersion::Resp2;
-    out.speak(version_);
+}
+
+void Session::greet(resp::ReplyWriter& out) const {
     out.map(7);
     out.bulk("server"), out.bulk("asterias");
     out.bulk("version"), out.bulk(door_.about_.version);
@@ -400,6 +413,10 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                              "Commands refused because inflight-bytes-max was reached.")),
       slow_listeners_(registry.counter("asterias_resp_slow_listeners_total",
                                        "Connections closed because they did not read messages.")),
+      wrong_passwords_(registry.counter("asterias_resp_wrong_passwords_total",
+                                        "AUTH and HELLO with a wrong user or password.")),
+      auth_timeouts_(registry.counter("asterias_resp_auth_timeouts_total",
+                                      "Connections closed that did not authenticate in time.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
 Door::~Door() {

@@ -5,6 +5,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "edge/resp/span.h"
 #include "edge/resp/transaction.h"
 #include "edge/resp/translate.h"
+#include "proto/resp/arguments.h"
 
 namespace asterias::edge_resp {
 
@@ -55,6 +57,8 @@ private:
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
     void hello(const resp::Request& request, resp::ReplyWriter& out);
+    void adopt(const resp::HelloOptions& options);
+    void greet(resp::ReplyWriter& out) const;
     void client(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     // clients.cc
@@ -112,6 +116,18 @@ private:
     void release();
 
     void reply_error(std::string_view text);
+    // Who it is (session_auth.cc). While a password is checked nothing else is parsed.
+    static bool asks_password(const resp::CommandSpec& spec, const resp::Request& request);
+    void auth(const resp::CommandSpec& spec, const resp::Request& request);
+    void authenticate(std::string user, std::string password,
+                      std::optional<resp::HelloOptions> hello);
+    void on_verdict(Guard::Verdict verdict);
+    void answer_auth(Guard::Verdict verdict);
+    void begin_unauthenticated();
+    void auth_timed_out();
+    // Later, on this session if it still is.
+    port::TimerId after(Duration delay, void (Session::*call)());
+    void answer_wrong() { answer_auth(Guard::Verdict::Wrong); }
     // Writes at once if no reply is owed before this one, else into a slot.
     template <typename Write>
     void reply_now(Write write) {
@@ -162,6 +178,15 @@ private:
     bool ended_ = false;
     bool paused_ = false;
     bool waits_for_room_ = false;  // the door knows
+
+    struct Asked {
+        uint64_t slot;
+        std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
+    };
+    bool authenticated_ = true;
+    std::optional<Asked> asked_;  // a password is being checked
+    uint32_t failures_ = 0;       // in a row
+    port::TimerId auth_timer_;
 };
 
 }  // namespace asterias::edge_resp

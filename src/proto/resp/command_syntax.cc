@@ -22,6 +22,7 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::ClientList, "[TYPE client-type] [ID client-id]"},
     {CommandId::ClientNoEvict, "on-or-off"},
     {CommandId::ClientReply, "on-off-or-skip"},
+    {CommandId::Auth, "[username] password"},
     {CommandId::ClientSetInfo, "attribute value"},
     {CommandId::ClientSetName, "connection-name"},
     {CommandId::CommandDocs, "[command-name...]"},

@@ -32,6 +32,7 @@ constexpr uint32_t kEarly = kSession | kFast | kNoAuth | kAllowBusy;
 constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {Append, "append", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Appends a string to the value of a key, creating it if absent", Append},
     {AsteriasRequest, "asterias.request", -4, kNoScript | kFast, 0, 0, 0, kConn, kLocal, "Runs a command under a client id and a sequence number: sent again, it takes effect once", AsteriasRequest},
+    {Auth, "auth", -2, kEarly, 0, 0, 0, kConn, kLocal, "Says which user the connection is, with its password", Auth},
     {Client, "client", -2, 0, 0, 0, 0, kConn, kLocal, "A container for commands about this connection", Client},
     {ClientGetName, "client|getname", 2, kSession, 0, 0, 0, kConn, kLocal, "Returns the name of the connection", Client},
     {ClientHelp, "client|help", 2, kAlways, 0, 0, 0, kConn, kLocal, "Lists the subcommands", Client},

@@ -18,6 +18,7 @@ namespace asterias::resp {
 enum class CommandId : uint16_t {
     Append,
     AsteriasRequest,
+    Auth,
     Client,
     ClientGetName,
     ClientHelp,

@@ -18,7 +18,7 @@ constexpr std::string_view kReplication =
     "replication is not steered by clients (asterias replica does that)";
 constexpr std::string_view kSaved =
     "a write is on disk before it is answered, so there is nothing to do";
-constexpr std::string_view kUsers = "there are no users so far";
+constexpr std::string_view kUsers = "users are set in the configuration and have no permissions";
 constexpr std::string_view kModules = "there are no modules";
 constexpr std::string_view kSpans = "databases cannot change places so far";
 constexpr std::string_view kConnections = "this control over connections is not done so far";
@@ -269,7 +269,6 @@ constexpr UnsupportedCommand kTable[] = {
     {"acl|setuser", kUsers},
     {"acl|users", kUsers},
     {"acl|whoami", kUsers},
-    {"auth", kUsers},
     {"module", kModules},
     {"module|help", kModules},
     {"module|list", kModules},
