@@ -37,6 +37,11 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
     begin_unauthenticated();
 }
 
+Session::~Session() {
+    if (auth_timer_) door_.shard_.timers().cancel(auth_timer_);
+    leave_all();
+}
+
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
     while (!ending_ && !ended_) {

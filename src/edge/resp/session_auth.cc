@@ -24,10 +24,6 @@ Duration wait_after(uint32_t failures) {
 
 }  // namespace
 
-Session::~Session() {
-    if (auth_timer_) door_.shard_.timers().cancel(auth_timer_);
-}
-
 void Session::begin_unauthenticated() {
     Guard* guard = door_.options_.guard;
     authenticated_ = !guard || !guard->required();

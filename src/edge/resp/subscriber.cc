@@ -41,8 +41,6 @@ constexpr std::string_view kNamesFull =
 
 }  // namespace
 
-Session::~Session() { leave_all(); }
-
 std::set<std::string>& Session::names_of(Kind kind) {
     return subscriptions_[static_cast<size_t>(kind) - 1];
 }
