@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 
 import redis
 
@@ -113,11 +112,10 @@ def large(sealed):
     with TlsResp(sealed.node, sealed.files) as client:
         equal(client.call("SET", "large", value), "OK")
         equal(client.call("GET", "large"), value)
-        asked = threading.Thread(target=client.send, args=(encode("GET", "large") * 8,))
-        asked.start()
+        # Sent before anything is read: Python's ssl is no socket for two threads at once.
+        client.send(encode("GET", "large") * 8)
         for _ in range(8):
             equal(client.reply(), value)
-        asked.join()
         client.send(encode("INCR", "n") * 20000)
         equal([client.reply() for _ in range(20000)], list(range(1, 20001)))
 
