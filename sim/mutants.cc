@@ -155,6 +155,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"engine_owner_unchecked", "test_engine_mem", "no directory is swapped"},
     {"engine_staged_leftover_installed", "test_engine_mem", "not seen in 40 seeds"},
     {"pubsub_publish_early", "test_sim_world", "a message ahead of what was written before it"},
+    {"pubsub_refused_forgotten", "test_service_pubsub", "connections that are full and stay up"},
+    {"pubsub_change_unbounded", "test_service_pubsub", "the size of a frame"},
     {"pubsub_doubled", "test_sim_world", "a message that comes twice"},
     {"pubsub_disordered", "test_sim_world", "a message that comes behind a later one"},
     {"resp_error_splits", "test_proto_resp", "hostile bytes"},
