@@ -299,6 +299,8 @@ Result<void> Hub::receive(const rpc::Peer& from, const Bytes& body) {
                 for (const auto& [source, count] : entry.elsewhere)
                     if (source.node == options_.self) shards.insert(source.shard);
             });
+            // Whoever reads slowly must not hold the whole frame.
+            one.message = compact(one.message);
             const Carried carried{{from.node, from.shard}, from.incarnation, std::move(one)};
             for (const ShardId to : shards)
                 pass(to, carried);

@@ -322,6 +322,28 @@ TEST(PubsubHub, OneWholeStateMakesUpForAllThatWasMissed) {
     EXPECT_EQ(p.say(1, "lost", "x"), 1u);
 }
 
+TEST(PubsubHub, AMessageKeptForLongDoesNotHoldTheFrameThatItCameIn) {
+    struct Keeper : Listener {
+        Message kept;
+        void on_message(const Message& message, const std::string*) override { kept = message; }
+    } keeper;
+    Pair p;
+    p.up();
+    p.hub(0).subscribe(1, keeper, Kind::Channel, {"a"}, [] {});
+    p.carry();
+    p.say(1, "a", std::string(2000, 'x'));
+    p.say(1, "a", std::string(500'000, 'x'));
+    p.say(1, "a", std::string(2000, 'y'));
+    p.hub(1).flush();
+    const Bytes body = p.station[1]->sent.front().body;
+    EXPECT_TRUE(p.hub(0).receive(p.peer(1), body));
+    EXPECT_EQ(keeper.kept.payload.str(), std::string(2000, 'y'));
+    const auto within = [&body](const Bytes& part) {
+        return part.data() >= body.data() && part.data() < body.data() + body.size();
+    };
+    EXPECT_FALSE(within(keeper.kept.payload) || within(keeper.kept.channel));
+}
+
 TEST(PubsubHub, BadBodiesDoNothing) {
     Pair p;
     for (const std::string_view body :
