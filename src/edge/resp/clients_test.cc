@@ -63,5 +63,21 @@ TEST(RespClients, WhoWantsNoRepliesGetsNoneAndMessagesAllTheSame) {
     EXPECT_EQ(c.received, "+OK\r\n+PONG\r\n");
 }
 
+TEST(RespClients, CanBeAskedForWhileTheDoorDrains) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "MULTI\r\nSET k v\r\nCLIENT INFO\r\nCLIENT KILL LADDR x:1\r\nINFO server\r\nEXEC\r\n");
+    bool drained = false;
+    b.host->shard().post([&] { (*b.door)->drain(seconds(5), [&drained] { drained = true; }); });
+    b.world.run_for(milliseconds(50));
+    kv::Reply all;
+    all.kind = kv::Reply::Kind::Array;
+    all.items.push_back(kv::Reply::ok());
+    b.answer(0, all);
+    EXPECT_NE(c.received.find(" laddr=s:6379 "), std::string::npos) << c.received;
+    EXPECT_NE(c.received.find("tcp_port:6379"), std::string::npos);
+    EXPECT_TRUE(drained);
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp

@@ -66,7 +66,8 @@ public:
     ~Door();  // closes all connections
 
     Result<void> listen();
-    port::Address address() const;
+    // Where it listens, or has listened.
+    const port::Address& address() const { return address_; }
     // Listens and reads no more; each connection ends when what it owes is handed to its
     // socket. Calls `ended`,
     // never inside drain(), when the last has ended or `most` has passed; the door may be destroyed
@@ -115,6 +116,7 @@ private:
     Log log_;
     const Instant started_;
     std::unique_ptr<port::Listener> listener_;
+    port::Address address_;
     std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // its order decides nothing
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;

@@ -434,10 +434,9 @@ Result<void> Door::listen() {
         options_.address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
     if (!listener) return std::unexpected(listener.error());
     listener_ = std::move(*listener);
+    address_ = listener_->address();
     return {};
 }
-
-port::Address Door::address() const { return listener_->address(); }
 
 void Door::accept(std::unique_ptr<port::Connection> connection) {
     if (sessions_.size() >= options_.connections_max) {
@@ -526,10 +525,9 @@ std::string Door::info(const resp::Request& request) const {
         if (!out.empty()) out += "\r\n";
         out.append("# ").append(name).append("\r\n").append(lines);
     };
-    section("Server",
-            "redis_version:7.0.15\r\nredis_mode:standalone\r\nasterias_version:" + about_.version +
-                "\r\ntcp_port:" + std::to_string(listener_ ? address().port : 0) +
-                "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
+    section("Server", "redis_version:7.0.15\r\nredis_mode:standalone\r\nasterias_version:" +
+                          about_.version + "\r\ntcp_port:" + std::to_string(address_.port) +
+                          "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
     section("Clients", "connected_clients:" + std::to_string(connected_.value()) +
                            "\r\nmaxclients:" + std::to_string(options_.connections_max) + "\r\n");
     section("Stats", "total_connections_received:" + std::to_string(accepted_.value()) +
