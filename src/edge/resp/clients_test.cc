@@ -79,5 +79,20 @@ TEST(RespClients, CanBeAskedForWhileTheDoorDrains) {
     EXPECT_TRUE(drained);
 }
 
+TEST(RespClients, HaveShortNamesAndAreListedOnce) {
+    Bench b;
+    auto& c = b.connect();
+    const std::string longest(256, 'n'), too_long = longest + "n";
+    b.say(c, "CLIENT SETNAME " + longest + "\r\nCLIENT SETNAME " + too_long +
+                 "\r\nHELLO 2 SETNAME " + too_long + "\r\n");
+    const std::string refused = "-ERR Client names have at most 256 bytes.\r\n";
+    EXPECT_EQ(c.received, "+OK\r\n" + refused + refused);
+    c.received.clear();
+    b.say(c, "CLIENT LIST ID 1 1 7 1\r\n");
+    const auto first = c.received.find("id=1 ");
+    EXPECT_NE(first, std::string::npos);
+    EXPECT_EQ(c.received.find("id=1 ", first + 1), std::string::npos);
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp

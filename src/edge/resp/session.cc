@@ -153,6 +153,7 @@ void Session::write_ready() {
             raw_bytes_ -= s.raw.size();
             connection_->out().append(s.raw);
         }
+        nowhere_.clear();
         slots_.pop_front();
         ++first_slot_;
     }
@@ -345,8 +346,8 @@ void Session::client(const resp::CommandSpec& spec, const resp::Request& request
         case CommandId::ClientGetName:
             return name_.empty() ? out.null() : out.bulk(name_);
         case CommandId::ClientSetName:
-            if (!resp::valid_client_name(request[2].view()))
-                return out.error(resp::kClientNameCharacters);
+            if (const auto error = resp::client_name_error(request[2].view()); !error.empty())
+                return out.error(error);
             name_ = request[2].str();
             return out.ok();
         case CommandId::ClientSetInfo:

@@ -56,6 +56,19 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
     return prepared;
 }
 
+// What a transaction does is done however long its answers are; what only tells may be refused.
+static bool only_tells(const resp::CommandSpec& spec) {
+    switch (spec.id) {
+        case CommandId::Select:
+        case CommandId::Hello:
+        case CommandId::ClientSetName:
+        case CommandId::ClientKill:
+            return false;
+        default:
+            return spec.by != CommandClass::Message || spec.container == CommandId::PubSub;
+    }
+}
+
 // ---------------------------------------------------------------------------------- the session
 
 void Session::refuse(std::string_view text) {
@@ -196,7 +209,7 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
     if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
     out.array(exec.parts.size());
     holding_ = true;  // what it publishes to itself
-    size_t next = 0;
+    size_t next = 0, local_bytes = 0;
     for (const auto& part : exec.parts) {
         if (const auto* show = std::get_if<Show>(&part)) {
             CHECK(next < reply.items.size(), "a batch answers each of its commands");
@@ -205,8 +218,16 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
             out.error(refused->text);
         } else {
             const auto& [spec, request] = std::get<Queued>(part);
+            if (local_bytes > Transaction::kLocalBytesMax && only_tells(*spec)) {
+                out.error(
+                    "ERR not run: the answers before it are too long "
+                    "(transaction-local-bytes-max)");
+                continue;
+            }
+            const size_t before = out.size();
             spec->by == CommandClass::Message ? run_message_now(*spec, request, out)
                                               : run_local(*spec, request, out);
+            local_bytes += out.size() - before;
         }
     }
     release();

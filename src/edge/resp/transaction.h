@@ -26,6 +26,9 @@ struct Watched {
 
 struct Transaction {
     static constexpr size_t kCommandsMax = 10'000;  // transaction-commands-max
+    // Answers of an EXEC that this node gives from what it knows: transaction-local-bytes-max. The
+    // last may be beyond it.
+    static constexpr size_t kLocalBytesMax = 8 * 1024 * 1024;
 
     bool open = false;
     bool failed = false;  // something was refused: EXEC will refuse all

@@ -177,5 +177,24 @@ TEST(TransactionMemory, WhatIsQueuedIsChargedToTheDoorUntilItEnds) {
     EXPECT_EQ(b.strategy->asked.size(), 2u) << "its connection is gone";
 }
 
+TEST(TransactionMemory, WhatANodeTellsInOneIsBounded) {
+    Bench b;
+    auto &c = b.connect(), &hears = b.connect();
+    b.say(hears, "SUBSCRIBE a\r\n");
+    std::string all = "MULTI\r\n";
+    for (int i = 0; i < 2000; ++i)
+        all += "COMMAND DOCS\r\n";
+    b.say(c, all + "SELECT 3\r\nPING\r\nPUBLISH a x\r\nEXEC\r\n");
+    b.world.run_for(seconds(20));
+    EXPECT_LT(c.received.size(), 10u * 1024 * 1024);
+    const std::string refused =
+        "-ERR not run: the answers before it are too long (transaction-local-bytes-max)\r\n";
+    EXPECT_TRUE(c.received.ends_with(refused + "+OK\r\n" + refused + ":1\r\n"));
+    EXPECT_TRUE(hears.received.ends_with("$1\r\nx\r\n"));
+    c.received.clear();
+    b.say(c, "GET k\r\n");
+    EXPECT_EQ(b.strategy->asked[0].request.command.database, 3);
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp
