@@ -86,6 +86,7 @@ private:
     void end_transaction();
     void watch(const resp::Request& request);
     void watched(const PendingWatch& watch, kv::Reply& reply);
+    void forget_watched();
     void exec();
     static kv::Reply no_data();
     void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply);

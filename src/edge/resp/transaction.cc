@@ -97,7 +97,7 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
             return reply_now(ok);
         case CommandId::Unwatch:
             if (transaction_.open) return queue(spec, std::move(request));
-            transaction_.forget_watched();
+            forget_watched();
             return reply_now(ok);
         case CommandId::Watch:
             if (transaction_.open) return reply_error("ERR WATCH inside MULTI is not allowed");
@@ -138,8 +138,15 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
 }
 
 void Session::end_transaction() {
-    door_.inflight_bytes_ -= transaction_.bytes;
+    door_.inflight_bytes_ -= transaction_.bytes + transaction_.watched_bytes;
     transaction_ = {};
+}
+
+void Session::forget_watched() {
+    auto& t = transaction_;
+    door_.inflight_bytes_ -= std::exchange(t.watched_bytes, 0);
+    t.watched.clear();
+    t.watch_lost = false;
 }
 
 // Nothing behind it is read before the versions are known.
@@ -159,19 +166,29 @@ void Session::watch(const resp::Request& request) {
     if (command.keys.empty()) return reply_now([](resp::ReplyWriter& out) { out.ok(); });
     if (transaction_.watched.size() + command.keys.size() > kWatchedMax)
         return reply_error("ERR too many watched keys, at most 1000 (watched-keys-max)");
+    if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
+        door_.busy_.add();
+        return reply_error(execute::kBusyMemory);
+    }
     PendingWatch pending{command.keys, database_};
     stalled_ = true;
     send(std::move(command), Show::AsIs, request.bytes(),
          std::make_unique<Pending>(std::move(pending)));
 }
 
+// What is watched is kept for as long as the client likes, so it is charged like what is queued.
 void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
+    if (ended_) return;
     if (reply.kind != kv::Reply::Kind::Array || reply.items.size() != watch.keys.size()) {
         transaction_.watch_lost = true;
         return;
     }
-    for (size_t i = 0; i < watch.keys.size(); ++i)
+    for (size_t i = 0; i < watch.keys.size(); ++i) {
+        const size_t bytes = sizeof(Watched) + watch.keys[i].size();
+        door_.inflight_bytes_ += bytes;
+        transaction_.watched_bytes += bytes;
         transaction_.watched.push_back({watch.keys[i], watch.database, reply.items[i].integer});
+    }
     reply = kv::Reply::ok();
 }
 
@@ -179,10 +196,10 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
 // change what that means (SELECT).
 void Session::exec() {
     Transaction t = std::exchange(transaction_, {});
-    door_.inflight_bytes_ -= t.bytes;
+    door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
     if (t.failed) return reply_error("EXECABORT Transaction discarded because of previous errors.");
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
-    const size_t bytes = t.bytes;
+    const size_t bytes = t.bytes + t.watched_bytes;
     auto [command, plan] = prepare(std::move(t), database_, limits());
     if (command.batch.empty() && slots_.empty())
         return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });

@@ -35,12 +35,8 @@ struct Transaction {
     std::vector<Queued> queued;
     size_t bytes = 0;  // of `queued`
     std::vector<Watched> watched;
+    size_t watched_bytes = 0;
     bool watch_lost = false;  // nobody knows the version of a key: EXEC takes it for changed
-
-    void forget_watched() {
-        watched.clear();
-        watch_lost = false;
-    }
 };
 
 // A WATCH whose versions are asked for.

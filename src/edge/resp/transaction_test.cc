@@ -177,6 +177,42 @@ TEST(TransactionMemory, WhatIsQueuedIsChargedToTheDoorUntilItEnds) {
     EXPECT_EQ(b.strategy->asked.size(), 2u) << "its connection is gone";
 }
 
+TEST(TransactionMemory, WhatIsWatchedIsChargedToTheDoorUntilItIsForgotten) {
+    Options options;
+    options.inflight_bytes_max = 1000;
+    Bench b(options);
+    auto& c = b.connect();
+    auto& other = b.connect();
+    const std::string busy = "-" + std::string(execute::kBusyMemory) + "\r\n";
+    const auto watch = [&] {
+        b.say(c, "WATCH " + std::string(1000, 'x') + "\r\n");
+        b.answer(b.strategy->asked.size() - 1, list({kv::Reply::number(0)}));
+        other.received.clear();
+        b.say(other, "WATCH a\r\n");
+        EXPECT_EQ(other.received, busy);
+    };
+    const auto room = [&] {
+        const size_t asked = b.strategy->asked.size();
+        b.say(other, "GET a\r\n");
+        ASSERT_EQ(b.strategy->asked.size(), asked + 1);
+        b.answer(asked, kv::Reply::nil());
+    };
+    watch();
+    b.say(c, "UNWATCH\r\n");
+    room();
+    watch();
+    b.say(c, "MULTI\r\nEXEC\r\n");  // asks whether the key is as it was
+    b.answer(b.strategy->asked.size() - 1, list({}));
+    room();
+    watch();
+    b.say(c, "RESET\r\n");
+    room();
+    watch();
+    b.guest->shard().post([&c] { c.connection->close_after_flush(); });
+    b.world.run_for(milliseconds(50));
+    room();
+}
+
 TEST(TransactionMemory, WhatANodeTellsInOneIsBounded) {
     Bench b;
     auto &c = b.connect(), &hears = b.connect();
