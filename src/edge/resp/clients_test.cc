@@ -79,6 +79,29 @@ TEST(RespClients, CanBeAskedForWhileTheDoorDrains) {
     EXPECT_TRUE(drained);
 }
 
+TEST(RespClients, AreSilentAsRedisIs) {
+    const auto hears = [](const std::string& text) {
+        Bench b;
+        auto& c = b.connect();
+        b.say(c, text);
+        return c.received;
+    };
+    const std::string subscribed = "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n",
+                      unsubscribed = "*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:0\r\n",
+                      refused = "-ERR Protocol error: invalid multibulk length\r\n";
+    EXPECT_EQ(hears("CLIENT REPLY OFF\r\nRESET\r\nPING\r\n"), "+RESET\r\n+PONG\r\n");
+    EXPECT_EQ(hears("CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n"), "+PONG\r\n");
+    EXPECT_EQ(hears("CLIENT REPLY OFF\r\nMULTI\r\nSUBSCRIBE x\r\nSSUBSCRIBE x\r\nPUBLISH b y\r\n"
+                    "UNSUBSCRIBE\r\nEXEC\r\nCLIENT REPLY ON\r\nPING\r\n"),
+              subscribed + unsubscribed + "+OK\r\n+PONG\r\n");
+    EXPECT_EQ(
+        hears("MULTI\r\nSSUBSCRIBE x\r\nEXEC\r\n"),
+        "+OK\r\n+QUEUED\r\n*1\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n");
+    EXPECT_EQ(hears("CLIENT REPLY SKIP\r\nPING\r\n*x\r\n"), refused);
+    EXPECT_EQ(hears("CLIENT REPLY SKIP\r\n*x\r\n"), "");
+    EXPECT_EQ(hears("CLIENT REPLY OFF\r\n*x\r\n"), "");
+}
+
 TEST(RespClients, HaveShortNamesAndAreListedOnce) {
     Bench b;
     auto& c = b.connect();

@@ -57,6 +57,7 @@ port::Consumed Session::on_data(const Bytes& available) {
         }
         if (auto* more = std::get_if<resp::NeedMore>(&outcome)) return {at, more->wanted};
         door_.protocol_errors_.add();
+        silent_ = skip_next_ || replies_off_;
         if (auto* error = std::get_if<resp::ProtocolError>(&outcome)) reply_error(error->text);
         ending_ = true;
     }
@@ -144,7 +145,7 @@ void Session::write_ready() {
         } else if (s.pending) {
             resp::ReplyWriter out(out_for(s), s.version);
             const auto& exec = std::get<PendingExec>(*s.pending);
-            write_exec(out, exec, s.reply);
+            write_exec(out, exec, s.reply, s.silent);
             stalled_ = stalled_ && !exec.has_local;
         } else if (s.raw.empty()) {
             resp::ReplyWriter out(out_for(s), s.version);
@@ -192,6 +193,8 @@ void Session::run(resp::Request request) {
     if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
     if (spec.by == CommandClass::Message) return run_message(spec, std::move(request));
     if (spec.by == CommandClass::Span) return run_span(spec, request);
+    // It ends the silence that it comes in, but is skipped.
+    if (spec.id == CommandId::Reset && replies_off_) silent_ = false;
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
 

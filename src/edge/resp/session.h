@@ -89,7 +89,9 @@ private:
     void forget_watched();
     void exec();
     static kv::Reply no_data();
-    void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply);
+    void run_part(const Queued& part, resp::ReplyWriter& out, bool silent);
+    void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
+                    bool silent);
     // Of what never ran; fails a transaction that is open.
     void refuse(std::string_view text);
     void refuse_shape(const resp::Request& request, std::string_view text);
@@ -98,6 +100,7 @@ private:
     void run_message(const resp::CommandSpec& spec, resp::Request request);
     bool run_in_turn(uint64_t slot, PendingMessage& pending);
     void confirmed(uint64_t slot);
+    static bool gives_notice(const resp::CommandSpec& spec);
     void write_message_reply(resp::ReplyWriter& out, const PendingMessage& pending);
     void run_message_now(const resp::CommandSpec& spec, const resp::Request& request,
                          resp::ReplyWriter& out);

@@ -60,6 +60,11 @@ bool Session::may_while_listening(const resp::CommandSpec& spec) {
            spec.id == CommandId::Quit || spec.id == CommandId::Reset;
 }
 
+bool Session::gives_notice(const resp::CommandSpec& spec) {
+    return spec.by == resp::CommandClass::Message && spec.container != CommandId::PubSub &&
+           !is_publish(spec.id) && spec.id != CommandId::SSubscribe;
+}
+
 int64_t Session::count_of(Kind kind) {
     if (kind == Kind::Shard) return static_cast<int64_t>(names_of(kind).size());
     return static_cast<int64_t>(names_of(Kind::Channel).size() + names_of(Kind::Pattern).size());
@@ -147,6 +152,9 @@ void Session::run_message_now(const resp::CommandSpec& spec, const resp::Request
     }
     const Verb verb = verb_of(spec.id);
     if (!verb.begins) return stop_listening(spec.id, request, out);
+    // As Redis has it, which takes the other two.
+    if (verb.kind == Kind::Shard)
+        return out.error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     std::vector<int64_t> notices;
     if (listen(verb.kind, request, notices, [] {}) == pubsub::Messages::Taken::Full)
         return out.error(kNamesFull);

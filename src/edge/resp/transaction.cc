@@ -202,7 +202,8 @@ void Session::exec() {
     const size_t bytes = t.bytes + t.watched_bytes;
     auto [command, plan] = prepare(std::move(t), database_, limits());
     if (command.batch.empty() && slots_.empty())
-        return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });
+        return reply_now(
+            [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_); });
     stalled_ = plan.has_local;
     if (command.batch.empty())  // what it does comes behind what was asked before
         return slots_.push_back({true,
@@ -221,7 +222,17 @@ kv::Reply Session::no_data() {
     return reply;
 }
 
-void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply) {
+// SUBSCRIBE and its kin answer with notices, which no CLIENT REPLY silences.
+void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
+    const auto& [spec, request] = part;
+    if (spec->by != CommandClass::Message) return run_local(*spec, request, out);
+    if (!silent || !gives_notice(*spec)) return run_message_now(*spec, request, out);
+    resp::ReplyWriter loud(connection_->out(), version_);
+    run_message_now(*spec, request, loud);
+}
+
+void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
+                         bool silent) {
     if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
     if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
     out.array(exec.parts.size());
@@ -234,16 +245,15 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
         } else if (const auto* refused = std::get_if<Refused>(&part)) {
             out.error(refused->text);
         } else {
-            const auto& [spec, request] = std::get<Queued>(part);
-            if (local_bytes > Transaction::kLocalBytesMax && only_tells(*spec)) {
+            const auto& queued = std::get<Queued>(part);
+            if (local_bytes > Transaction::kLocalBytesMax && only_tells(*queued.spec)) {
                 out.error(
                     "ERR not run: the answers before it are too long "
                     "(transaction-local-bytes-max)");
                 continue;
             }
             const size_t before = out.size();
-            spec->by == CommandClass::Message ? run_message_now(*spec, request, out)
-                                              : run_local(*spec, request, out);
+            run_part(queued, out, silent);
             local_bytes += out.size() - before;
         }
     }
