@@ -67,6 +67,7 @@ struct FakeMessages : pubsub::Messages {
                 out.push_back(name);
         return out;
     }
+    size_t name_count(pubsub::Kind kind) const override { return names(kind).size(); }
     uint64_t listeners(pubsub::Kind kind, std::string_view name) const override {
         const auto of_kind = names_of.find(kind);
         if (of_kind == names_of.end()) return 0;

@@ -507,7 +507,7 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
 
 static std::string info_of(const pubsub::Messages& messages) {
     const auto count = [&messages](pubsub::Kind kind) {
-        return std::to_string(messages.names(kind).size());
+        return std::to_string(messages.name_count(kind));
     };
     return "pubsub_channels:" + count(pubsub::Kind::Channel) +
            "\r\npubsub_patterns:" + count(pubsub::Kind::Pattern) +

@@ -261,7 +261,7 @@ void Session::about_messages(const resp::CommandSpec& spec, const resp::Request&
         case CommandId::PubSubShardNumSub:
             return counts(Kind::Shard);
         case CommandId::PubSubNumPat:
-            return out.integer(static_cast<int64_t>(messages.names(Kind::Pattern).size()));
+            return out.integer(static_cast<int64_t>(messages.name_count(Kind::Pattern)));
         default:
             return resp::write_help(out, resp::command_spec(CommandId::PubSub));
     }

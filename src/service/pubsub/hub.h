@@ -61,6 +61,7 @@ public:
     void unsubscribe(uint64_t id, Kind kind, std::string_view name) override;
     uint64_t publish(Message message) override;
     std::vector<std::string> names(Kind kind) const override;
+    size_t name_count(Kind kind) const override { return table(kind).size(); }
     uint64_t listeners(Kind kind, std::string_view name) const override;
 
     // What the node's shard hears of others. Error: Corrupt; nothing of the body was done.

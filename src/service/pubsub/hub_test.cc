@@ -165,6 +165,7 @@ TEST(PubsubHub, AMissedChangeIsMadeUpByTheWholeState) {
     EXPECT_EQ(p.say(1, "lost", "y"), 1u);
     EXPECT_EQ(p.say(1, "a", "z"), 0u);
     EXPECT_EQ(p.hub(1).names(Kind::Channel), (Strings{"lost"}));
+    EXPECT_EQ(p.hub(1).name_count(Kind::Channel), 1u);
 }
 
 TEST(PubsubHub, ANodeThatIsGoneWantsNothingAndOneWithoutRoomIsCounted) {
