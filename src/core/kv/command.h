@@ -65,7 +65,7 @@ struct OpTraits {
     uint8_t values;     // kMany: one per key
     bool write;         // may change state by itself
     bool grows;         // takes more space than it gives back
-    bool needs_values;  // else records without their values will do
+    bool needs_values;  // else records without their values will do; see part_read()
     bool span;          // a read of all keys, not evaluated with the others, in no batch
 };
 const OpTraits& traits(Op op);

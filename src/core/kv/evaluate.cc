@@ -45,6 +45,10 @@ Reply handle(Run& run) {
     return kHandlers[static_cast<uint8_t>(run.c.op)](run);
 }
 
+uint64_t work_of(const Allowance& left) {
+    return (kLcsCellsMax - left.lcs_cells) * sizeof(uint32_t);
+}
+
 size_t reply_size(const Reply& reply) {
     size_t bytes = reply_bytes(reply.text.size());
     for (const auto& item : reply.items)
@@ -64,6 +68,13 @@ public:
     }
 
     Evaluation run() {
+        Evaluation out = in_turn();
+        out.work = work_of(allowance_) + written_ + answered_;
+        return out;
+    }
+
+private:
+    Evaluation in_turn() {
         Evaluation out;
         out.reply.kind = Reply::Kind::Array;
         for (const auto& command : batch_.batch) {
@@ -84,7 +95,6 @@ public:
         return out;
     }
 
-private:
     struct Now {
         const Record* record = nullptr;
         Record own;                    // what `record` points to once it was written here
@@ -141,6 +151,9 @@ private:
     size_t written_ = 0, answered_ = 0;
 };
 
+// More than any number has that INCR, or INCRBYFLOAT, takes.
+constexpr Part kIntegerText{0, 21}, kFloatText{0, 256};
+
 size_t count_keys(const Command& command) {
     size_t keys = 0;
     command.for_each_key([&keys](const Bytes&) { ++keys; });
@@ -174,6 +187,34 @@ const Record* Run::live(size_t i) {
 void Run::put(const Bytes& key, Bytes value, int64_t expiry_ms) {
     const Record r{Type::String, context.commit_time, context.index, expiry_ms, std::move(value)};
     writes.push_back({key, encode(r)});
+}
+
+bool reads_whole_values(const Command& command) {
+    switch (command.op) {
+        case Op::Set:
+            return command.flags & flag::kGet;
+        case Op::IncrBy:
+        case Op::IncrByFloat:
+        case Op::StrLen:
+        case Op::GetRange:
+            return false;
+        default:
+            return traits(command.op).needs_values;
+    }
+}
+
+Part part_read(const Command& command, uint64_t value_bytes) {
+    if (reads_whole_values(command)) return {};
+    switch (command.op) {
+        case Op::IncrBy:
+            return kIntegerText;
+        case Op::IncrByFloat:
+            return kFloatText;
+        case Op::GetRange:
+            return range_of(command, value_bytes);
+        default:
+            return {0, 0};
+    }
 }
 
 std::vector<Bytes> keys_read(const Command& command) {
@@ -216,7 +257,7 @@ Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
     Allowance allowance;
     Run run(command, command.keyspace, keys, records, context, allowance);
     Reply reply = handle(run);
-    return {std::move(reply), std::move(run.writes)};
+    return {std::move(reply), std::move(run.writes), work_of(allowance)};
 }
 
 Bytes encode_request_result(uint64_t sequence, const Reply& reply) {

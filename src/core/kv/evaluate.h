@@ -30,15 +30,17 @@ struct Context {
 struct Evaluation {
     Reply reply;
     std::vector<Write> writes;  // empty: a pure read
+    uint64_t work = 0;          // bytes that it touched, beside those of what it read and writes
 };
 
 // The engine keys whose present record evaluate() will ask for, in the order it asks; of a batch
 // each once. None when there are more than kKeysMax: evaluate() refuses such a command.
 std::vector<Bytes> keys_read(const Command& command);
 
-// False: evaluate() only asks whether the records are there, since when and until when, so
-// without_value() of each will do.
-inline bool needs_values(Op op) { return traits(op).needs_values; }
+// What of the values that it reads evaluate() looks at: an excerpt() of each record with that part
+// will do. A part of no bytes: it only asks how large they are, since when and until when there.
+bool reads_whole_values(const Command& command);
+Part part_read(const Command& command, uint64_t value_bytes);
 
 // EXISTS of the user key that an engine data key stands for; data_key() made it.
 Command exists_by_key(const Bytes& engine_key);

@@ -50,6 +50,8 @@ private:
     const std::vector<const Record*>& records_;
 };
 
+// The bytes of a value that GetRange is about.
+Part range_of(const Command& command, uint64_t value_bytes);
 // Redis' string2ll: the canonical decimal form and nothing else.
 bool parse_integer(std::string_view text, int64_t& out);
 // The error text of a deadline that cannot be.

@@ -12,6 +12,8 @@ constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed i
 constexpr size_t kEntryHeadBytes = 64;         // of an entry without commands
 // How long the queue waits for room for its head's answer, before that is turned away.
 constexpr Duration kRoomPatience = milliseconds(100);
+// Of a flush, which goes through the overlay and forgets what was deleted when.
+constexpr size_t kHideWork = 32 * 1024, kOverlaidWork = 64;
 constexpr Duration kPruneInterval = milliseconds(100);
 
 size_t bytes_of(const kv::Command& command) {
@@ -259,8 +261,11 @@ void Replica::evaluate_queue() {
     if (std::exchange(deletions_of_, core_->term()) != core_->term())
         deletions_.begin(core_->last_index());
     bool waits = false;
+    const auto worked = [](const Round& r) {
+        return r.work >= kRoundWorkMax && !MUTANT(replica_round_works_on);
+    };
     while (!queue_.empty() && !round.closed && round.bytes < kEntryBytesMax &&
-           !replies_full(round)) {
+           !replies_full(round) && !worked(round)) {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
@@ -423,7 +428,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (kv::traits(request.command.op).span) return hold_span(request, round);
     const kv::Command& command = request.command;
     const bool named = !command.request.client.empty();
-    if (!look_up(command)) return false;
+    if (!look_up(command, round)) return false;
     const auto& found = head_.found;
     LogIndex depends_on;
     for (const auto& f : found)
@@ -439,7 +444,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
         if (found[i].value) pointers[i] = &records[i];
     std::optional<kv::Reply> answered_before;
     if (named && found.back().value &&
-        !answer_of_client(command, *found.back().value, answered_before))
+        !answer_of_client(command, found.back().value->bytes, answered_before))
         return false;
     kv::Evaluation evaluation;
     const auto remember = [&] {
@@ -459,6 +464,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
             evaluation =
                 kv::evaluate(command, head_.keys, pointers,
                              {now_ms, round.effects.commit_time, round.index, &deletions_});
+        round.work += evaluation.work;
         if (request.concluded) evaluation.reply = std::move(request.concluded->reply);
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
@@ -496,6 +502,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     round.bytes += logged_bytes(evaluation);
     for (auto& write : evaluation.writes) {
         if (!write.until.empty()) {
+            round.work += kHideWork + overlay_.size() * kOverlaidWork;
             hide_range(write.key, write.until, index);
         } else {
             overlay_[write.key] = {index, write.record};

@@ -152,6 +152,8 @@ void Replica::conclude_span(uint64_t number, kv::Reply reply, int64_t now_ms,
 void Replica::hide_range(const Bytes& from, const Bytes& to, LogIndex index) {
     if (MUTANT(replica_flush_not_hidden)) return;
     std::erase_if(overlay_, [&](const auto& e) { return from <= e.first && e.first < to; });
+    // It says of what it covers all that those said: so they are no more than there are databases.
+    std::erase_if(flushed_, [&](const Flushed& f) { return from <= f.from && f.to <= to; });
     flushed_.push_back({index, from, to});
     deletions_.begin(index);
 }
