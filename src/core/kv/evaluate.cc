@@ -45,6 +45,8 @@ Reply handle(Run& run) {
     return kHandlers[static_cast<uint8_t>(run.c.op)](run);
 }
 
+constexpr uint64_t kFlushWork = 16;  // of each key that a flush in a batch meets
+
 uint64_t work_of(const Allowance& left) {
     return (kLcsCellsMax - left.lcs_cells) * sizeof(uint32_t);
 }
@@ -69,7 +71,7 @@ public:
 
     Evaluation run() {
         Evaluation out = in_turn();
-        out.work = work_of(allowance_) + written_ + answered_;
+        out.work = work_of(allowance_) + written_ + answered_ + flushed_over_ * kFlushWork;
         return out;
     }
 
@@ -85,6 +87,7 @@ private:
                 continue;
             }
             if (written_ > kEffectsBytesMax) return {Reply::error(kEffectsTooLong), {}};
+            if (flushed_over_ > kFlushedOverMax) return {Reply::error(kFlushedTooMuch), {}};
             answered_ += reply_size(reply);
             if (answered_ > kReplyBytesMax) return {Reply::error(kReplyTooLong), {}};
             out.reply.items.push_back(std::move(reply));
@@ -123,6 +126,7 @@ private:
         for (auto it = state_.lower_bound(range.key); it != end; ++it) {
             it->second.record = nullptr;
             it->second.written.reset();
+            ++flushed_over_;
         }
         flushed_.push_back(std::move(range));
     }
@@ -148,10 +152,10 @@ private:
     std::vector<Write> flushed_;
     std::vector<Bytes> keys_;
     std::vector<const Record*> records_;
-    size_t written_ = 0, answered_ = 0;
+    size_t written_ = 0, answered_ = 0, flushed_over_ = 0;
 };
 
-// More than any number has that INCR, or INCRBYFLOAT, takes.
+// More bytes than any number has that INCR, or INCRBYFLOAT, takes.
 constexpr Part kIntegerText{0, 21}, kFloatText{0, 256};
 
 size_t count_keys(const Command& command) {
@@ -197,6 +201,7 @@ bool reads_whole_values(const Command& command) {
         case Op::IncrByFloat:
         case Op::StrLen:
         case Op::GetRange:
+        case Op::Object:
             return false;
         default:
             return traits(command.op).needs_values;
@@ -212,6 +217,10 @@ Part part_read(const Command& command, uint64_t value_bytes) {
             return kFloatText;
         case Op::GetRange:
             return range_of(command, value_bytes);
+        case Op::Object:
+            if (command.number == static_cast<int64_t>(Asked::Encoding))
+                return {0, value_bytes <= kEmbeddedMost ? value_bytes : 0};
+            return {0, 0};
         default:
             return {0, 0};
     }

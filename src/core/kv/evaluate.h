@@ -75,6 +75,11 @@ inline constexpr std::string_view kEffectsTooLong =
 inline constexpr size_t kKeysMax = 65'536;
 inline constexpr std::string_view kTooManyKeys =
     "ERR too many keys in one command, at most 65536 (keys-max)";
+// Of one batch: keys of its own that its flushes meet, each as often as it is met.
+inline constexpr size_t kFlushedOverMax = 1024 * 1024;
+inline constexpr std::string_view kFlushedTooMuch =
+    "ERR the flushes in this transaction meet more than 1048576 of its keys "
+    "(transaction-flushed-max); use several";
 // Of the table that LCS fills, (length + 1) * (length + 1), in all LCS of a command or batch: 16
 // MiB of memory for its time, some 10 ms of the group's loop.
 inline constexpr size_t kLcsCellsMax = 4 * 1024 * 1024;

@@ -122,6 +122,39 @@ TEST(Evaluate, AnExcerptHasThePartThatACommandReads) {
     EXPECT_EQ(shown(store.run(S::make(Op::IncrBy, {"n"}, {}, 0, 1))), "-9223372036854775807");
 }
 
+TEST(Evaluate, HowLargeAKeyIsNeedsNoneOfItsValue) {
+    for (const int64_t expiry : {int64_t{0}, int64_t{5000}}) {
+        Record record{Type::String, HybridTime(7), LogIndex(3), expiry, Bytes::literal("12345")};
+        record.value = Bytes::copy(std::string(1000, '1'));
+        EXPECT_EQ(encoded_bytes(record), encode(record).size());
+        const auto ask = [](Asked asked) {
+            return S::make(Op::Object, {"a"}, {}, 0, static_cast<int64_t>(asked));
+        };
+        for (const Asked asked : {Asked::Bytes, Asked::IdleSeconds, Asked::Encoding}) {
+            const Command c = ask(asked);
+            EXPECT_EQ(part_read(c, 1000).bytes, 0u);
+            const Record none = decode_record(excerpt(encode(record).view(), {0, 0})).value();
+            EXPECT_EQ(evaluate(c, keys_read(c), {&none}, {}).reply,
+                      evaluate(c, keys_read(c), {&record}, {}).reply);
+        }
+        EXPECT_GE(part_read(ask(Asked::Encoding), 44).bytes, 44u);
+    }
+}
+
+TEST(Evaluate, FlushesInABatchMeetABoundedNumberOfKeys) {
+    Command keys = S::make(Op::MSet, {}, {});
+    for (size_t i = 0; i < 60'000; ++i) {
+        keys.keys.push_back(Bytes::copy(std::to_string(i)));
+        keys.values.push_back(Bytes::literal("v"));
+    }
+    std::vector<Command> commands(10, S::make(Op::Flush, {}));
+    commands.insert(commands.begin(), keys);
+    S store;
+    EXPECT_EQ(store.run(S::batch(commands)).items.size(), 11u);
+    commands.resize(1000, S::make(Op::Flush, {}));
+    EXPECT_EQ(store.run(S::batch(commands)), Reply::error(kFlushedTooMuch));
+}
+
 TEST(Evaluate, TheWorkOfACommandIsTold) {
     Record record;
     record.value = Bytes::copy(std::string(999, 'x'));

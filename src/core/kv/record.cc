@@ -57,6 +57,10 @@ Bytes after_prefix(const Bytes& prefix) {
     return Bytes::copy(end);
 }
 
+uint64_t encoded_bytes(const Record& record) {
+    return kHeaderBytes + (record.expiry_ms ? kExpiryBytes : 0) + record.value_bytes();
+}
+
 Bytes encode(const Record& record) {
     wire::Writer out(kHeaderBytes + kExpiryBytes + record.value.size());
     out.u8(kFormat).u8(record.expiry_ms ? kHasExpiry : 0).u8(static_cast<uint8_t>(record.type));

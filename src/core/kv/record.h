@@ -48,6 +48,8 @@ Bytes encode(const Record& record);
 // Does an encoded record carry a deadline? False for bytes that are none.
 bool has_expiry(const Bytes& bytes);
 size_t value_bytes(std::string_view bytes);
+// Of encode()'s result for it, with all of its value.
+uint64_t encoded_bytes(const Record& record);
 // The value is a slice of `bytes`.
 Result<Record> decode_record(const Bytes& bytes);
 
