@@ -149,7 +149,9 @@ struct Reply {
     std::vector<Reply> items;
 
     bool operator==(const Reply&) const = default;
-    size_t content_bytes() const;  // of text, in all items
+    // What limits on replies count: the text, and 16 for each item, however empty. Never less than
+    // encode() takes.
+    size_t content_bytes() const;
     static Reply ok() { return {Kind::Ok, 0, {}, {}}; }
     static Reply nil() { return {}; }
     static Reply number(int64_t n) { return {Kind::Integer, n, {}, {}}; }

@@ -30,16 +30,9 @@ size_t bytes_of(const Incoming& request) {
     return sizeof(Incoming) - sizeof(kv::Command) + bytes_of(request.command);
 }
 
-size_t reply_bytes(const kv::Reply& reply) {
-    size_t bytes = 16 + reply.text.size();
-    for (const auto& item : reply.items)
-        bytes += reply_bytes(item);
-    return bytes;
-}
-
 // Whether the session table keeps it. Most are far below the limit, and not encoded to know that.
 bool is_stored(const kv::Reply& reply) {
-    if (reply_bytes(reply) <= kv::kStoredReplyBytesMax) return true;  // never less than encoded
+    if (reply.content_bytes() <= kv::kStoredReplyBytesMax) return true;
     wire::Writer encoded;
     kv::encode(encoded, reply);
     return encoded.size() <= kv::kStoredReplyBytesMax;
@@ -58,7 +51,7 @@ session::Advance& advance_of(const Incoming& request, session::Effects& effects)
 // What it adds to an entry at most: its effects, its session's head, and the answer that the
 // session table keeps.
 size_t logged_bytes(const kv::Evaluation& evaluation) {
-    size_t bytes = 64 + std::min(kv::kStoredReplyBytesMax, reply_bytes(evaluation.reply));
+    size_t bytes = 64 + std::min(kv::kStoredReplyBytesMax, evaluation.reply.content_bytes());
     for (const auto& write : evaluation.writes)
         bytes += write.key.size() + write.record.size() + write.until.size() + 12;
     return bytes;

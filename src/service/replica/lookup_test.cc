@@ -295,6 +295,25 @@ TEST(ReplicaLookup, NoMoreIsEvaluatedThanMayWaitToBeAnswered) {
     EXPECT_EQ(b.replica->status().queued, 0u);
 }
 
+TEST(ReplicaLookup, RepliesOfManyEmptyItemsAreCountedToo) {
+    Bench b(3);
+    b.held_replies_max = 100'000;
+    b.kill();
+    b.boot();
+    b.elect();
+    b.peers_heartbeat = false;
+    kv::Command all = on_key(kv::Op::MGet, "absent");
+    all.keys.resize(2000, all.keys[0]);
+    for (uint64_t ticket = 2; ticket < 12; ++ticket)
+        b.submit(ticket, 0, all);
+    b.turn();
+    b.turn();
+    EXPECT_EQ(b.replica->status().queued, 6u) << "four exceed it, at 16 bytes for each item";
+    b.peers_heartbeat = true;
+    ASSERT_TRUE(b.turns_until([&] { return b.answered(11) == 1; }));
+    EXPECT_EQ(b.answer_to(11).reply.items.size(), 2000u);
+}
+
 TEST(ReplicaLookup, AGatewayThatDoesNotTakeItsAnswersHoldsUpTheOthersForAMomentOnly) {
     Bench b(3);
     b.elect();

@@ -126,6 +126,7 @@ public:
     ~Bench() override { kill(); }
 
     size_t queue_max = 100'000, queue_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
+    size_t held_replies_max = 16 * 1024 * 1024;
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
@@ -178,6 +179,7 @@ public:
         parts.compact_entries = compact_entries;
         parts.queue_max = queue_max;
         parts.queue_bytes_max = queue_bytes_max;
+        parts.held_replies_max = held_replies_max;
         parts.log_retained_bytes_max = log_retained_bytes_max;
         parts.snapshot_pace.piece_bytes = 1024;
         parts.stall_patience = stall_patience;
