@@ -43,7 +43,8 @@ Result<void> SpanRead::take(const Bytes& key, const Bytes& record) {
     if (has_expiry(record)) {
         const Record r = TRY(decode_record(record));
         if (r.expiry_ms <= now_ms_) {
-            if (expired_.size() < kSpanExpiredMax) {
+            expired_bytes_ += last_.size();
+            if (expired_.size() < kSpanExpiredMax && expired_bytes_ <= kSpanExpiredBytesMax) {
                 expired_.push_back(last_);
             } else {
                 error_ = kSpanTooManyExpired;

@@ -19,9 +19,10 @@ inline constexpr std::string_view kSpanReplyTooLong =
     "ERR the keys found exceed 33554432 bytes of memory (span-reply-bytes-max); use SCAN";
 // Passed deadlines that one read may meet: their deletions are logged before it is answered.
 inline constexpr size_t kSpanExpiredMax = 16'384;
+inline constexpr size_t kSpanExpiredBytesMax = 8 * 1024 * 1024;  // of their names
 inline constexpr std::string_view kSpanTooManyExpired =
-    "TRYAGAIN more than 16384 keys are past their deadline (span-expired-max); they are being "
-    "deleted, ask again";
+    "TRYAGAIN more than 16384 keys, or 8388608 bytes of their names, are past their deadline "
+    "(span-expired-max); they are being deleted, ask again";
 // A read of all keys gives up when three quarters of its time are over, and says so.
 inline constexpr std::string_view kSpanTooSlow =
     "ERR to read all keys took too long (command-timeout); use SCAN";
@@ -67,7 +68,7 @@ private:
     bool full_ = false;
     std::string_view error_;
     uint64_t looked_at_ = 0, count_ = 0;
-    size_t bytes_ = 0;
+    size_t bytes_ = 0, expired_bytes_ = 0;
     Bytes chosen_;
     std::vector<Reply> keys_;
     std::vector<Bytes> expired_;

@@ -103,6 +103,28 @@ TEST(KvSpan, WhatIsPastItsDeadlineIsAbsentAndNamed) {
     EXPECT_EQ(expired, std::vector{data_key({}, 0, "ab")});
 }
 
+// Their deletions are one entry: what is named fits, and asking again gets further.
+TEST(KvSpan, LongNamesPastTheirDeadlineAreDeletedInSteps) {
+    Store store;
+    for (int i = 0; i < 300; ++i) {
+        Command c = Store::make(Op::Set, {std::to_string(100 + i) + std::string(60'000, 'x')},
+                                {"v"}, flag::kExpire, 1500);
+        EXPECT_EQ(store.run(c), Reply::ok());
+    }
+    store.now_ms = 1500;
+    std::vector<Bytes> expired;
+    for (const size_t left : {161u, 22u}) {
+        EXPECT_EQ(read(store, span(Op::Count), &expired), Reply::error(kSpanTooManyExpired));
+        size_t bytes = 0;
+        for (const auto& key : expired)
+            bytes += key.size() + store.state.erase(key);
+        EXPECT_LE(bytes, kSpanExpiredBytesMax + expired.size());
+        EXPECT_EQ(store.state.size(), left);
+    }
+    EXPECT_EQ(read(store, span(Op::Count), &expired), Reply::number(0));
+    EXPECT_EQ(expired.size(), 22u);
+}
+
 TEST(KvSpan, AFlushInABatchDeletesWhatIsBeforeItOnly) {
     Filled store;
     const Command flush = Store::make(Op::Flush, {});
