@@ -192,5 +192,20 @@ TEST(Cursors, HoldUntilTheNextIsUsedOrForTenMinutesOrWhileThereIsRoom) {
     EXPECT_EQ(cursors.size(), Cursors::kMost);
 }
 
+TEST(Cursors, ScansThatGoOnForLongPileNothingUp) {
+    Cursors cursors(3, ShardId(1));
+    const Instant now{};
+    const auto place = [] { return Cursors::Place{KeyspaceId(1), Bytes::literal("k")}; };
+    const uint64_t waiting = cursors.put(place(), 0, 1, now);
+    uint64_t cursor = 0;
+    for (uint64_t i = 2; i < 100'000; ++i) {
+        cursor = cursors.put(place(), cursor, i, now);
+        ASSERT_TRUE(cursors.find(cursor, now));
+        ASSERT_LE(cursors.uses(), 200u);
+    }
+    EXPECT_TRUE(cursors.find(waiting, now));
+    EXPECT_LE(cursors.size(), 3u);
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp
