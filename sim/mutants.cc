@@ -125,6 +125,7 @@ constexpr Elsewhere kElsewhere[] = {
      "a read of other keys, then a crash"},
     {"replica_reads_overtake", "test_service_replica", "a read of other keys, then a crash"},
     {"replica_replies_unbounded", "test_service_replica", "memory, not an answer"},
+    {"replica_round_works_on", "test_service_replica", "time, not an answer"},
     {"router_refusal_speaks_for_all", "test_service_router", "copies meet rarely"},
     {"router_refusals_forget", "test_service_router", "copies meet rarely"},
     {"router_old_reads_answer", "test_service_router", "needs both leaders' answers at once"},
