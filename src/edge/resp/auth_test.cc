@@ -147,6 +147,57 @@ TEST(RespAuth, WhoDoesNotAuthenticateInTimeIsClosed) {
     EXPECT_EQ(b.say(user, "GET a\r\n"), "$-1\r\n");
 }
 
+TEST(RespAuth, WhoAsksTooMuchBeforeThePasswordIsClosedWithAWord) {
+    Bench b;
+    auto& flood = b.connect();
+    std::string text;
+    for (int i = 0; i < 10'000; ++i)
+        text += "a\n";
+    b.say(flood, text);
+    EXPECT_EQ((*b.door)->connections(), 0u);
+    EXPECT_TRUE(flood.received.ends_with(
+        "-ERR too many commands before AUTH (guest-commands-max); the connection is closed\r\n"))
+        << flood.received.substr(0, 1000);
+    EXPECT_LT(flood.received.size(), 1000u);
+    auto& patient = b.connect();
+    for (int i = 0; i < 7; ++i)
+        EXPECT_EQ(b.say(patient, "GET a\r\n"), kNoAuth);
+    EXPECT_EQ(b.say(patient, "AUTH secret\r\n"), "+OK\r\n");
+    for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(b.say(patient, "GET a\r\n"), "$-1\r\n");
+    b.say(patient, "RESET\r\n");
+    for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(b.say(patient, "GET a\r\n"), kNoAuth) << "it was a user once";
+}
+
+TEST(RespAuth, BeforeThePasswordUnreadRepliesAreFew) {
+    Bench b;
+    auto& c = b.connect();
+    const std::string name(120, 'x');
+    std::string text;
+    for (int i = 0; i < 6; ++i)
+        text += name + " " + name + "\r\n";
+    b.say(c, text);
+    EXPECT_EQ((*b.door)->connections(), 0u);
+    EXPECT_LE(c.received.size(), 2000u);
+}
+
+TEST(RespAuth, WhoIsClosedForTheTimeLeavesNoOutputBehind) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "AUTH secret\r\n");
+    const std::string big(1024 * 1024, 'x');
+    b.guest->shard().post([&] {
+        c.connection->pause_reading(true);
+        c.connection->out().append("*2\r\n$4\r\nECHO\r\n$1048576\r\n" + big + "\r\nRESET\r\n");
+    });
+    b.world.run_for(seconds(12));
+    EXPECT_EQ((*b.door)->connections(), 0u);
+    b.guest->shard().post([&] { c.connection->pause_reading(false); });
+    b.world.run_for(seconds(1));
+    EXPECT_LT(c.received.size(), big.size()) << "the rest was kept for it";
+}
+
 TEST(RespAuth, WithinMultiItIsRefusedAndExecDoesNothing) {
     Bench b;
     auto& c = b.connect();

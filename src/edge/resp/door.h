@@ -58,12 +58,12 @@ struct About {
 
 class Session;
 
-class Door {
+class Door : private port::TurnHook {
 public:
     // Everything passed by reference outlives the door.
     Door(port::Shard& shard, execute::Strategy& strategy, About about, Options options,
          Registry& registry, Log log);
-    ~Door();  // closes all connections
+    ~Door() override;  // closes all connections
 
     Result<void> listen();
     port::Address address() const;
@@ -126,11 +126,24 @@ private:
     size_t replies_owed_ = 0;
     size_t reply_bytes_ = 4 * 1024 * 1024;  // fades with each smaller one
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
+    // One turn of the loop takes so much work, in commands and in what they bring: the loop has
+    // others to serve, and a leader who is late is replaced. Longer pipelines go on in later turns,
+    // their connections one behind the other.
+    static constexpr size_t kWorkOfTurn = 4096;
+    static constexpr size_t kShareOfTurn = 256;  // of one connection
+    static constexpr size_t kBytesOfWork = 1024;
+    size_t share_of_turn(bool kept);
+    // What of `left` a command of so many bytes takes.
+    size_t spend(size_t left, size_t bytes);
+    void call_next_turn(uint64_t session);
+    void on_turn_end() override;
+    size_t turn_left_ = kWorkOfTurn;
+    std::deque<uint64_t> cut_short_;
     Cursors cursors_;
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_,
-        &wrong_passwords_, &auth_timeouts_;
+        &wrong_passwords_, &auth_timeouts_, &guests_closed_, &cut_turns_;
     Gauge& connected_;
     Ref self_{*this};
 };

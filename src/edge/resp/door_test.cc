@@ -78,6 +78,46 @@ TEST(RespDoor, AHalfClosedClientGetsAllItsAnswers) {
     EXPECT_EQ((*b.door)->connections(), 0u);
 }
 
+// How many messages were published in the turn that published most.
+struct TurnCounter : port::TurnHook {
+    explicit TurnCounter(Bench& b) : bench(b) {
+        bench.host->shard().add_turn_hook(port::TurnPhase::Sync, *this);
+    }
+    ~TurnCounter() override { bench.host->shard().remove_turn_hook(*this); }
+    void on_turn_end() override {
+        most = std::max(most, bench.heard.published.size() - before);
+        before = bench.heard.published.size();
+    }
+    Bench& bench;
+    size_t before = 0, most = 0;
+};
+
+TEST(RespDoor, ATurnTakesPartOfALongPipelineAndTheNextOnesTakeTheRestInOrder) {
+    Bench b;
+    TurnCounter turns(b);
+    constexpr size_t kClients = 5, kEach = 3000;
+    std::vector<std::vector<std::string>> said(kClients);
+    for (size_t c = 0; c < kClients; ++c) {
+        auto& client = b.connect();
+        std::string all;
+        for (size_t i = 0; i < kEach; ++i) {
+            said[c].push_back(std::to_string(c) + ":" + std::to_string(i));
+            all += "PUBLISH x " + said[c].back() + "\r\n";
+        }
+        b.guest->shard().post([&client, all] {
+            client.connection->out().append(all);
+            client.connection->close_after_flush();  // half-closed: all of it is done
+        });
+    }
+    b.world.run_for(milliseconds(200));
+    EXPECT_LE(turns.most, kClients * 512);
+    std::vector<std::vector<std::string>> heard(kClients);
+    for (const auto& payload : b.heard.published)
+        heard[static_cast<size_t>(payload[0] - '0')].push_back(payload);
+    EXPECT_TRUE(heard == said) << "somebody waits for ever, or order is lost";
+    EXPECT_EQ((*b.door)->connections(), 0u);
+}
+
 TEST(RespDoor, QuitAndProtocolErrorsCloseBehindTheRepliesOwed) {
     for (const char* end : {"QUIT\r\nGET b\r\n", "*1\r\n!\r\nGET b\r\n"}) {
         Bench b;

@@ -44,14 +44,19 @@ Session::~Session() {
 
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
+    size_t left = door_.share_of_turn(std::exchange(has_share_, false));
     while (!ending_ && !ended_) {
+        if (left == 0 && at < available.size() && !std::exchange(waits_for_turn_, true))
+            door_.call_next_turn(id_);
         if (full()) {
             // The rest stays unread until replies are out; reading goes on in regulate().
             regulate();
             return {at, 0};
         }
+        const size_t from = at;
         auto outcome = parser_.next(available, at);
         if (auto* request = std::get_if<resp::Request>(&outcome)) {
+            left -= door_.spend(left, at - from);
             run(std::move(*request));
             continue;
         }
@@ -88,7 +93,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_ || asked_) return true;
+    if (stalled_ || asked_ || waits_for_turn_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -101,6 +106,12 @@ bool Session::full() {
 
 void Session::on_room() {
     waits_for_room_ = false;
+    regulate();
+}
+
+void Session::on_turn() {
+    waits_for_turn_ = false;
+    has_share_ = true;
     regulate();
 }
 
@@ -171,6 +182,7 @@ void Session::run(resp::Request request) {
     door_.commands_.add();
     active_ = door_.shard_.clock().now();
     silent_ = std::exchange(skip_next_, false) || replies_off_;
+    if (!may_still_ask()) return;
     auto resolved = resp::resolve_command(request);
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return refuse_shape(request, refused->text);
@@ -422,9 +434,16 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                         "AUTH and HELLO with a wrong user or password.")),
       auth_timeouts_(registry.counter("asterias_resp_auth_timeouts_total",
                                       "Connections closed that did not authenticate in time.")),
-      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
+      guests_closed_(registry.counter("asterias_resp_guests_closed_total",
+                                      "Connections closed for what they asked before AUTH.")),
+      cut_turns_(registry.counter("asterias_resp_cut_turns_total",
+                                  "Connections whose commands went on in a later turn.")),
+      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {
+    shard_.add_turn_hook(port::TurnPhase::Work, *this);
+}
 
 Door::~Door() {
+    shard_.remove_turn_hook(*this);
     if (drain_timer_) shard_.timers().cancel(drain_timer_);
     self_.forget();
 }
@@ -499,6 +518,34 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
         if (!session) continue;
         session->on_room();
         --room;
+    }
+}
+
+size_t Door::share_of_turn(bool kept) {
+    if (kept) turn_left_ += kShareOfTurn;
+    return std::min(kShareOfTurn, turn_left_);
+}
+
+size_t Door::spend(size_t left, size_t bytes) {
+    const size_t cost = std::min(left, 1 + bytes / kBytesOfWork);
+    turn_left_ -= cost;
+    return cost;
+}
+
+void Door::call_next_turn(uint64_t session) {
+    cut_turns_.add();
+    cut_short_.push_back(session);
+}
+
+// Who was cut short comes first, and half of a turn is for those who come anew.
+void Door::on_turn_end() {
+    turn_left_ = kWorkOfTurn;
+    for (size_t n = cut_short_.size(); n > 0 && turn_left_ > kWorkOfTurn / 2; --n) {
+        Session* session = find(cut_short_.front());
+        cut_short_.pop_front();
+        if (!session) continue;
+        turn_left_ -= kShareOfTurn;
+        session->on_turn();
     }
 }
 

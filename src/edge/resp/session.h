@@ -35,6 +35,8 @@ public:
     void on_message(const pubsub::Message& message, const std::string* pattern) override;
     // The door has room again, for one command at least.
     void on_room();
+    // It may take up a share of the turn that begins.
+    void on_turn();
 
 private:
     // A reply that waits: for its command, or for an earlier one's.
@@ -124,6 +126,7 @@ private:
     void on_verdict(Guard::Verdict verdict);
     void answer_auth(Guard::Verdict verdict);
     void begin_unauthenticated();
+    bool may_still_ask();
     void auth_timed_out();
     // Later, on this session if it still is.
     port::TimerId after(Duration delay, void (Session::*call)());
@@ -178,6 +181,8 @@ private:
     bool ended_ = false;
     bool paused_ = false;
     bool waits_for_room_ = false;  // the door knows
+    bool waits_for_turn_ = false;  // the door knows
+    bool has_share_ = false;       // of this turn, kept for it
 
     struct Asked {
         uint64_t slot;
@@ -186,6 +191,11 @@ private:
     bool authenticated_ = true;
     std::optional<Asked> asked_;  // a password is being checked
     uint32_t failures_ = 0;       // in a row
+    // Who never was a user may cost next to nothing.
+    static constexpr uint32_t kGuestCommandsMax = 8;  // guest-commands-max, AUTH among them
+    static constexpr size_t kGuestUnsentMax = 1024;   // guest-unsent-max
+    bool was_user_ = false;
+    uint32_t guest_commands_ = 0;
     port::TimerId auth_timer_;
 };
 

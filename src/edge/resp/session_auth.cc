@@ -14,6 +14,9 @@ constexpr std::string_view kNotInTransaction = "ERR AUTH is not allowed within M
 constexpr std::string_view kBusyPasswords =
     "TRYAGAIN too many passwords are being checked; nothing was done";
 
+constexpr std::string_view kTooManyOfGuest =
+    "ERR too many commands before AUTH (guest-commands-max); the connection is closed";
+
 // Who guesses waits: twice as long after each failure of a connection.
 constexpr Duration kFirstWait = milliseconds(100);
 constexpr uint32_t kDoublings = 5;
@@ -27,6 +30,7 @@ Duration wait_after(uint32_t failures) {
 void Session::begin_unauthenticated() {
     Guard* guard = door_.options_.guard;
     authenticated_ = !guard || !guard->required();
+    was_user_ = was_user_ || authenticated_;
     parser_.set_authenticated(authenticated_);
     if (!authenticated_ && !auth_timer_)
         auth_timer_ = after(door_.options_.auth_timeout, &Session::auth_timed_out);
@@ -43,8 +47,22 @@ void Session::auth_timed_out() {
     auth_timer_ = {};
     if (ended_) return;
     door_.auth_timeouts_.add();
-    connection_->close_after_flush();
-    end();
+    end();  // whoever does not read its replies holds nothing here any longer
+}
+
+// False: that was too much of who never was a user.
+bool Session::may_still_ask() {
+    if (authenticated_ || was_user_) return true;
+    const bool reads = connection_->unsent() + raw_bytes_ <= kGuestUnsentMax;
+    if (reads && ++guest_commands_ <= kGuestCommandsMax) return true;
+    door_.guests_closed_.add();
+    if (!reads) {
+        end();
+        return false;
+    }
+    reply_error(kTooManyOfGuest);
+    ending_ = true;
+    return false;
 }
 
 bool Session::asks_password(const resp::CommandSpec& spec, const resp::Request& request) {
@@ -98,7 +116,7 @@ void Session::answer_auth(Guard::Verdict verdict) {
     asked_.reset();
     Chain reply;
     if (verdict == Guard::Verdict::Right) {
-        authenticated_ = true;
+        authenticated_ = was_user_ = true;
         failures_ = 0;
         parser_.set_authenticated(true);
         if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));
