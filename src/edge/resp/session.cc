@@ -39,14 +39,15 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
 
 Session::~Session() {
     if (auth_timer_) door_.shard_.timers().cancel(auth_timer_);
+    end_transaction();
     leave_all();
 }
 
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
-    size_t left = door_.share_of_turn(std::exchange(has_share_, false));
+    left_of_share_ = door_.share_of_turn(std::exchange(has_share_, false));
     while (!ending_ && !ended_) {
-        if (left == 0 && at < available.size() && !std::exchange(waits_for_turn_, true))
+        if (left_of_share_ == 0 && at < available.size() && !std::exchange(waits_for_turn_, true))
             door_.call_next_turn(id_);
         if (full()) {
             // The rest stays unread until replies are out; reading goes on in regulate().
@@ -56,7 +57,7 @@ port::Consumed Session::on_data(const Bytes& available) {
         const size_t from = at;
         auto outcome = parser_.next(available, at);
         if (auto* request = std::get_if<resp::Request>(&outcome)) {
-            left -= door_.spend(left, at - from);
+            spend(at - from);
             run(std::move(*request));
             continue;
         }
@@ -108,6 +109,8 @@ void Session::on_room() {
     waits_for_room_ = false;
     regulate();
 }
+
+void Session::spend(size_t bytes) { left_of_share_ -= door_.spend(left_of_share_, bytes); }
 
 void Session::on_turn() {
     waits_for_turn_ = false;
@@ -225,28 +228,31 @@ void Session::run_request(resp::Request request) {
 
 void Session::run_data(const resp::CommandSpec& spec, const resp::Request& request,
                        kv::ClientRequest identity) {
-    auto translated = translate(spec, request, database_, limits());
-    if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
     if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
         door_.busy_.add();
         return reply_error(execute::kBusyMemory);
     }
+    auto translated = translate(spec, request, database_, limits());
+    if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
     auto& t = std::get<Translated>(translated);
+    if (spec.id == CommandId::Restore && !t.command.values.empty())
+        spend(t.command.values[0].size());  // it was inflated here
     t.command.request = std::move(identity);
-    send(std::move(t.command), t.show, request.bytes(), nullptr);
+    send(std::move(t.command), t.show, 0, nullptr);
 }
 
 TranslateLimits Session::limits() const {
     return {door_.options_.key_bytes_max, door_.options_.value_bytes_max, door_.options_.databases};
 }
 
-void Session::send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending) {
+void Session::send(kv::Command command, Show show, size_t held, std::unique_ptr<Pending> pending) {
     const uint64_t slot = first_slot_ + slots_.size();
     slots_.push_back({false, show, version_, {}, {}, std::move(pending), silent_});
-    ask(slot, std::move(command), bytes);
+    ask(slot, std::move(command), held);
 }
 
-void Session::ask(uint64_t slot, kv::Command command, size_t bytes) {
+void Session::ask(uint64_t slot, kv::Command command, size_t held) {
+    const size_t bytes = execute::bytes_of(command) + held;
     // Charged to the door until the answer is there, whether or not the client still is.
     door_.inflight_bytes_ += bytes;
     ++door_.replies_owed_;

@@ -49,7 +49,8 @@ private:
         std::unique_ptr<Pending> pending;  // of WATCH, EXEC, messages and spans
         bool silent = false;               // CLIENT REPLY
     };
-    static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
+    static constexpr size_t kWatchedMax = 1000;                  // watched-keys-max
+    static constexpr size_t kWatchedBytesMax = 4 * 1024 * 1024;  // watched-keys-bytes-max
 
     void run(resp::Request request);
     void run_data(const resp::CommandSpec& spec, const resp::Request& request,
@@ -72,8 +73,9 @@ private:
     void reply_mode(const resp::Request& request);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
-    void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
-    void ask(uint64_t slot, kv::Command command, size_t bytes);
+    // `held`: what is held until the answer, besides the command.
+    void send(kv::Command command, Show show, size_t held, std::unique_ptr<Pending> pending);
+    void ask(uint64_t slot, kv::Command command, size_t held);
     TranslateLimits limits() const;
 
     // span.cc
@@ -86,6 +88,8 @@ private:
     void run_transaction(const resp::CommandSpec& spec, resp::Request request);
     void queue(const resp::CommandSpec& spec, resp::Request request);
     void end_transaction();
+    void forget_watched();
+    size_t transaction_bytes_max() const { return 2 * door_.options_.value_bytes_max; }
     void watch(const resp::Request& request);
     void watched(const PendingWatch& watch, kv::Reply& reply);
     void exec();
@@ -152,6 +156,7 @@ private:
     Chain& out_for(const Slot& slot);
     void write_ready();
     bool full();
+    void spend(size_t bytes);
     void regulate();
     void end();
 
@@ -183,6 +188,7 @@ private:
     bool waits_for_room_ = false;  // the door knows
     bool waits_for_turn_ = false;  // the door knows
     bool has_share_ = false;       // of this turn, kept for it
+    size_t left_of_share_ = 0;     // while on_data runs
 
     struct Asked {
         uint64_t slot;

@@ -10,7 +10,27 @@ namespace asterias::edge_resp {
 using resp::CommandClass;
 using resp::CommandId;
 
-Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimits& limits) {
+namespace {
+
+std::string too_long(size_t bytes_max) {
+    return "ERR the transaction is too long: at most " + std::to_string(Transaction::kCommandsMax) +
+           " commands of " + std::to_string(bytes_max) +
+           " bytes together (transaction-commands-max, transaction-bytes-max)";
+}
+
+size_t content_bytes(const kv::Command& command) {
+    size_t bytes = 0;
+    for (const auto* list : {&command.keys, &command.values})
+        for (const auto& piece : *list)
+            bytes += piece.size();
+    return bytes;
+}
+
+}  // namespace
+
+std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t database,
+                                        const TranslateLimits& limits, size_t content_bytes_max) {
+    size_t content = 0;
     Prepared prepared;
     auto& [command, exec] = prepared;
     command.op = kv::Op::Batch;
@@ -41,6 +61,7 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
                     database = static_cast<uint16_t>(*n);
             }
             exec.has_local = true;
+            exec.local_bytes += queued.bytes();
             exec.parts.emplace_back(std::move(queued));
             continue;
         }
@@ -50,6 +71,8 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
             continue;
         }
         auto& t = std::get<Translated>(translated);
+        content += content_bytes(t.command);
+        if (content > content_bytes_max) return Refused{too_long(content_bytes_max)};
         exec.parts.emplace_back(t.show);
         command.batch.push_back(std::move(t.command));
     }
@@ -84,7 +107,7 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
             return reply_now(ok);
         case CommandId::Unwatch:
             if (transaction_.open) return queue(spec, std::move(request));
-            transaction_.forget_watched();
+            forget_watched();
             return reply_now(ok);
         case CommandId::Watch:
             if (transaction_.open) return reply_error("ERR WATCH inside MULTI is not allowed");
@@ -102,23 +125,22 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
         spec.by == CommandClass::Span && !(spec.flags & resp::CommandFlags::kWrite);
     if (reads_all || spec.id == CommandId::AsteriasRequest || spec.id == CommandId::ClientReply)
         return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
-    const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
+    const size_t content = request.content_bytes();
     auto& t = transaction_;
     if (!t.failed) {
-        if (t.queued.size() == Transaction::kCommandsMax || t.bytes + bytes > bytes_max)
-            return refuse("ERR the transaction is too long: at most " +
-                          std::to_string(Transaction::kCommandsMax) + " commands of " +
-                          std::to_string(bytes_max) +
-                          " bytes together (transaction-commands-max, transaction-bytes-max)");
+        if (t.queued.size() == Transaction::kCommandsMax ||
+            t.content_bytes + content > transaction_bytes_max())
+            return refuse(too_long(transaction_bytes_max()));
         if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
             door_.busy_.add();
             return refuse(execute::kBusyMemory);
         }
-        door_.inflight_bytes_ += bytes;
-        t.bytes += bytes;
         Queued queued{&spec, {}};
         for (const auto& argument : request)
             queued.request.push_back(argument.compact());
+        door_.inflight_bytes_ += queued.bytes();
+        t.bytes += queued.bytes();
+        t.content_bytes += content;
         t.queued.push_back(std::move(queued));
     }
     reply_now([](resp::ReplyWriter& out) { out.simple("QUEUED"); });
@@ -127,6 +149,16 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
 void Session::end_transaction() {
     door_.inflight_bytes_ -= transaction_.bytes;
     transaction_ = {};
+}
+
+void Session::forget_watched() {
+    auto& t = transaction_;
+    const size_t bytes = t.watched_bytes + t.watched.size() * sizeof(Watched);
+    door_.inflight_bytes_ -= bytes;
+    t.bytes -= bytes;
+    t.watched.clear();
+    t.watched_bytes = 0;
+    t.watch_lost = false;
 }
 
 // Nothing behind it is read before the versions are known.
@@ -144,12 +176,18 @@ void Session::watch(const resp::Request& request) {
         if (!known) command.keys.push_back(key);
     }
     if (command.keys.empty()) return reply_now([](resp::ReplyWriter& out) { out.ok(); });
-    if (transaction_.watched.size() + command.keys.size() > kWatchedMax)
-        return reply_error("ERR too many watched keys, at most 1000 (watched-keys-max)");
+    if (transaction_.watched.size() + command.keys.size() > kWatchedMax ||
+        transaction_.watched_bytes + content_bytes(command) > kWatchedBytesMax)
+        return reply_error(
+            "ERR too many watched keys, at most 1000 of 4 MiB together (watched-keys-max, "
+            "watched-keys-bytes-max)");
+    if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
+        door_.busy_.add();
+        return reply_error(execute::kBusyMemory);
+    }
     PendingWatch pending{command.keys, database_};
     stalled_ = true;
-    send(std::move(command), Show::AsIs, request.bytes(),
-         std::make_unique<Pending>(std::move(pending)));
+    send(std::move(command), Show::AsIs, 0, std::make_unique<Pending>(std::move(pending)));
 }
 
 void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
@@ -157,8 +195,13 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
         transaction_.watch_lost = true;
         return;
     }
-    for (size_t i = 0; i < watch.keys.size(); ++i)
-        transaction_.watched.push_back({watch.keys[i], watch.database, reply.items[i].integer});
+    auto& t = transaction_;
+    for (size_t i = 0; i < watch.keys.size(); ++i) {
+        t.watched.push_back({watch.keys[i], watch.database, reply.items[i].integer});
+        t.watched_bytes += watch.keys[i].size();
+        t.bytes += sizeof(Watched) + watch.keys[i].size();
+        door_.inflight_bytes_ += sizeof(Watched) + watch.keys[i].size();
+    }
     reply = kv::Reply::ok();
 }
 
@@ -169,8 +212,9 @@ void Session::exec() {
     door_.inflight_bytes_ -= t.bytes;
     if (t.failed) return reply_error("EXECABORT Transaction discarded because of previous errors.");
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
-    const size_t bytes = t.bytes;
-    auto [command, plan] = prepare(std::move(t), database_, limits());
+    auto prepared = prepare(std::move(t), database_, limits(), transaction_bytes_max());
+    if (auto* refused = std::get_if<Refused>(&prepared)) return reply_error(refused->text);
+    auto& [command, plan] = std::get<Prepared>(prepared);
     if (command.batch.empty() && slots_.empty())
         return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });
     stalled_ = plan.has_local;
@@ -182,7 +226,8 @@ void Session::exec() {
                                  {},
                                  std::make_unique<Pending>(std::move(plan)),
                                  silent_});
-    send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
+    const size_t held = plan.local_bytes;
+    send(std::move(command), Show::AsIs, held, std::make_unique<Pending>(std::move(plan)));
 }
 
 kv::Reply Session::no_data() {

@@ -14,18 +14,8 @@ constexpr size_t kEntryHeadBytes = 64;         // of an entry without commands
 constexpr Duration kRoomPatience = milliseconds(100);
 constexpr Duration kPruneInterval = milliseconds(100);
 
-size_t bytes_of(const kv::Command& command) {
-    size_t bytes = sizeof(kv::Command) + command.request.client.size();
-    for (const auto* list : {&command.keys, &command.values})
-        for (const auto& piece : *list)
-            bytes += sizeof(Bytes) + piece.size();
-    for (const auto& one : command.batch)
-        bytes += bytes_of(one);
-    return bytes;
-}
-
 size_t bytes_of(const Incoming& request) {
-    return sizeof(Incoming) - sizeof(kv::Command) + bytes_of(request.command);
+    return sizeof(Incoming) - sizeof(kv::Command) + execute::bytes_of(request.command);
 }
 
 size_t reply_bytes(const kv::Reply& reply) {
