@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/glob.h"
 #include "base/prng.h"
 #include "core/kv/evaluate.h"
 
@@ -40,7 +41,10 @@ public:
 
     // The next record, encoded. Errors: those of decode_record().
     Result<void> take(const Bytes& key, const Bytes& record);
-    // No more is wanted.
+    // What matching patterns took so far, as base/glob.h counts it: whoever takes many records at
+    // once looks after other work in between.
+    uint64_t steps() const { return steps_; }
+    // No more is wanted. So from the beginning if the pattern is too long.
     bool full() const { return full_; }
     // Behind the last one taken. `ended`: nothing follows in the span.
     Reply finish(bool ended);
@@ -55,6 +59,8 @@ private:
 
     const Command& command_;
     const int64_t now_ms_;
+    const Glob pattern_;
+    uint64_t steps_ = 0;
     Prng random_;
     Bytes from_, to_;
     Bytes last_;  // engine key; empty: none

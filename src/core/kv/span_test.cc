@@ -16,7 +16,7 @@ Reply read(const Store& store, const Command& command, std::vector<Bytes>* expir
     SpanRead read(command, store.now_ms, 7);
     bool ended = true;
     for (const auto& [key, record] : store.state) {
-        if (key < read.from() || key >= read.to()) continue;
+        if (key < read.from() || key >= read.to() || read.full()) continue;
         EXPECT_TRUE(read.take(key, record));
         if (read.full()) {
             ended = false;
@@ -62,6 +62,28 @@ TEST(KvSpan, AScanGoesOnWhereItStoppedAndEndsWithNil) {
     Command other_type = span(Op::Scan, {"*", ""}, 10);
     other_type.number2 = 1;
     EXPECT_EQ(shown(read(store, other_type)), "[(nil), []]");
+}
+
+TEST(KvSpan, APatternTooLongIsRefusedBeforeAnythingIsRead) {
+    Filled store;
+    const std::string longest = "a" + std::string(kGlobBytesMax - 1, '*');
+    EXPECT_EQ(shown(read(store, span(Op::Keys, {longest}))), "[a, ab]");
+    for (const Command& c :
+         {span(Op::Keys, {longest + "*"}), span(Op::Scan, {longest + "*", ""})}) {
+        EXPECT_TRUE(SpanRead(c, 0, 0).full());
+        EXPECT_EQ(read(store, c), Reply::error(kGlobTooLong));
+    }
+    EXPECT_NE(kGlobTooLong.find("glob-bytes-max"), std::string_view::npos);
+}
+
+TEST(KvSpan, WhatMatchingTakesIsCounted) {
+    Filled store;
+    store.run(Store::make(Op::Set, {std::string(1000, 'x')}, {"v"}));
+    const Command command = span(Op::Keys, {"*xy*xz"});
+    SpanRead read(command, store.now_ms, 7);
+    for (const auto& [key, record] : store.state)
+        if (key < read.to()) EXPECT_TRUE(read.take(key, record));
+    EXPECT_GT(read.steps(), 1000u);
 }
 
 TEST(KvSpan, ARandomKeyIsOneOfThoseThatAreThere) {

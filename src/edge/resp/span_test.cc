@@ -49,6 +49,16 @@ TEST_F(Spans, EachKeyspaceIsAskedInOrderAndWhatIsBehindWaits) {
     ASSERT_EQ(asked(), 3u) << "GET";
 }
 
+TEST_F(Spans, APatternTooLongIsRefusedAtTheDoor) {
+    const std::string longest(kGlobBytesMax, '*');
+    const std::string refused = "-" + std::string(kGlobTooLong) + "\r\n";
+    EXPECT_EQ(say("KEYS *" + longest + "\r\n"), refused);
+    EXPECT_EQ(say("SCAN 0 MATCH *" + longest + "\r\n"), refused);
+    EXPECT_EQ(asked(), 0u);
+    say("KEYS " + longest + "\r\n");
+    EXPECT_EQ(asked(), 1u);
+}
+
 TEST_F(Spans, KeysAreThoseOfAll) {
     say("KEYS a*\r\n");
     EXPECT_EQ(sent().values[0].view(), "a*");

@@ -53,6 +53,7 @@ class WatchedEngine final : public port::Engine {
 public:
     explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
     size_t looks = 0;  // into memory
+    size_t view_scans = 0;
     size_t writes = 0;
     size_t reads = 0, under_way = 0, most_under_way = 0;
     size_t scanned = 0, most_scanned = 0;  // bytes: all, and by one scan
@@ -90,7 +91,10 @@ public:
     port::Task<Result<std::vector<port::KeyValue>>> scan_view(
         port::Shard& shard, std::shared_ptr<port::EngineSnapshot> view, Bytes from, Bytes to,
         port::ScanLimit limit) override {
-        return engine_->scan_view(shard, std::move(view), std::move(from), std::move(to), limit);
+        auto found = co_await engine_->scan_view(shard, std::move(view), std::move(from),
+                                                 std::move(to), limit);
+        ++view_scans;
+        co_return found;
     }
     Result<std::unique_ptr<port::Staging>> stage(std::vector<port::Span> spans) override {
         return engine_->stage(std::move(spans));
