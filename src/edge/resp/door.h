@@ -137,6 +137,10 @@ private:
     size_t spend(size_t left, size_t bytes);
     void call_next_turn(uint64_t session);
     void on_turn_end() override;
+    // One line a second.
+    void tell_wrong_password(const std::string& peer);
+    std::optional<Instant> told_wrong_at_;
+    uint64_t untold_wrong_ = 0;
     size_t turn_left_ = kWorkOfTurn;
     std::deque<uint64_t> cut_short_;
     Cursors cursors_;

@@ -1,5 +1,6 @@
 // Connections, slots, back-pressure.
 #include "edge/resp/door_test_bench.h"
+#include "proto/resp/dump.h"
 
 namespace asterias::edge_resp {
 namespace {
@@ -291,6 +292,25 @@ TEST(RespDoor, ARequestIdentityGoesWithItsCommand) {
     ASSERT_EQ(b.strategy->asked.size(), 1u);
     EXPECT_EQ(b.strategy->asked[0].request.command.request.client.view(), "me");
     EXPECT_EQ(b.strategy->asked[0].request.command.request.sequence, 7u);
+}
+
+TEST(RespDoor, AKeyMayBeLongerThanAnyValue) {
+    Options options;
+    options.value_bytes_max = 1024;
+    Bench b(options);
+    auto& c = b.connect();
+    b.say(c, "*2\r\n$3\r\nGET\r\n$2000\r\n" + std::string(2000, 'k') + "\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), 1u);
+    EXPECT_EQ(c.received, "");
+}
+
+TEST(RespDoor, RestoreNamesItselfWhereItsDeadlineCannotBe) {
+    Bench b;
+    auto& c = b.connect();
+    const Bytes dump = resp::dump_string("v");
+    b.say(c, "*4\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$19\r\n9223372036854775807\r\n$" +
+                 std::to_string(dump.size()) + "\r\n" + dump.str() + "\r\n");
+    EXPECT_EQ(c.received, "-ERR invalid expire time in 'restore' command\r\n");
 }
 
 }  // namespace

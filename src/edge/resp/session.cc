@@ -26,9 +26,11 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
       connection_(std::move(connection)),
       parser_([&] {
           resp::Limits limits;
-          limits.bulk_bytes_max = static_cast<int64_t>(door.options_.value_bytes_max);
-          // One command must fit into one frame between nodes (rpc::kFrameBytesMax).
-          limits.request_bytes_max = door.options_.value_bytes_max * 2;
+          const size_t largest =
+              std::max(door.options_.key_bytes_max, door.options_.value_bytes_max);
+          limits.bulk_bytes_max = static_cast<int64_t>(largest);
+          // One command must fit into one frame between nodes (router::kCommandBytesMax).
+          limits.request_bytes_max = largest * 2;
           return limits;
       }()),
       began_(door.shard_.clock().now()),
@@ -84,6 +86,7 @@ void Session::on_drained() { regulate(); }
 
 void Session::end() {
     if (std::exchange(ended_, true)) return;
+    if (asked_ && asked_->gone) asked_->gone->store(true, std::memory_order_relaxed);
     end_transaction();
     // Not inside a callback of the connection, which the session owns.
     door_.shard_.post([door = door_.self_, id = id_] {
@@ -165,7 +168,7 @@ void Session::write_ready() {
             write_reply(out, s.reply, s.show);
         } else {
             raw_bytes_ -= s.raw.size();
-            connection_->out().append(s.raw);
+            out_for(s).append(s.raw);
         }
         slots_.pop_front();
         ++first_slot_;
@@ -197,6 +200,8 @@ void Session::run(resp::Request request) {
         return refuse_shape(request, "ERR Can't execute '" + std::string(spec.name) +
                                          "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
                                          "/ RESET are allowed in this context");
+    if (spec.by == CommandClass::Message)
+        if (const auto wrong = check_names(spec, request); !wrong.empty()) return refuse(wrong);
     if (asks_password(spec, request)) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)

@@ -100,6 +100,8 @@ private:
     void refuse_shape(const resp::Request& request, std::string_view text);
 
     // subscriber.cc
+    static std::string_view check_names(const resp::CommandSpec& spec,
+                                        const resp::Request& request);
     void run_message(const resp::CommandSpec& spec, resp::Request request);
     bool run_in_turn(uint64_t slot, PendingMessage& pending);
     void confirmed(uint64_t slot);
@@ -193,6 +195,7 @@ private:
     struct Asked {
         uint64_t slot;
         std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
+        std::shared_ptr<std::atomic<bool>> gone;  // tells the guard that the session has ended
     };
     bool authenticated_ = true;
     std::optional<Asked> asked_;  // a password is being checked
