@@ -35,6 +35,7 @@ struct Options {
     size_t pubsub_unsent_bytes_max = 32 * 1024 * 1024;
     size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
     size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
+    size_t requests_bytes_max = 256 * 1024 * 1024;  // unfinished requests of all connections
     size_t key_bytes_max = 64 * 1024;               // key-bytes-max
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
@@ -137,6 +138,16 @@ private:
     size_t spend(size_t left, size_t bytes);
     void call_next_turn(uint64_t session);
     void on_turn_end() override;
+    // unfinished.cc
+    bool may_hold(uint64_t session, size_t before, size_t bytes);
+    void crowd(uint64_t session);
+    void let_in();
+    void favour(uint64_t session);
+    void request_ended(uint64_t session);
+    size_t unfinished_bytes_ = 0;
+    std::deque<uint64_t> crowded_;  // who rests, in turn
+    uint64_t favourite_ = 0;        // who goes on nevertheless; 0: nobody
+    port::TimerId favourite_timer_;
     // One line a second.
     void tell_wrong_password(const std::string& peer);
     std::optional<Instant> told_wrong_at_;
@@ -147,8 +158,8 @@ private:
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_,
-        &wrong_passwords_, &auth_timeouts_, &guests_closed_, &cut_turns_;
-    Gauge& connected_;
+        &wrong_passwords_, &auth_timeouts_, &guests_closed_, &cut_turns_, &crowds_;
+    Gauge &connected_, &unfinished_;
     Ref self_{*this};
 };
 

@@ -313,5 +313,52 @@ TEST(RespDoor, RestoreNamesItselfWhereItsDeadlineCannotBe) {
     EXPECT_EQ(c.received, "-ERR invalid expire time in 'restore' command\r\n");
 }
 
+// SET of `size` bytes, but its last `missing`; and those.
+std::pair<std::string, std::string> cut_set(size_t size, size_t missing) {
+    const std::string all = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$" + std::to_string(size) + "\r\n" +
+                            std::string(size, 'v') + "\r\n";
+    return {all.substr(0, all.size() - missing), all.substr(all.size() - missing)};
+}
+
+TEST(RespDoor, UnfinishedRequestsOfAllAreBoundedAndEachEndsInTheEnd) {
+    Options options;
+    options.requests_bytes_max = 5'000'000;
+    Bench b(options);
+    const Gauge& held = b.registry->gauge("asterias_resp_unfinished_bytes", "");
+    const auto [most, rest] = cut_set(4'000'000, 1);
+    std::vector<sim::Collector*> clients;
+    int64_t peak = 0;
+    for (int i = 0; i < 10; ++i) {
+        clients.push_back(&b.connect());
+        b.say(*clients.back(), most);
+        peak = std::max(peak, held.value());
+    }
+    EXPECT_GT(peak, 4'000'000);
+    EXPECT_LE(peak, 15'000'000) << "what is allowed, one more, and a read of each";
+    b.say(b.connect(), "SET small " + std::string(1000, 'x') + "\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), 1u) << "small ones do not wait";
+    for (auto* c : clients)
+        b.guest->shard().post([c, &rest] { c->connection->out().append(rest); });
+    b.world.run_for(seconds(1));
+    EXPECT_EQ(b.strategy->asked.size(), 11u);
+    EXPECT_EQ(held.value(), 0);
+}
+
+TEST(RespDoor, WhoHoldsUpOtherUnfinishedRequestsIsClosedInTheEnd) {
+    Options options;
+    options.requests_bytes_max = 300'000;
+    Bench b(options);
+    const auto [most, rest] = cut_set(500'000, 1);
+    auto& idle = b.connect();
+    b.say(idle, most);
+    auto& waits = b.connect();
+    b.say(waits, most + rest);
+    EXPECT_EQ(b.strategy->asked.size(), 0u);
+    b.world.run_for(seconds(6));
+    EXPECT_TRUE(idle.received.starts_with("-ERR the request took longer")) << idle.received;
+    EXPECT_EQ(b.strategy->asked.size(), 1u);
+    EXPECT_EQ((*b.door)->connections(), 1u);
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp

@@ -54,16 +54,18 @@ port::Consumed Session::on_data(const Bytes& available) {
         if (full()) {
             // The rest stays unread until replies are out; reading goes on in regulate().
             regulate();
-            return {at, 0};
+            return {at, hold(available.size() - at, 0)};
         }
         const size_t from = at;
         auto outcome = parser_.next(available, at);
         if (auto* request = std::get_if<resp::Request>(&outcome)) {
             spend(at - from);
+            door_.request_ended(id_);
             run(std::move(*request));
             continue;
         }
-        if (auto* more = std::get_if<resp::NeedMore>(&outcome)) return {at, more->wanted};
+        if (auto* more = std::get_if<resp::NeedMore>(&outcome))
+            return {at, hold(available.size() - at, more->wanted)};
         door_.protocol_errors_.add();
         if (auto* error = std::get_if<resp::ProtocolError>(&outcome)) reply_error(error->text);
         ending_ = true;
@@ -88,6 +90,8 @@ void Session::end() {
     if (std::exchange(ended_, true)) return;
     if (asked_ && asked_->gone) asked_->gone->store(true, std::memory_order_relaxed);
     end_transaction();
+    claim(0);
+    door_.request_ended(id_);
     // Not inside a callback of the connection, which the session owns.
     door_.shard_.post([door = door_.self_, id = id_] {
         if (door.get()) door.get()->remove(id);
@@ -97,7 +101,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_ || asked_ || waits_for_turn_) return true;
+    if (stalled_ || asked_ || waits_for_turn_ || waits_for_memory_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -449,12 +453,17 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                       "Connections closed for what they asked before AUTH.")),
       cut_turns_(registry.counter("asterias_resp_cut_turns_total",
                                   "Connections whose commands went on in a later turn.")),
-      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {
+      crowds_(registry.counter("asterias_resp_crowded_total",
+                               "Requests not read on because of requests-bytes-max.")),
+      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")),
+      unfinished_(registry.gauge("asterias_resp_unfinished_bytes",
+                                 "What requests hold that are not here as a whole.")) {
     shard_.add_turn_hook(port::TurnPhase::Work, *this);
 }
 
 Door::~Door() {
     shard_.remove_turn_hook(*this);
+    if (favourite_timer_) shard_.timers().cancel(favourite_timer_);
     if (drain_timer_) shard_.timers().cancel(drain_timer_);
     self_.forget();
 }

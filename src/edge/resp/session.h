@@ -37,8 +37,12 @@ public:
     void on_room();
     // It may take up a share of the turn that begins.
     void on_turn();
+    // unfinished.cc: there is room for what it wished to hold; it took too long.
+    void on_memory();
+    void give_up_request();
 
 private:
+    friend class Door;
     // A reply that waits: for its command, or for an earlier one's.
     struct Slot {
         bool ready = false;
@@ -159,6 +163,8 @@ private:
     void write_ready();
     bool full();
     void spend(size_t bytes);
+    size_t hold(size_t rest, size_t wanted);
+    void claim(size_t bytes);
     void regulate();
     void end();
 
@@ -189,8 +195,11 @@ private:
     bool paused_ = false;
     bool waits_for_room_ = false;  // the door knows
     bool waits_for_turn_ = false;  // the door knows
-    bool has_share_ = false;       // of this turn, kept for it
-    size_t left_of_share_ = 0;     // while on_data runs
+    // Of a request that is not whole: what it is charged for, and would be to go on.
+    bool waits_for_memory_ = false;  // the door knows
+    size_t claim_ = 0, wish_ = 0;
+    bool has_share_ = false;    // of this turn, kept for it
+    size_t left_of_share_ = 0;  // while on_data runs
 
     struct Asked {
         uint64_t slot;
