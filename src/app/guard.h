@@ -10,8 +10,10 @@ class Guard final : public edge_resp::Guard {
 public:
     explicit Guard(runtime::Users& users) : users_(users) {}
     bool required() const override { return !users_.empty(); }
-    void check(port::Shard& shard, std::string user, std::string password, Done done) override {
-        users_.check(shard, std::move(user), std::move(password),
+    void check(port::Shard& shard, Asker asker, std::string user, std::string password,
+               Done done) override {
+        users_.check(shard, {std::move(asker.host), std::move(asker.gone)}, std::move(user),
+                     std::move(password),
                      [done = std::move(done)](runtime::Users::Verdict verdict) mutable {
                          done(verdict == runtime::Users::Verdict::Right   ? Verdict::Right
                               : verdict == runtime::Users::Verdict::Wrong ? Verdict::Wrong

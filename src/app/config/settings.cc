@@ -41,6 +41,7 @@ const Row kRows[] = {
     {"Redis door", "pipeline-max", Kind::Number, 1, 1'000'000, "", kStart, "Unanswered commands of a connection; beyond them it is not read from", AT(resp.pipeline_max)},
     {"Redis door", "unsent-bytes-max", Kind::Bytes, kMiB, kGiB, "", kStart, "Unsent replies of a connection; beyond them it is not read from", AT(resp.unsent_bytes_max)},
     {"Redis door", "replies-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Replies under way at a door, by estimate; beyond them connections rest in turn", AT(resp.replies_bytes_max)},
+    {"Redis door", "requests-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unfinished requests at a door; beyond them the larger ones are read one at a time", AT(resp.requests_bytes_max)},
     {"Redis door", "inflight-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unanswered commands at a door; beyond them -TRYAGAIN", AT(resp.inflight_bytes_max)},
 
     {"TLS", "tls-cert", Kind::Text, 0, 0, "", kLive, "Certificate of the Redis door, with its chain (PEM); the door then speaks nothing but TLS", AT(tls_cert)},

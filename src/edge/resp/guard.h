@@ -2,7 +2,9 @@
 // composition root's. Threading: called on any shard with a door.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "port/shard.h"
@@ -21,8 +23,13 @@ public:
     virtual ~Guard() = default;
     // Whether there are users. Without any, every connection may do everything.
     virtual bool required() const = 0;
+    struct Asker {
+        std::string host;                         // of the client
+        std::shared_ptr<std::atomic<bool>> gone;  // set: nobody waits for the verdict any more
+    };
     // Calls `done` once, on `shard`, maybe before this returns.
-    virtual void check(port::Shard& shard, std::string user, std::string password, Done done) = 0;
+    virtual void check(port::Shard& shard, Asker asker, std::string user, std::string password,
+                       Done done) = 0;
 };
 
 }  // namespace asterias::edge_resp

@@ -36,6 +36,10 @@ Verb verb_of(CommandId id) {
 bool is_publish(CommandId id) { return id == CommandId::Publish || id == CommandId::SPublish; }
 
 constexpr std::string_view kNoMessages = "ERR this node carries no messages";
+// Each message is matched with each pattern: both are bounded.
+constexpr size_t kChannelBytesMax = 1024;  // channel-bytes-max
+constexpr std::string_view kChannelTooLong =
+    "ERR the channel's name is too long, at most 1024 bytes (channel-bytes-max)";
 constexpr std::string_view kNamesFull =
     "ERR too many channels and patterns are subscribed to on this shard (pubsub-names-bytes-max)";
 
@@ -74,6 +78,20 @@ void Session::leave_all() {
     for (const Kind kind : {Kind::Channel, Kind::Pattern, Kind::Shard})
         for (const auto& name : std::exchange(names_of(kind), {}))
             door_.about_.messages->unsubscribe(id_, kind, name);
+}
+
+// What is wrong with the names; empty: nothing.
+std::string_view Session::check_names(const resp::CommandSpec& spec, const resp::Request& request) {
+    const bool lists =
+        spec.id == CommandId::PubSubChannels || spec.id == CommandId::PubSubShardChannels;
+    if (spec.container == CommandId::PubSub && !lists) return {};
+    auto names = request.arguments().subspan(std::min<size_t>(lists ? 2 : 1, request.size()));
+    if (is_publish(spec.id)) names = names.first(1);
+    const bool patterns = lists || spec.id == CommandId::PSubscribe;
+    for (const auto& name : names)
+        if (name.size() > (patterns ? kGlobBytesMax : kChannelBytesMax))
+            return patterns ? kGlobTooLong : kChannelTooLong;
+    return {};
 }
 
 // ------------------------------------------------------------------------------- in turn

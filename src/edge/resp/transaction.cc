@@ -10,7 +10,27 @@ namespace asterias::edge_resp {
 using resp::CommandClass;
 using resp::CommandId;
 
-Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimits& limits) {
+namespace {
+
+std::string too_long(size_t bytes_max) {
+    return "ERR the transaction is too long: at most " + std::to_string(Transaction::kCommandsMax) +
+           " commands of " + std::to_string(bytes_max) +
+           " bytes together (transaction-commands-max, transaction-bytes-max)";
+}
+
+size_t content_bytes(const kv::Command& command) {
+    size_t bytes = 0;
+    for (const auto* list : {&command.keys, &command.values})
+        for (const auto& piece : *list)
+            bytes += piece.size();
+    return bytes;
+}
+
+}  // namespace
+
+std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t database,
+                                        const TranslateLimits& limits, size_t content_bytes_max) {
+    size_t content = 0;
     Prepared prepared;
     auto& [command, exec] = prepared;
     command.op = kv::Op::Batch;
@@ -41,6 +61,7 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
                     database = static_cast<uint16_t>(*n);
             }
             exec.has_local = true;
+            exec.local_bytes += queued.bytes();
             exec.parts.emplace_back(std::move(queued));
             continue;
         }
@@ -50,6 +71,8 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
             continue;
         }
         auto& t = std::get<Translated>(translated);
+        content += content_bytes(t.command);
+        if (content > content_bytes_max) return Refused{too_long(content_bytes_max)};
         exec.parts.emplace_back(t.show);
         command.batch.push_back(std::move(t.command));
     }
@@ -115,23 +138,22 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
         spec.by == CommandClass::Span && !(spec.flags & resp::CommandFlags::kWrite);
     if (reads_all || spec.id == CommandId::AsteriasRequest || spec.id == CommandId::ClientReply)
         return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
-    const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
+    const size_t content = request.content_bytes();
     auto& t = transaction_;
     if (!t.failed) {
-        if (t.queued.size() == Transaction::kCommandsMax || t.bytes + bytes > bytes_max)
-            return refuse("ERR the transaction is too long: at most " +
-                          std::to_string(Transaction::kCommandsMax) + " commands of " +
-                          std::to_string(bytes_max) +
-                          " bytes together (transaction-commands-max, transaction-bytes-max)");
+        if (t.queued.size() == Transaction::kCommandsMax ||
+            t.content_bytes + content > transaction_bytes_max())
+            return refuse(too_long(transaction_bytes_max()));
         if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
             door_.busy_.add();
             return refuse(execute::kBusyMemory);
         }
-        door_.inflight_bytes_ += bytes;
-        t.bytes += bytes;
         Queued queued{&spec, {}};
         for (const auto& argument : request)
             queued.request.push_back(argument.compact());
+        door_.inflight_bytes_ += queued.bytes();
+        t.bytes += queued.bytes();
+        t.content_bytes += content;
         t.queued.push_back(std::move(queued));
     }
     reply_now([](resp::ReplyWriter& out) { out.simple("QUEUED"); });
@@ -164,16 +186,18 @@ void Session::watch(const resp::Request& request) {
         if (!known) command.keys.push_back(key);
     }
     if (command.keys.empty()) return reply_now([](resp::ReplyWriter& out) { out.ok(); });
-    if (transaction_.watched.size() + command.keys.size() > kWatchedMax)
-        return reply_error("ERR too many watched keys, at most 1000 (watched-keys-max)");
+    if (transaction_.watched.size() + command.keys.size() > kWatchedMax ||
+        transaction_.watched_bytes + content_bytes(command) > kWatchedBytesMax)
+        return reply_error(
+            "ERR too many watched keys, at most 1000 of 4 MiB together (watched-keys-max, "
+            "watched-keys-bytes-max)");
     if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
         door_.busy_.add();
         return reply_error(execute::kBusyMemory);
     }
     PendingWatch pending{command.keys, database_};
     stalled_ = true;
-    send(std::move(command), Show::AsIs, request.bytes(),
-         std::make_unique<Pending>(std::move(pending)));
+    send(std::move(command), Show::AsIs, 0, std::make_unique<Pending>(std::move(pending)));
 }
 
 // What is watched is kept for as long as the client likes, so it is charged like what is queued.
@@ -199,8 +223,9 @@ void Session::exec() {
     door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
     if (t.failed) return reply_error("EXECABORT Transaction discarded because of previous errors.");
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
-    const size_t bytes = t.bytes + t.watched_bytes;
-    auto [command, plan] = prepare(std::move(t), database_, limits());
+    auto prepared = prepare(std::move(t), database_, limits(), transaction_bytes_max());
+    if (auto* refused = std::get_if<Refused>(&prepared)) return reply_error(refused->text);
+    auto& [command, plan] = std::get<Prepared>(prepared);
     if (command.batch.empty() && slots_.empty())
         return reply_now(
             [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_); });
@@ -213,7 +238,8 @@ void Session::exec() {
                                  {},
                                  std::make_unique<Pending>(std::move(plan)),
                                  silent_});
-    send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
+    const size_t held = plan.local_bytes;
+    send(std::move(command), Show::AsIs, held, std::make_unique<Pending>(std::move(plan)));
 }
 
 kv::Reply Session::no_data() {

@@ -16,18 +16,8 @@ constexpr Duration kRoomPatience = milliseconds(100);
 constexpr size_t kHideWork = 32 * 1024, kOverlaidWork = 64;
 constexpr Duration kPruneInterval = milliseconds(100);
 
-size_t bytes_of(const kv::Command& command) {
-    size_t bytes = sizeof(kv::Command) + command.request.client.size();
-    for (const auto* list : {&command.keys, &command.values})
-        for (const auto& piece : *list)
-            bytes += sizeof(Bytes) + piece.size();
-    for (const auto& one : command.batch)
-        bytes += bytes_of(one);
-    return bytes;
-}
-
 size_t bytes_of(const Incoming& request) {
-    return sizeof(Incoming) - sizeof(kv::Command) + bytes_of(request.command);
+    return sizeof(Incoming) - sizeof(kv::Command) + execute::bytes_of(request.command);
 }
 
 // Whether the session table keeps it. Most are far below the limit, and not encoded to know that.
