@@ -1,12 +1,15 @@
 // TLS on a listener, spoken by a blocking client of OpenSSL's own on another thread.
 #include "runtime/epoll/tls.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -66,6 +69,57 @@ std::string ask(const port::Address& to, const std::string& text) {
     SSL_CTX_free(context);
     return got;
 }
+
+// A client whose records go to the network when the test says so.
+struct Client {
+    explicit Client(const port::Address& to) : fd(connected(to)) {
+        SSL_set_fd(ssl, fd.get());
+        EXPECT_EQ(SSL_connect(ssl), 1);
+        records = BIO_new(BIO_s_mem());
+        SSL_set0_wbio(ssl, records);
+    }
+    ~Client() {
+        SSL_free(ssl);
+        SSL_CTX_free(context);
+    }
+    void write(const std::string& text) {
+        EXPECT_GT(SSL_write(ssl, text.data(), static_cast<int>(text.size())), 0);
+    }
+    void change_key() {
+        EXPECT_EQ(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        EXPECT_EQ(SSL_do_handshake(ssl), 1);
+    }
+    void send() {
+        char* data = nullptr;
+        long left = BIO_get_mem_data(records, &data);
+        while (left > 0) {
+            const ssize_t n = ::send(fd.get(), data, static_cast<size_t>(left), MSG_NOSIGNAL);
+            if (n <= 0) break;  // the other side has closed
+            data += n;
+            left -= n;
+        }
+        (void)BIO_reset(records);
+    }
+    std::string read(size_t most) {
+        std::string text(most, 0);
+        const int n = SSL_read(ssl, text.data(), static_cast<int>(most));
+        return text.substr(0, static_cast<size_t>(std::max(n, 0)));
+    }
+    // Whether the other side ends within a long time.
+    bool ended() const {
+        const timeval patience{20, 0};
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        char buffer[4096];
+        ssize_t n = 0;
+        while ((n = ::recv(fd.get(), buffer, sizeof buffer, 0)) > 0) {
+        }
+        return n == 0 || errno == ECONNRESET;
+    }
+    Fd fd;
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    SSL* ssl = SSL_new(context);
+    BIO* records = nullptr;  // owned by ssl
+};
 
 // Consumes `step` bytes a call, echoes them, and closes behind the last.
 struct Echo final : port::ConnectionHandler {
@@ -165,6 +219,55 @@ TEST(Tls, TheOldestHandshakeMakesRoomAndASlowOneIsGivenUp) {
     });
     EXPECT_NE(b.world.sink.text().find("too many handshakes"), std::string::npos);
     EXPECT_NE(b.world.sink.text().find("took too long"), std::string::npos);
+}
+
+TEST(Tls, KeysMayChangeButWhoDoesNothingElseIsClosed) {
+    Bench b;
+    b.world.run([&](port::Shard& shard) {
+        return b.run(shard, 100, [&](port::Address at) {
+            Client honest(at);
+            for (int i = 0; i < 20; ++i)
+                honest.change_key();
+            honest.write("x");
+            honest.send();
+            EXPECT_EQ(honest.read(1), "x");
+
+            Client silent(at), busy(at);
+            for (int i = 0; i < 10'000; ++i)
+                silent.change_key();
+            silent.send();
+            EXPECT_TRUE(silent.ended());
+            // A byte of data now and then does not help.
+            for (int i = 0; i < 10'000; ++i) {
+                busy.change_key();
+                if (i % 1000 == 0) busy.write("x");
+            }
+            busy.send();
+            EXPECT_TRUE(busy.ended());
+            EXPECT_EQ(ask(at, "x"), "x");
+        });
+    });
+}
+
+TEST(Tls, AHandshakeThatOnlyGrowsIsGivenUp) {
+    Bench b;
+    b.world.run([&](port::Shard& shard) {
+        return b.run(shard, 100, [&](port::Address at) {
+            const Fd fd = connected(at);
+            // The first fragments of one ClientHello of 120 KiB.
+            std::string hello("\x01\x01\xe0\x00", 4);
+            hello.resize(72 * 1024, 'x');
+            for (size_t i = 0; i < hello.size(); i += 8192) {
+                const std::string record =
+                    std::string("\x16\x03\x01\x20\x00", 5) + hello.substr(i, 8192);
+                ::send(fd.get(), record.data(), record.size(), MSG_NOSIGNAL);
+            }
+            char buffer[100];
+            while (::recv(fd.get(), buffer, sizeof buffer, 0) > 0) {
+            }
+        });
+    });
+    EXPECT_NE(b.world.sink.text().find("64 KiB came"), std::string::npos);
 }
 
 TEST(Tls, FilesThatDoNotBelongTogetherAreRefusedByName) {
