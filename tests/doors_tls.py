@@ -196,6 +196,40 @@ def client_certificates(sealed):
     expect("PONG" not in sealed.cli("ping"), "who shows none was let in")
 
 
+def listening_ports(process):
+    """The ports on which a process listens (proc(5): state 0A)."""
+    links = pathlib.Path(f"/proc/{process.pid}/fd").iterdir()
+    sockets = {os.readlink(link) for link in links}
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = [row for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+    return {int(row[1].split(":")[1], 16) for row in ours}
+
+
+def chosen_port(sealed):
+    """a Redis port that the system chooses (0) speaks TLS as any other"""
+    node, before = sealed.node, sealed.node.resp
+    node.terminate()
+    node.resp = (HOST, 0)
+    node.start()
+    ports = set()
+
+    def listens():
+        ports.update(listening_ports(node.process) - {node.http[1], node.peer[1]})
+        return ports
+
+    poll(listens, 30, "the Redis port")
+    node.resp = (HOST, ports.pop())
+    poll(lambda: sealed.cli("ping") == "PONG", 30, "it serves")
+    with socket.create_connection(node.resp, 10) as plain:
+        plain.sendall(b"PING\r\n")
+        plain.shutdown(socket.SHUT_WR)
+        expect(b"PONG" not in plain.recv(100), "the door is plain")
+    node.terminate()
+    node.resp = before
+    node.start()
+    poll(lambda: sealed.cli("ping") == "PONG", 30, "it serves again")
+
+
 def wrong_files(sealed):
     """files that are missing, or do not belong together, are refused at the start, by name"""
     for key, word in (("none.key", "none.key"), ("ca.key", "ca.key"), ("ca.crt", "ca.crt")):
@@ -209,7 +243,7 @@ def wrong_files(sealed):
 def main():
     claims = Claims()
     with Sealed() as sealed:
-        functions = [clients, large, half_closed, no_tls, slow_handshake, reload]
+        functions = [clients, large, half_closed, no_tls, slow_handshake, reload, chosen_port]
         claims.run([*functions, client_certificates, wrong_files], sealed)
     claims.end()
 

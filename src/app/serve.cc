@@ -103,21 +103,20 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
             std::min(settings.http.connections_max, connections / 8)};
 }
 
-// The Redis door speaks TLS if there is a certificate.
-Result<void> use_tls(runtime::Runtime& runtime, const config::Settings& settings) {
-    if (settings.tls_cert.empty()) return {};
-    return runtime.use_tls({settings.host, settings.resp_port},
-                           {settings.tls_cert, settings.tls_key, settings.tls_client_ca});
+runtime::TlsFiles tls_files(const config::Settings& settings) {
+    return {settings.tls_cert, settings.tls_key, settings.tls_client_ca};
 }
 
 // The composition root of one serving process.
 class Server {
 public:
     Server(const ConfigOptions& given, const config::Settings& options,
-           const ConnectionLimits& limits, runtime::Runtime& runtime, Registry& registry, Log log)
+           const ConnectionLimits& limits, std::shared_ptr<runtime::Tls> tls,
+           runtime::Runtime& runtime, Registry& registry, Log log)
         : given_(given),
           options_(options),
           limits_(limits),
+          tls_(std::move(tls)),
           runtime_(runtime),
           registry_(registry),
           log_(log),
@@ -176,8 +175,9 @@ private:
         if (loaded.settings.tls_cert.empty() != options_.tls_cert.empty())
             return log_.error(
                 "SIGHUP: from TLS to none or back takes a restart; nothing was changed");
-        if (auto done = use_tls(runtime_, loaded.settings); !done)
-            return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
+        if (tls_)
+            if (auto done = tls_->renew(tls_files(loaded.settings)); !done)
+                return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
         users_.replace(loaded.settings.users);
         log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users" +
                   (options_.tls_cert.empty() ? "" : ", certificate and key"));
@@ -309,6 +309,10 @@ private:
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;
         options.guard = &guard_;
+        options.listen = [this, at = options.address](port::Shard& shard,
+                                                      port::AcceptHandler accept) {
+            return runtime_.listen(shard.id(), at, {tls_}, std::move(accept));
+        };
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -379,6 +383,7 @@ private:
     const ConfigOptions& given_;
     const config::Settings& options_;
     const ConnectionLimits limits_;
+    const std::shared_ptr<runtime::Tls> tls_;  // null: the Redis door is plain
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
@@ -463,11 +468,16 @@ int run_serve(const ConfigOptions& given) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    if (auto done = use_tls(**runtime, options); !done) {
-        std::fprintf(stderr, "asterias serve: %s\n", done.error().context.c_str());
-        return kUsage;
+    std::shared_ptr<runtime::Tls> tls;
+    if (!options.tls_cert.empty()) {
+        auto read = runtime::Tls::load(tls_files(options));
+        if (!read) {
+            std::fprintf(stderr, "asterias serve: %s\n", read.error().context.c_str());
+            return kUsage;
+        }
+        tls = std::move(*read);
     }
-    auto server = std::make_unique<Server>(given, options, limits, **runtime, registry, log);
+    auto server = std::make_unique<Server>(given, options, limits, tls, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
         !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());

@@ -14,10 +14,11 @@ constexpr Duration kAcceptPause = milliseconds(100);  // when there are no descr
 
 class ListenSocket final : public Pollable, public std::enable_shared_from_this<ListenSocket> {
 public:
-    ListenSocket(EpollNet& net, Fd fd, port::AcceptHandler accept)
+    ListenSocket(EpollNet& net, Fd fd, Listening how, port::AcceptHandler accept)
         : net_(net),
           fd_(std::move(fd)),
           address_(local_address(fd_.get()).to_address()),
+          how_(std::move(how)),
           accept_(std::move(accept)) {}
 
     Result<void> start() {
@@ -52,8 +53,7 @@ private:
             complain("max_connections is reached; a new connection was closed");
             return true;
         }
-        if (auto tls = net_.shard().common().listens->tls(address_))
-            return accept_tls(std::move(fd), remote, std::move(tls));
+        if (how_.tls) return accept_tls(std::move(fd), remote, how_.tls->context());
         auto connection = Socket::open(net_, std::move(fd), remote);
         if (!connection) {
             ++net_.shard().counts().accept_errors;
@@ -109,6 +109,7 @@ private:
     Fd fd_;
     Token token_ = 0;
     const port::Address address_;
+    const Listening how_;
     port::AcceptHandler accept_;
     port::TimerId timer_;
     LogGate gate_;
@@ -160,17 +161,6 @@ void ListenTable::closed(const port::Address& address) {
     if (--it->second == 0) listeners_.erase(it);
 }
 
-void ListenTable::use_tls(const port::Address& address, std::shared_ptr<TlsContext> context) {
-    const std::lock_guard lock(mutex_);
-    tls_[address] = std::move(context);
-}
-
-std::shared_ptr<TlsContext> ListenTable::tls(const port::Address& address) {
-    const std::lock_guard lock(mutex_);
-    const auto it = tls_.find(address);
-    return it == tls_.end() ? nullptr : it->second;
-}
-
 EpollNet::EpollNet(EpollShard& shard)
     : shard_(shard),
       gauge_(shard.common().registry.gauge("asterias_net_connections", "open connections",
@@ -211,13 +201,15 @@ void EpollNet::forget_dirty(Socket& socket) {
 }
 
 Result<std::unique_ptr<port::Listener>> EpollNet::listen(const port::Address& address,
+                                                         Listening how,
                                                          port::AcceptHandler accept) {
     const auto numeric = numeric_address(address);
     if (!numeric)
         return fail(Errc::InvalidArgument,
                     "listen on " + address.describe() + ": give a numeric address, localhost or *");
     auto fd = TRY(shard_.common().listens->listen(*numeric));
-    auto socket = std::make_shared<ListenSocket>(*this, std::move(fd), std::move(accept));
+    auto socket =
+        std::make_shared<ListenSocket>(*this, std::move(fd), std::move(how), std::move(accept));
     auto handle = std::make_unique<ListenHandle>(socket);
     TRY(socket->start());
     return handle;

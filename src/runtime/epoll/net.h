@@ -21,14 +21,9 @@ public:
     Result<Fd> listen(const SocketAddress& address);
     void closed(const port::Address& address);
 
-    void use_tls(const port::Address& address, std::shared_ptr<TlsContext> context);
-    // Null: connections accepted at `address` are plain.
-    std::shared_ptr<TlsContext> tls(const port::Address& address);
-
 private:
     std::mutex mutex_;
     std::map<port::Address, size_t> listeners_;
-    std::map<port::Address, std::shared_ptr<TlsContext>> tls_;
 };
 
 class EpollNet final : public port::Net {
@@ -37,7 +32,11 @@ public:
     ~EpollNet() override;
 
     Result<std::unique_ptr<port::Listener>> listen(const port::Address& address,
-                                                   port::AcceptHandler accept) override;
+                                                   port::AcceptHandler accept) override {
+        return listen(address, {}, std::move(accept));
+    }
+    Result<std::unique_ptr<port::Listener>> listen(const port::Address& address, Listening how,
+                                                   port::AcceptHandler accept);
     port::Task<Result<std::unique_ptr<port::Connection>>> connect(port::Address address,
                                                                   std::string expected,
                                                                   Duration timeout) override;

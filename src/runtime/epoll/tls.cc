@@ -72,6 +72,22 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
     return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
 }
 
+Result<std::shared_ptr<Tls>> Tls::load(const TlsFiles& files) {
+    return std::shared_ptr<Tls>(new Tls(TRY(TlsContext::load(files))));
+}
+
+Result<void> Tls::renew(const TlsFiles& files) {
+    auto context = TRY(TlsContext::load(files));
+    const std::lock_guard lock(mutex_);
+    context_ = std::move(context);
+    return {};
+}
+
+std::shared_ptr<TlsContext> Tls::context() const {
+    const std::lock_guard lock(mutex_);
+    return context_;
+}
+
 struct TlsSession::Impl {
     SSL* ssl = nullptr;
     BIO *in = nullptr, *out = nullptr;  // owned by ssl

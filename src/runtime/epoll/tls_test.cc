@@ -140,18 +140,15 @@ struct Bench {
     // Runs `client` on a thread of its own against an echo on `shard`.
     port::Task<void> run(port::Shard& shard, size_t step,
                          std::function<void(port::Address)> client) {
-        const port::Address any{"127.0.0.1", 0};
-        // Which port it is is known after the first listen only.
-        {
-            auto probe = *shard.net().listen(any, [](std::unique_ptr<port::Connection>) {});
-            at = probe->address();
-        }
-        EXPECT_TRUE(world.runtime().use_tls(at, make_files(files.path())));
-        auto listener = shard.net().listen(at, [this, step](std::unique_ptr<port::Connection> c) {
-            echoes.push_back(std::make_unique<Echo>(std::move(c), step));
-            echoes.back()->connection->start(*echoes.back());
-        });
+        how.tls = *Tls::load(make_files(files.path()));
+        // A port that the system chooses speaks TLS like any other.
+        auto listener = world.runtime().listen(
+            shard.id(), {"127.0.0.1", 0}, how, [this, step](std::unique_ptr<port::Connection> c) {
+                echoes.push_back(std::make_unique<Echo>(std::move(c), step));
+                echoes.back()->connection->start(*echoes.back());
+            });
         EXPECT_TRUE(listener);
+        at = (*listener)->address();
         port::Signal done(shard);
         bool ended = false;
         std::thread thread([&] {
@@ -168,6 +165,7 @@ struct Bench {
     }
     TempDirectory files;
     World world;
+    Listening how;
     port::Address at;
     std::vector<std::unique_ptr<Echo>> echoes;
 };
