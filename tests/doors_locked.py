@@ -105,6 +105,12 @@ def again(locked):
     poll(lambda: "nothing was changed" in node.log(), 20, "the log tells")
     equal(cli(node, *quiet, OTHER, "get", "k"), "v")
     expect("plain" not in node.log(), "the log shows what stands for a hash")
+    # A file that was cut off before the users, or is empty, opens no door.
+    for number, text in enumerate(("", "[users]\n", "insecure = true\n")):
+        pathlib.Path(locked.file).write_text(text, encoding="utf-8")
+        node.process.send_signal(signal.SIGHUP)
+        poll(lambda n=number: node.log().count("[users] has nobody") == n + 1, 20, "it tells")
+        expect("NOAUTH" in cli(node, "get", "k"), "SIGHUP opened the door")
 
 
 def nothing_told(locked):

@@ -185,6 +185,22 @@ def reload(sealed):
     poll(renewed, 20, "the new certificate")
 
 
+def waits(sealed):
+    """SIGHUP renews the door that runs, and the log names what waits for a restart"""
+    file = pathlib.Path(sealed.files) / "moved.toml"
+    file.write_text("maxclients = 100\n", encoding="utf-8")
+    sealed.node.terminate()
+    sealed.node.options += ["--config", str(file)]
+    sealed.node.start()
+    poll(lambda: sealed.cli("ping") == "PONG", 30, "it serves")
+    file.write_text("maxclients = 200\n", encoding="utf-8")
+    certificate(f"{sealed.files}/node", "moved", f"{sealed.files}/ca")
+    sealed.node.process.send_signal(signal.SIGHUP)
+    poll(lambda: "maxclients is 100 until a restart" in sealed.node.log(), 20, "the log tells")
+    with TlsResp(sealed.node, sealed.files) as client:
+        expect("moved" in str(client.socket.getpeercert()["subject"]), "the old certificate")
+
+
 def client_certificates(sealed):
     """with tls-client-ca only who shows a certificate of it comes in"""
     certificate(f"{sealed.files}/client", "client", f"{sealed.files}/ca")
@@ -243,7 +259,7 @@ def wrong_files(sealed):
 def main():
     claims = Claims()
     with Sealed() as sealed:
-        functions = [clients, large, half_closed, no_tls, slow_handshake, reload, chosen_port]
+        functions = [clients, large, half_closed, no_tls, slow_handshake, reload, waits, chosen_port]
         claims.run([*functions, client_certificates, wrong_files], sealed)
     claims.end()
 

@@ -7,6 +7,8 @@
 namespace asterias::app {
 
 config::Loaded configure(const ConfigOptions& options);
+// At SIGHUP.
+config::Reloaded configure_again(const ConfigOptions& options, const config::Loaded& running);
 // Prints the problems, which there are, and returns kUsage.
 int tell_problems(const char* command, const config::Loaded& loaded);
 

@@ -110,17 +110,19 @@ runtime::TlsFiles tls_files(const config::Settings& settings) {
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const ConfigOptions& given, const config::Settings& options,
-           const ConnectionLimits& limits, std::shared_ptr<runtime::Tls> tls,
-           runtime::Runtime& runtime, Registry& registry, Log log)
+    Server(const ConfigOptions& given, const config::Loaded& loaded, const ConnectionLimits& limits,
+           std::shared_ptr<runtime::Tls> tls, runtime::Runtime& runtime, Registry& registry,
+           Log log)
         : given_(given),
-          options_(options),
+          options_(loaded.settings),
+          running_(loaded),
           limits_(limits),
           tls_(std::move(tls)),
           runtime_(runtime),
           registry_(registry),
           log_(log),
-          users_(options.users) {
+          users_(loaded.settings.users) {
+        const config::Settings& options = options_;
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
@@ -166,21 +168,23 @@ public:
     bool closed() const { return closed_; }
 
 private:
-    // What is live in the file is taken again; with anything wrong in it nothing is.
+    // What is live is taken again; with anything wrong nothing is. Addresses are not asked anew:
+    // the certificate goes to the door that runs.
     void reload() {
-        const config::Loaded loaded = configure(given_);
-        for (const auto& problem : loaded.problems)
+        config::Reloaded said = configure_again(given_, running_);
+        auto& problems = said.loaded.problems;
+        if (tls_ && problems.empty())
+            if (auto done = tls_->renew(tls_files(said.loaded.settings)); !done)
+                problems.push_back(done.error().context);
+        for (const auto& problem : problems)
             log_.error("SIGHUP: " + problem + "; nothing was changed");
-        if (!loaded.problems.empty()) return;
-        if (loaded.settings.tls_cert.empty() != options_.tls_cert.empty())
-            return log_.error(
-                "SIGHUP: from TLS to none or back takes a restart; nothing was changed");
-        if (tls_)
-            if (auto done = tls_->renew(tls_files(loaded.settings)); !done)
-                return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
-        users_.replace(loaded.settings.users);
-        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users" +
-                  (options_.tls_cert.empty() ? "" : ", certificate and key"));
+        if (!problems.empty()) return;
+        for (const auto& waiting : said.waiting)
+            log_.warn("SIGHUP: " + waiting);
+        running_ = std::move(said.loaded);
+        users_.replace(running_.settings.users);
+        log_.info("SIGHUP: " + std::to_string(running_.settings.users.size()) + " users" +
+                  (tls_ ? ", certificate and key" : ""));
     }
 
     port::Task<> start_task(port::Shard& shard) {
@@ -381,7 +385,8 @@ private:
     }
 
     const ConfigOptions& given_;
-    const config::Settings& options_;
+    const config::Settings options_;  // of the start
+    config::Loaded running_;          // what is live is newer
     const ConnectionLimits limits_;
     const std::shared_ptr<runtime::Tls> tls_;  // null: the Redis door is plain
     runtime::Runtime& runtime_;
@@ -477,7 +482,7 @@ int run_serve(const ConfigOptions& given) {
         }
         tls = std::move(*read);
     }
-    auto server = std::make_unique<Server>(given, options, limits, tls, **runtime, registry, log);
+    auto server = std::make_unique<Server>(given, loaded, limits, tls, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
         !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
