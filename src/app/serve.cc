@@ -79,10 +79,12 @@ int status_of(Errc code) {
 
 // Connections that the process has descriptors for. Files come first: a journal that cannot open
 // its next segment ends the node, so clients must never be able to take the last descriptor.
+// Those that only wait for their last bytes are counted with the others.
 struct ConnectionLimits {
-    size_t all = 0;   // per shard, those that only wait for their last bytes included
-    size_t resp = 0;  // per shard
-    size_t http = 0;
+    size_t all = 0;         // per shard
+    size_t resp = 0;        // per shard
+    size_t handshakes = 0;  // per shard, beside `resp`
+    size_t http = 0;        // on the one shard that has them
 };
 ConnectionLimits connection_limits(const config::Settings& settings) {
     const size_t shards = settings.shards;
@@ -96,11 +98,14 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
         ::getrlimit(RLIMIT_NOFILE, &files);
     }
     const auto all = static_cast<size_t>(std::min(files.rlim_cur, kWanted));
-    const size_t connections = all - std::min(all / 2, kFilesMost);
+    const size_t each = (all - std::min(all / 2, kFilesMost)) / shards;
+    const size_t handshakes =
+        std::min(settings.tls_handshakes_max, settings.tls_cert.empty() ? 1 : each / 8 + 1);
     // The last eighth is for other nodes.
-    return {connections / shards,
-            std::min(settings.resp.connections_max, connections * 3 / 4 / shards),
-            std::min(settings.http.connections_max, connections / 8)};
+    return {each,
+            std::clamp<size_t>(settings.resp.connections_max, 1,
+                               std::max(each * 3 / 4, handshakes + 1) - handshakes),
+            handshakes, std::max<size_t>(each / 8, 1)};
 }
 
 runtime::TlsFiles tls_files(const config::Settings& settings) {
@@ -212,7 +217,12 @@ private:
     edge_http::Options http_options() const {
         edge_http::Options options = options_.http;
         options.address = {options_.host, options_.http_port};
-        options.connections_max = limits_.http;
+        // As many again may be closing.
+        options.connections_max = std::min(options.connections_max, (limits_.http + 1) / 2);
+        options.listen = [this, at = options.address](port::Shard& shard,
+                                                      port::AcceptHandler accept) {
+            return runtime_.listen(shard.id(), at, {nullptr, limits_.http, {}}, std::move(accept));
+        };
         return options;
     }
 
@@ -314,8 +324,10 @@ private:
         options.connections_max = limits_.resp;
         options.guard = &guard_;
         options.listen = [this, at = options.address](port::Shard& shard,
+                                                      edge_resp::Options::Refuse refuse,
                                                       port::AcceptHandler accept) {
-            return runtime_.listen(shard.id(), at, {tls_}, std::move(accept));
+            return runtime_.listen(shard.id(), at, {tls_, limits_.resp, std::move(refuse)},
+                                   std::move(accept));
         };
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
@@ -467,7 +479,7 @@ int run_serve(const ConfigOptions& given) {
     const ConnectionLimits limits = connection_limits(options);
     runtime_options.max_connections = limits.all;
     runtime_options.tls_handshake_timeout = options.tls_handshake_timeout;
-    runtime_options.tls_handshakes_max = options.tls_handshakes_max;
+    runtime_options.tls_handshakes_max = limits.handshakes;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());

@@ -42,8 +42,10 @@ struct Options {
     Guard* guard = nullptr;  // outlives the door; nullptr: it is open
     // How it listens; empty: as its shard's network does. The composition root may know more of
     // listening (TLS) than a door.
-    using Listen =
-        std::function<Result<std::unique_ptr<port::Listener>>(port::Shard&, port::AcceptHandler)>;
+    // `Refuse` counts a connection for which there was no room, and returns what it is told.
+    using Refuse = std::function<std::string_view()>;
+    using Listen = std::function<Result<std::unique_ptr<port::Listener>>(port::Shard&, Refuse,
+                                                                         port::AcceptHandler)>;
     Listen listen;
     Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };

@@ -429,11 +429,17 @@ Door::~Door() {
     self_.forget();
 }
 
+static constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
+
 Result<void> Door::listen() {
     port::AcceptHandler accepted = [this](std::unique_ptr<port::Connection> c) {
         accept(std::move(c));
     };
-    listener_ = TRY(options_.listen ? options_.listen(shard_, std::move(accepted))
+    auto refuse = [this] {
+        refused_.add();
+        return kRefusal;
+    };
+    listener_ = TRY(options_.listen ? options_.listen(shard_, refuse, std::move(accepted))
                                     : shard_.net().listen(options_.address, std::move(accepted)));
     return {};
 }
@@ -443,7 +449,7 @@ port::Address Door::address() const { return listener_->address(); }
 void Door::accept(std::unique_ptr<port::Connection> connection) {
     if (sessions_.size() >= options_.connections_max) {
         refused_.add();
-        connection->out().append(std::string_view("-ERR max number of clients reached\r\n"));
+        connection->out().append(kRefusal);
         return connection->close_after_flush();
     }
     accepted_.add();

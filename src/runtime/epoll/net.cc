@@ -53,8 +53,13 @@ private:
             complain("max_connections is reached; a new connection was closed");
             return true;
         }
+        if (!how_.tls && full()) {
+            ++net_.shard().counts().accept_errors;
+            Socket::send_last(fd, refusal());
+            return true;
+        }
         if (how_.tls) return accept_tls(std::move(fd), remote, how_.tls->context());
-        auto connection = Socket::open(net_, std::move(fd), remote);
+        auto connection = Socket::open(net_, std::move(fd), remote, count_);
         if (!connection) {
             ++net_.shard().counts().accept_errors;
             complain(connection.error().describe());
@@ -67,22 +72,32 @@ private:
 
     bool accept_tls(Fd fd, const SocketAddress& remote, std::shared_ptr<TlsContext> tls) {
         const size_t most = net_.shard().common().options.tls_handshakes_max;
-        if (Socket* oldest = net_.oldest_handshake_beyond(most))
-            oldest->give_up_handshake("too many handshakes under way (tls_handshakes_max)");
-        auto begun = Socket::open_tls(
-            net_, std::move(fd), remote, std::move(tls),
-            [self = weak_from_this()](std::unique_ptr<port::Connection> connection) {
-                const auto here = self.lock();
-                if (!here || !here->fd_.valid()) return;
-                ++here->net_.shard().counts().accepts;
-                here->accept_(std::move(connection));
-            });
+        if (Socket* least = net_.least_handshake_beyond(most))
+            least->give_up_handshake("too many handshakes under way (tls_handshakes_max)");
+        auto begun = Socket::open_tls(net_, std::move(fd), remote, std::move(tls),
+                                      [self = weak_from_this()](Socket* socket) {
+                                          const auto here = self.lock();
+                                          if (!here || !here->fd_.valid()) return socket->refuse("");
+                                          here->handshake_done(*socket);
+                                      });
         if (!begun) {
             ++net_.shard().counts().accept_errors;
             complain(begun.error().describe());
         }
         return true;
     }
+
+    void handshake_done(Socket& socket) {
+        if (full()) {
+            ++net_.shard().counts().accept_errors;
+            return socket.refuse(refusal());
+        }
+        ++net_.shard().counts().accepts;
+        accept_(socket.admit(count_));
+    }
+
+    bool full() const { return how_.connections_max > 0 && *count_ >= how_.connections_max; }
+    std::string_view refusal() const { return how_.refuse ? how_.refuse() : std::string_view(); }
 
     bool accept_failed(int error) {
         if (error == EAGAIN) return false;
@@ -110,6 +125,7 @@ private:
     Token token_ = 0;
     const port::Address address_;
     const Listening how_;
+    const Socket::Count count_ = std::make_shared<size_t>(0);  // sockets may outlive this
     port::AcceptHandler accept_;
     port::TimerId timer_;
     LogGate gate_;
@@ -193,6 +209,11 @@ void EpollNet::flush() {
     for (Socket*& socket : flushing_)
         if (socket) std::exchange(socket, nullptr)->flush();
     flushing_.clear();
+}
+
+Socket* EpollNet::least_handshake_beyond(size_t most) const {
+    if (handshaking_.empty() || handshaking_.size() < most) return nullptr;
+    return handshaking_.front();
 }
 
 void EpollNet::forget_dirty(Socket& socket) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "base/budget.h"
 #include "base/log.h"
@@ -78,6 +79,11 @@ private:
 // What a listener of this runtime can be beyond port::Net::listen.
 struct Listening {
     std::shared_ptr<Tls> tls;  // null: its connections are plain
+    // Connections of this listener, those included that only send their last bytes. Who comes
+    // beyond them is told what `refuse` returns, as far as it can leave at once, and closed.
+    // Handshakes under way are beside them (tls_handshakes_max). 0: no bound but max_connections.
+    size_t connections_max = 0;
+    std::function<std::string_view()> refuse;  // empty: told nothing
 };
 
 class Runtime {

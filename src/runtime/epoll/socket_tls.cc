@@ -57,7 +57,17 @@ void Socket::handshake_done() {
     net_.handshake_ended(true);
     if (std::string subject = tls_->subject(); !subject.empty()) peer_ = {std::move(subject), true};
     auto ready = std::move(ready_);
-    ready(std::make_unique<Handle>(*this));
+    ready(this);
+}
+
+void Socket::refuse(std::string_view text) {
+    (void)tls_->write(text);
+    tls_->say_goodbye();
+    Chain last;
+    tls_->take_output(last);
+    send_last(fd_, last.flatten().view());
+    close_descriptor();
+    end_of_life();
 }
 
 void Socket::give_up_handshake(std::string why) {

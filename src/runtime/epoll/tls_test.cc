@@ -58,7 +58,7 @@ std::string ask(const port::Address& to, const std::string& text) {
     SSL_set_fd(ssl, fd.get());
     std::string got;
     if (SSL_connect(ssl) == 1) {
-        SSL_write(ssl, text.data(), static_cast<int>(text.size()));
+        if (!text.empty()) SSL_write(ssl, text.data(), static_cast<int>(text.size()));
         ::shutdown(fd.get(), SHUT_WR);
         char buffer[4096];
         for (int n = 0; (n = SSL_read(ssl, buffer, sizeof buffer)) > 0;)
@@ -140,10 +140,11 @@ struct Bench {
     // Runs `client` on a thread of its own against an echo on `shard`.
     port::Task<void> run(port::Shard& shard, size_t step,
                          std::function<void(port::Address)> client) {
-        how.tls = *Tls::load(make_files(files.path()));
+        if (!plain) how.tls = *Tls::load(make_files(files.path()));
         // A port that the system chooses speaks TLS like any other.
         auto listener = world.runtime().listen(
             shard.id(), {"127.0.0.1", 0}, how, [this, step](std::unique_ptr<port::Connection> c) {
+                ++echoes_made;
                 echoes.push_back(std::make_unique<Echo>(std::move(c), step));
                 echoes.back()->connection->start(*echoes.back());
             });
@@ -166,6 +167,8 @@ struct Bench {
     TempDirectory files;
     World world;
     Listening how;
+    bool plain = false;
+    int echoes_made = 0;
     port::Address at;
     std::vector<std::unique_ptr<Echo>> echoes;
 };
@@ -266,6 +269,38 @@ TEST(Tls, AHandshakeThatOnlyGrowsIsGivenUp) {
         });
     });
     EXPECT_NE(b.world.sink.text().find("64 KiB came"), std::string::npos);
+}
+
+TEST(Tls, AListenersBoundIsItsOwnAndRefusesWithoutLingering) {
+    for (const bool sealed : {true, false}) {
+        Bench b;
+        b.how.connections_max = 1;
+        b.how.refuse = [] { return std::string_view("full"); };
+        b.plain = !sealed;
+        b.world.run([&](port::Shard& shard) {
+            return b.run(shard, 100, [&](port::Address at) {
+                if (sealed) {
+                    Client first(at);
+                    first.write("x");
+                    first.send();
+                    EXPECT_EQ(first.read(1), "x");
+                    EXPECT_EQ(ask(at, ""), "full");
+                    return;
+                }
+                const Fd first = connected(at);
+                char buffer[100];
+                EXPECT_EQ(::send(first.get(), "x", 1, 0), 1);
+                EXPECT_EQ(::recv(first.get(), buffer, sizeof buffer, 0), 1);
+                for (int i = 0; i < 50; ++i) {
+                    const Fd next = connected(at);
+                    EXPECT_EQ(::recv(next.get(), buffer, sizeof buffer, 0), 4);
+                    EXPECT_EQ(::recv(next.get(), buffer, sizeof buffer, 0), 0);
+                    // It does not close its side: nobody waits for that.
+                }
+            });
+        });
+        EXPECT_EQ(b.echoes_made, 1);
+    }
 }
 
 TEST(Tls, FilesThatDoNotBelongTogetherAreRefusedByName) {
