@@ -77,7 +77,8 @@ private:
         auto begun = Socket::open_tls(net_, std::move(fd), remote, std::move(tls),
                                       [self = weak_from_this()](Socket* socket) {
                                           const auto here = self.lock();
-                                          if (!here || !here->fd_.valid()) return socket->refuse("");
+                                          if (!here || !here->fd_.valid())
+                                              return socket->refuse("");
                                           here->handshake_done(*socket);
                                       });
         if (!begun) {
@@ -213,7 +214,9 @@ void EpollNet::flush() {
 
 Socket* EpollNet::least_handshake_beyond(size_t most) const {
     if (handshaking_.empty() || handshaking_.size() < most) return nullptr;
-    return handshaking_.front();
+    const auto silent =
+        std::ranges::find_if(handshaking_, [](const Socket* s) { return !s->spoke(); });
+    return silent == handshaking_.end() ? handshaking_.front() : *silent;
 }
 
 void EpollNet::forget_dirty(Socket& socket) {

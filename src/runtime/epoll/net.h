@@ -58,7 +58,8 @@ public:
     // Handshakes under way; their sockets are owned here until they are done.
     void add_handshaking(Socket& socket) { handshaking_.push_back(&socket); }
     void forget_handshaking(Socket& socket) { std::erase(handshaking_, &socket); }
-    // Null while there are less than `most`; else the one to give up for the next: the oldest.
+    // Null while there are less than `most`; else the one to give up for the next:
+    // the oldest that never sent a byte, for connecting costs nothing; else the oldest.
     Socket* least_handshake_beyond(size_t most) const;
     // A signature costs as much as hundreds of commands: a turn takes a few.
     bool may_handshake() { return handshake_steps_++ < kHandshakeStepsPerTurn; }

@@ -36,6 +36,8 @@ public:
                                  std::shared_ptr<TlsContext> context, Ready ready);
     // For the listener and the deadline.
     void give_up_handshake(std::string why);
+    // Bytes came from the other side, read or not.
+    bool spoke() const { return spoke_ || readable_; }
     std::unique_ptr<port::Connection> admit(Count count);
     void refuse(std::string_view text);
     // As much as leaves at once; what has come is thrown away, since it would make a reset of the
@@ -124,6 +126,7 @@ private:
     std::unique_ptr<TlsSession> tls_;  // null: plain
     Ready ready_;
     Count count_;
+    bool spoke_ = false;     // in its handshake
     Chain sealed_;           // out_ as the network gets it
     bool more_raw_ = false;  // the last receive under TLS filled its buffer
     bool goodbye_ = false;   // said

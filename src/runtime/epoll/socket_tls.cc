@@ -40,6 +40,7 @@ void Socket::handshake_step() {
     readable_ = n == static_cast<ssize_t>(raw.size()) || (n > 0 && hangup_);
     if (n < 0 && errno == EAGAIN) return;
     if (n < 0) return give_up_handshake(errno_error(errno, "receive").describe());
+    spoke_ = true;
     tls_->feed(std::span(raw).first(static_cast<size_t>(n)));
     const auto step = tls_->handshake();
     if (tls_->has_output()) mark_dirty();

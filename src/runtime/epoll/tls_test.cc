@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
+#include <functional>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -72,11 +74,20 @@ std::string ask(const port::Address& to, const std::string& text) {
 
 // A client whose records go to the network when the test says so.
 struct Client {
-    explicit Client(const port::Address& to) : fd(connected(to)) {
+    explicit Client(const port::Address& to) : Client(to, nullptr) {}
+    // `in_between` is called when the first flight of the other side is there.
+    Client(const port::Address& to, const std::function<void()>& in_between) : fd(connected(to)) {
         SSL_set_fd(ssl, fd.get());
-        EXPECT_EQ(SSL_connect(ssl), 1);
-        records = BIO_new(BIO_s_mem());
         SSL_set0_wbio(ssl, records);
+        ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+        EXPECT_EQ(SSL_connect(ssl), -1);
+        send();
+        ::fcntl(fd.get(), F_SETFL, 0);
+        char byte = 0;
+        ::recv(fd.get(), &byte, 1, MSG_PEEK);
+        if (in_between) in_between();
+        EXPECT_EQ(SSL_connect(ssl), 1);
+        send();
     }
     ~Client() {
         SSL_free(ssl);
@@ -118,7 +129,7 @@ struct Client {
     Fd fd;
     SSL_CTX* context = SSL_CTX_new(TLS_client_method());
     SSL* ssl = SSL_new(context);
-    BIO* records = nullptr;  // owned by ssl
+    BIO* records = BIO_new(BIO_s_mem());  // owned by ssl
 };
 
 // Consumes `step` bytes a call, echoes them, and closes behind the last.
@@ -220,6 +231,27 @@ TEST(Tls, TheOldestHandshakeMakesRoomAndASlowOneIsGivenUp) {
     });
     EXPECT_NE(b.world.sink.text().find("too many handshakes"), std::string::npos);
     EXPECT_NE(b.world.sink.text().find("took too long"), std::string::npos);
+}
+
+TEST(Tls, WhoOnlyConnectsGivesWayToWhoSpoke) {
+    RuntimeOptions options;
+    options.tls_handshakes_max = 2;
+    Bench b(options);
+    b.world.run([&](port::Shard& shard) {
+        return b.run(shard, 100, [&](port::Address at) {
+            std::vector<Fd> silent;
+            Client client(at, [&] {
+                for (int i = 0; i < 5; ++i)
+                    silent.push_back(connected(at));
+                char byte;
+                for (size_t i = 0; i < 4; ++i)
+                    EXPECT_LE(::recv(silent[i].get(), &byte, 1, 0), 0);
+            });
+            client.write("x");
+            client.send();
+            EXPECT_EQ(client.read(1), "x");
+        });
+    });
 }
 
 TEST(Tls, KeysMayChangeButWhoDoesNothingElseIsClosed) {
