@@ -149,26 +149,33 @@ void TlsSession::feed(std::span<const uint8_t> bytes) {
     barren_ += bytes.size();
 }
 
+// What ends the session may lie behind data, and OpenSSL tells it once.
 ssize_t TlsSession::read(std::span<uint8_t> room) {
     ERR_clear_error();
     size_t filled = 0;
-    int n = 0;
-    do {
+    while (filled < room.size() && !end_) {
         const size_t most = std::min<size_t>(room.size() - filled, 1u << 30);
-        n = SSL_read(impl_->ssl, room.data() + filled, static_cast<int>(most));
-        if (n <= 0) break;
+        const int n = SSL_read(impl_->ssl, room.data() + filled, static_cast<int>(most));
+        if (n <= 0) {
+            if (SSL_get_error(impl_->ssl, n) == SSL_ERROR_ZERO_RETURN)
+                end_ = 0;
+            else if (failed(n) || overdone())
+                end_ = EPROTO;
+            break;
+        }
         filled += static_cast<size_t>(n);
         barren_ = 0;
         ++records_;
-    } while (filled < room.size() && pending());
+        if (!pending()) break;
+    }
     if (filled > 0) return static_cast<ssize_t>(filled);
-    if (SSL_get_error(impl_->ssl, n) == SSL_ERROR_ZERO_RETURN) return 0;
-    errno = failed(n) || overdone() ? EPROTO : EAGAIN;
+    if (end_ == 0) return 0;
+    errno = end_.value_or(EAGAIN);
     return -1;
 }
 
 bool TlsSession::pending() const {
-    return SSL_pending(impl_->ssl) > 0 || BIO_pending(impl_->in) > 0;
+    return end_ || SSL_pending(impl_->ssl) > 0 || BIO_pending(impl_->in) > 0;
 }
 
 bool TlsSession::write(std::string_view text) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,7 +65,8 @@ private:
     std::shared_ptr<TlsContext> context_;
     std::unique_ptr<Impl> impl_;
     std::string failure_;
-    size_t barren_ = 0;  // bytes of the network since the last that brought data
+    std::optional<int> end_;  // what read() says from now on: 0, or an errno
+    size_t barren_ = 0;       // bytes of the network since the last that brought data
     uint64_t records_ = 0, key_updates_ = 0;
 };
 

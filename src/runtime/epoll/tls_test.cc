@@ -254,6 +254,27 @@ TEST(Tls, WhoOnlyConnectsGivesWayToWhoSpoke) {
     });
 }
 
+TEST(Tls, TheEndThatCameWithTheLastBytesIsHeard) {
+    Bench b;
+    b.world.run([&](port::Shard& shard) {
+        return b.run(shard, 100, [&](port::Address at) {
+            Client client(at);
+            client.write("x");
+            SSL_shutdown(client.ssl);
+            client.send();
+            EXPECT_EQ(client.read(1), "x");
+            EXPECT_TRUE(client.ended());
+            // The same of bytes that are no record.
+            Client broken(at);
+            broken.write("x");
+            BIO_write(broken.records, "\x17\x03\x03\x00\x20", 5);
+            BIO_write(broken.records, std::string(32, 'A').data(), 32);
+            broken.send();
+            EXPECT_TRUE(broken.ended());
+        });
+    });
+}
+
 TEST(Tls, KeysMayChangeButWhoDoesNothingElseIsClosed) {
     Bench b;
     b.world.run([&](port::Shard& shard) {
