@@ -298,7 +298,9 @@ void Socket::flush() {
         drained_ = true;
         call_again();
     }
-    if (unsent() == 0) finish_flush();
+    if (unsent() > 0) return;
+    if (tls_) release_output();
+    finish_flush();
 }
 
 // Outside of on_ready: the handler hears of it in the next turn.

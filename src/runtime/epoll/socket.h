@@ -69,6 +69,7 @@ private:
     void handshake_done();
     ssize_t read_some(std::span<uint8_t> room);
     void seal();
+    void release_output();
     size_t unsent() const { return out_.size() + sealed_.size(); }
 
     void on_ready(uint32_t events) override;

@@ -106,6 +106,12 @@ ssize_t Socket::read_some(std::span<uint8_t> room) {
     return n;
 }
 
+// Two chunks that wait for the next answer would be most of what an idle connection holds.
+void Socket::release_output() {
+    out_.clear();
+    sealed_.clear();
+}
+
 // Turns output into records, as large as there is output for, some way ahead of the network.
 void Socket::seal() {
     std::array<std::string_view, 64> pieces;
