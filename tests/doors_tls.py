@@ -259,8 +259,8 @@ def wrong_files(sealed):
 def main():
     claims = Claims()
     with Sealed() as sealed:
-        functions = [clients, large, half_closed, no_tls, slow_handshake, reload, waits, chosen_port]
-        claims.run([*functions, client_certificates, wrong_files], sealed)
+        functions = [clients, large, half_closed, no_tls, slow_handshake, reload, waits]
+        claims.run([*functions, chosen_port, client_certificates, wrong_files], sealed)
     claims.end()
 
 

@@ -57,6 +57,15 @@ config::Reloaded configure_again(const ConfigOptions& options, const config::Loa
     return config::reload(said, running);
 }
 
+runtime::TlsFiles tls_files(const config::Settings& settings) {
+    return {settings.tls_cert, settings.tls_key, settings.tls_client_ca};
+}
+
+Result<std::shared_ptr<runtime::Tls>> load_tls(const config::Settings& settings) {
+    if (settings.tls_cert.empty()) return nullptr;
+    return runtime::Tls::load(tls_files(settings));
+}
+
 int tell_problems(const char* command, const config::Loaded& loaded) {
     for (const auto& problem : loaded.problems)
         std::fprintf(stderr, "asterias %s: %s\n", command, problem.c_str());
@@ -82,6 +91,10 @@ int run_check_config(const std::string& file) {
     }
     const config::Loaded loaded = config::load(said);
     if (!loaded.problems.empty()) return tell_problems("check-config", loaded);
+    if (auto tls = load_tls(loaded.settings); !tls) {
+        std::fprintf(stderr, "asterias check-config: %s\n", tls.error().context.c_str());
+        return kUsage;
+    }
     std::printf("%s is fine.\n", file.c_str());
     return kDone;
 }

@@ -108,10 +108,6 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
             handshakes, std::max<size_t>(each / 8, 1)};
 }
 
-runtime::TlsFiles tls_files(const config::Settings& settings) {
-    return {settings.tls_cert, settings.tls_key, settings.tls_client_ca};
-}
-
 // The composition root of one serving process.
 class Server {
 public:
@@ -485,16 +481,12 @@ int run_serve(const ConfigOptions& given) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    std::shared_ptr<runtime::Tls> tls;
-    if (!options.tls_cert.empty()) {
-        auto read = runtime::Tls::load(tls_files(options));
-        if (!read) {
-            std::fprintf(stderr, "asterias serve: %s\n", read.error().context.c_str());
-            return kUsage;
-        }
-        tls = std::move(*read);
+    const auto tls = load_tls(options);
+    if (!tls) {
+        std::fprintf(stderr, "asterias serve: %s\n", tls.error().context.c_str());
+        return kUsage;
     }
-    auto server = std::make_unique<Server>(given, loaded, limits, tls, **runtime, registry, log);
+    auto server = std::make_unique<Server>(given, loaded, limits, *tls, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
         !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "app/config/contradictions.h"
 #include "app/config/load.h"
 
 namespace asterias::config {
@@ -155,6 +156,30 @@ TEST(Config, AReloadIsJudgedByWhatRunsAndOpensNoDoor) {
     EXPECT_EQ(problems(again(open, tls + ca + kUsers).loaded), "");
     EXPECT_NE(problems(again(of_file(""), tls).loaded).find("or back takes a restart"),
               std::string::npos);
+}
+
+TEST(Config, AHostIsAnAddressThatOthersCouldUseHoweverItIsWritten) {
+    const auto told = [](const std::string& host) {
+        return problems(of_file("insecure = true\nhost = \"" + host + "\"\n"));
+    };
+    for (const char* host : {"127.0.0.1", "localhost", "::1", "192.0.2.1", "2001:db8::1"})
+        EXPECT_EQ(told(host), "") << host;
+    for (const char* host : {"*", "0.0.0.0", "::", "0:0:0:0:0:0:0:0", "::0", "::ffff:0.0.0.0"})
+        EXPECT_NE(told(host).find("could reach this one"), std::string::npos) << host;
+    for (const char* host : {"", "0", "example.com", "127.0.0", "127.0.0.1.example.com"})
+        EXPECT_NE(told(host).find("give a numeric one"), std::string::npos) << host;
+    // What only begins like loopback is beyond it.
+    EXPECT_TRUE(is_loopback("127.1.2.3") && is_loopback("::ffff:127.0.0.1"));
+    EXPECT_FALSE(is_loopback("127.example.com") || is_loopback("::ffff:192.0.2.1"));
+}
+
+TEST(Config, AnEmptyVariableIsRefused) {
+    Said said;
+    said.environment = [](const std::string& name) -> const char* {
+        return name == "ASTERIAS_TLS_CERT" ? "" : nullptr;
+    };
+    EXPECT_EQ(problems(load(said)),
+              "ASTERIAS_TLS_CERT: is set, and empty; unset it, or give it a value\n");
 }
 
 TEST(Config, AUserWithoutAHashIsRefusedAndNotTold) {

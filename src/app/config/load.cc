@@ -35,7 +35,10 @@ public:
         for (size_t i = 0; i < rows().size(); ++i) {
             const Row& row = rows()[i];
             const std::string variable = environment_of(row);
-            if (const char* text = said_.environment ? said_.environment(variable) : nullptr)
+            const char* text = said_.environment ? said_.environment(variable) : nullptr;
+            if (text && !*text)
+                problem(variable, "is set, and empty; unset it, or give it a value");
+            else if (text)
                 take(i, text, Source::Environment, variable);
             if (const auto flag = said_.flags.find(row.name); flag != said_.flags.end())
                 take(i, flag->second, Source::Flag, flag_of(row));
