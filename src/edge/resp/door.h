@@ -40,7 +40,14 @@ struct Options {
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
     uint16_t databases = 16;
-    Guard* guard = nullptr;               // outlives the door; nullptr: it is open
+    Guard* guard = nullptr;  // outlives the door; nullptr: it is open
+    // How it listens; empty: as its shard's network does. The composition root may know more of
+    // listening (TLS) than a door.
+    // `Refuse` counts a connection for which there was no room, and returns what it is told.
+    using Refuse = std::function<std::string_view()>;
+    using Listen = std::function<Result<std::unique_ptr<port::Listener>>(port::Shard&, Refuse,
+                                                                         port::AcceptHandler)>;
+    Listen listen;
     Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };
 

@@ -472,11 +472,18 @@ Door::~Door() {
     self_.forget();
 }
 
+static constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
+
 Result<void> Door::listen() {
-    auto listener = shard_.net().listen(
-        options_.address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
-    if (!listener) return std::unexpected(listener.error());
-    listener_ = std::move(*listener);
+    port::AcceptHandler accepted = [this](std::unique_ptr<port::Connection> c) {
+        accept(std::move(c));
+    };
+    auto refuse = [this] {
+        refused_.add();
+        return kRefusal;
+    };
+    listener_ = TRY(options_.listen ? options_.listen(shard_, refuse, std::move(accepted))
+                                    : shard_.net().listen(options_.address, std::move(accepted)));
     address_ = listener_->address();
     return {};
 }
@@ -484,7 +491,7 @@ Result<void> Door::listen() {
 void Door::accept(std::unique_ptr<port::Connection> connection) {
     if (sessions_.size() >= options_.connections_max) {
         refused_.add();
-        connection->out().append(std::string_view("-ERR max number of clients reached\r\n"));
+        connection->out().append(kRefusal);
         return connection->close_after_flush();
     }
     accepted_.add();
