@@ -96,7 +96,6 @@ private:
     size_t transaction_bytes_max() const { return 2 * door_.options_.value_bytes_max; }
     void watch(const resp::Request& request);
     void watched(const PendingWatch& watch, kv::Reply& reply);
-    void forget_watched();
     void exec();
     static kv::Reply no_data();
     void run_part(const Queued& part, resp::ReplyWriter& out, bool silent);
