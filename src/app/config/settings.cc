@@ -48,7 +48,7 @@ const Row kRows[] = {
     {"TLS", "tls-key", Kind::Text, 0, 0, "", kLive, "Its key (PEM, without passphrase)", AT(tls_key)},
     {"TLS", "tls-client-ca", Kind::Text, 0, 0, "", kLive, "Clients show a certificate of one of these (PEM)", AT(tls_client_ca)},
     {"TLS", "tls-handshake-timeout", Kind::Time, 100, kHour, "", kStart, "A connection whose handshake takes longer is closed", AT(tls_handshake_timeout)},
-    {"TLS", "tls-handshakes-max", Kind::Number, 1, 100'000, "", kStart, "Handshakes under way of a shard; beyond them the oldest is given up", AT(tls_handshakes_max)},
+    {"TLS", "tls-handshakes-max", Kind::Number, 1, 100'000, "", kStart, "Handshakes under way of a shard; beyond them one that sent nothing is given up, or the oldest", AT(tls_handshakes_max)},
 
     {"HTTP door", "http-connections-max", Kind::Number, 1, 100'000, "", kStart, "Connections; fewer if the process may have few descriptors", AT(http.connections_max)},
     {"HTTP door", "http-head-bytes-max", Kind::Bytes, kKiB, kMiB, "", kStart, "A longer request is refused (431)", AT(http.head_bytes_max)},
