@@ -15,7 +15,6 @@
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
-#include "proto/resp/glob.h"
 #include "runtime/epoll/runtime.h"
 #include "service/node/json.h"
 #include "service/node/node.h"
@@ -134,9 +133,6 @@ public:
         node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
-        node_options.glob = [](std::string_view pattern, std::string_view text) {
-            return resp::glob_match(pattern, text);
-        };
         auto engine = [this](std::string directory) {
             engine::RocksOptions rocks;
             rocks.directory = std::move(directory);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "base/glob.h"
 #include "base/mutant.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
-#include "proto/resp/glob.h"
 
 namespace asterias::edge_resp {
 
@@ -419,7 +419,7 @@ void Session::config(const resp::CommandSpec& spec, const resp::Request& request
     std::vector<const std::pair<std::string_view, std::string>*> matching;
     for (const auto& p : parameters)
         for (size_t i = 2; i < request.size(); ++i)
-            if (resp::glob_match(request[i].view(), p.first, resp::GlobCase::Ignored)) {
+            if (glob_match(request[i].view(), p.first, GlobCase::Ignored)) {
                 matching.push_back(&p);
                 break;
             }

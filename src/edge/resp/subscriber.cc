@@ -1,8 +1,8 @@
 // What a session does with messages: SUBSCRIBE and its kin, PUBLISH, PUBSUB, and those that come.
+#include "base/glob.h"
 #include "base/mutant.h"
 #include "edge/resp/session.h"
 #include "proto/resp/command_info.h"
-#include "proto/resp/glob.h"
 
 namespace asterias::edge_resp {
 
@@ -256,7 +256,7 @@ void Session::about_messages(const resp::CommandSpec& spec, const resp::Request&
         auto names = messages.names(kind);
         if (request.size() == 3)
             std::erase_if(names, [&](const std::string& name) {
-                return !resp::glob_match(request[2].view(), name);
+                return !glob_match(request[2].view(), name);
             });
         out.array(names.size());
         for (const auto& name : names)

@@ -7,11 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/glob.h"
 #include "base/prng.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/command_syntax.h"
-#include "proto/resp/glob.h"
 #include "proto/resp/integer.h"
 #include "proto/resp/parser.h"
 #include "proto/resp/reply.h"

@@ -96,9 +96,8 @@ void Hub::for_each_match(const Message& message, Visit visit) {
     if (it != table(message.kind).end()) visit(it->second, nullptr);
     if (message.kind != Kind::Channel) return;
     for (auto& [pattern, entry] : table(Kind::Pattern)) {
-        const bool matches = options_.matches ? options_.matches(pattern, message.channel.view())
-                                              : pattern == message.channel.view();
-        if (matches) visit(entry, &pattern);
+        if (!entry.glob) entry.glob.emplace(pattern);
+        if (entry.glob->matches(message.channel.view())) visit(entry, &pattern);
     }
 }
 

@@ -17,8 +17,10 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
+#include "base/glob.h"
 #include "base/metrics.h"
 #include "service/pubsub/codec.h"
 #include "service/pubsub/messages.h"
@@ -26,13 +28,9 @@
 
 namespace asterias::pubsub {
 
-// Redis' globs, from whoever knows them.
-using Matches = bool (*)(std::string_view pattern, std::string_view text);
-
 struct Options {
     NodeId self;
-    Incarnation incarnation;    // of this start
-    Matches matches = nullptr;  // null: a pattern matches itself only
+    Incarnation incarnation;  // of this start
     // pubsub-names-bytes-max: names of all subscriptions of a shard. What a shard wants fits one
     // frame.
     size_t names_bytes_max = 16 * 1024 * 1024;
@@ -94,6 +92,7 @@ private:
     struct Name {
         std::map<uint64_t, Listener*> here;
         std::map<Source, uint64_t> elsewhere;
+        std::optional<Glob> glob;  // of a pattern, since the first message
     };
     using Names = std::map<std::string, Name, std::less<>>;
     struct Carried {
