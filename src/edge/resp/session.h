@@ -198,7 +198,6 @@ private:
     // Of a request that is not whole: what it is charged for, and would be to go on.
     bool waits_for_memory_ = false;  // the door knows
     size_t claim_ = 0, wish_ = 0;
-    Duration favoured_{};       // for so long it went on although too much was held
     bool has_share_ = false;    // of this turn, kept for it
     size_t left_of_share_ = 0;  // while on_data runs
 

@@ -1,7 +1,8 @@
 // What requests hold that are not here as a whole: of all connections of a door together, at most
 // requests-bytes-max. Beyond that the larger ones rest, in the order in which they came to it, and
-// one at a time goes on whatever is held, so that somebody always does: for a second, while others
-// wait, and for command-timeout in all. Nobody is charged for more than twice what it sent.
+// one at a time goes on whatever is held, so that somebody always does: while others wait
+// it has two seconds to end its request, or is closed. Nobody is charged for more than twice what
+// it sent.
 #include <algorithm>
 
 #include "edge/resp/session.h"
@@ -11,10 +12,9 @@ namespace asterias::edge_resp {
 namespace {
 // Below it nobody rests: a connection may have so much in the runtime's buffer anyway.
 constexpr size_t kSmallRequest = 64 * 1024;
-constexpr Duration kTurnOfFavourite = seconds(1);
+constexpr Duration kTurnOfFavourite = seconds(2);
 constexpr std::string_view kOverdue =
-    "ERR the request took longer than command-timeout while unfinished requests held "
-    "requests-bytes-max";
+    "ERR the request took longer than 2 s while unfinished requests held requests-bytes-max";
 }  // namespace
 
 // `rest` bytes of a request are here beside its whole arguments, and `wanted` would be the next
@@ -47,14 +47,8 @@ void Session::on_memory() {
 }
 
 void Session::yield_favour() {
-    favoured_ += kTurnOfFavourite;
-    if (favoured_ >= door_.options_.command_timeout) {
-        reply_error(kOverdue);
-        return finish();
-    }
-    waits_for_memory_ = true;
-    door_.crowd(id_);
-    regulate();
+    reply_error(kOverdue);
+    finish();
 }
 
 bool Door::may_hold(uint64_t session, size_t before, size_t bytes) {
@@ -104,7 +98,6 @@ void Door::next_favourite() {
 
 void Door::request_ended(uint64_t session) {
     if (favourite_ != session) return;
-    if (Session* ended = find(session)) ended->favoured_ = {};
     favourite_ = 0;
     if (favourite_timer_) shard_.timers().cancel(std::exchange(favourite_timer_, {}));
     let_in();
