@@ -152,6 +152,7 @@ private:
     void crowd(uint64_t session);
     void let_in();
     void favour(uint64_t session);
+    void next_favourite();
     void request_ended(uint64_t session);
     size_t unfinished_bytes_ = 0;
     std::deque<uint64_t> crowded_;  // who rests, in turn

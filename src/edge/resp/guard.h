@@ -2,9 +2,7 @@
 // composition root's. Threading: called on any shard with a door.
 #pragma once
 
-#include <atomic>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "port/shard.h"
@@ -23,13 +21,12 @@ public:
     virtual ~Guard() = default;
     // Whether there are users. Without any, every connection may do everything.
     virtual bool required() const = 0;
-    struct Asker {
-        std::string host;                         // of the client
-        std::shared_ptr<std::atomic<bool>> gone;  // set: nobody waits for the verdict any more
-    };
-    // Calls `done` once, on `shard`, maybe before this returns.
-    virtual void check(port::Shard& shard, Asker asker, std::string user, std::string password,
-                       Done done) = 0;
+    // Tells that nobody waits for the verdict any more; on the shard that asked, at any time.
+    using GiveUp = std::move_only_function<void()>;
+    // Calls `done` once, on `shard`, maybe before this returns; also when it was given up. `host`:
+    // of the client.
+    virtual GiveUp check(port::Shard& shard, std::string host, std::string user,
+                         std::string password, Done done) = 0;
 };
 
 }  // namespace asterias::edge_resp

@@ -89,7 +89,7 @@ void Session::on_drained() { regulate(); }
 
 void Session::end() {
     if (std::exchange(ended_, true)) return;
-    if (asked_ && asked_->gone) asked_->gone->store(true, std::memory_order_relaxed);
+    if (asked_ && asked_->give_up) asked_->give_up();
     end_transaction();
     claim(0);
     door_.request_ended(id_);

@@ -37,9 +37,9 @@ public:
     void on_room();
     // It may take up a share of the turn that begins.
     void on_turn();
-    // unfinished.cc: there is room for what it wished to hold; it took too long.
+    // unfinished.cc: there is room for what it wished to hold; others have their turn.
     void on_memory();
-    void give_up_request();
+    void yield_favour();
 
 private:
     friend class Door;
@@ -207,7 +207,7 @@ private:
     struct Asked {
         uint64_t slot;
         std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
-        std::shared_ptr<std::atomic<bool>> gone;  // tells the guard that the session has ended
+        Guard::GiveUp give_up;
     };
     bool authenticated_ = true;
     std::optional<Asked> asked_;  // a password is being checked

@@ -93,18 +93,19 @@ void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) 
 
 void Session::authenticate(std::string user, std::string password,
                            std::optional<resp::HelloOptions> hello) {
-    asked_ = Asked{first_slot_ + slots_.size(), std::move(hello), nullptr};
+    asked_ = Asked{first_slot_ + slots_.size(), std::move(hello), {}};
     slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
     Guard* guard = door_.options_.guard;
     // Without users there is one, which takes any password.
     if (!guard || !guard->required())
         return on_verdict(user == kDefaultUser ? Guard::Verdict::Right : Guard::Verdict::Wrong);
-    asked_->gone = std::make_shared<std::atomic<bool>>(false);
-    guard->check(door_.shard_, {host_of(connection_->peer()), asked_->gone}, std::move(user),
-                 std::move(password), [door = door_.self_, id = id_](Guard::Verdict verdict) {
-                     if (!door.get()) return;
-                     if (Session* s = door.get()->find(id)) s->on_verdict(verdict);
-                 });
+    auto give_up =
+        guard->check(door_.shard_, host_of(connection_->peer()), std::move(user),
+                     std::move(password), [door = door_.self_, id = id_](Guard::Verdict verdict) {
+                         if (!door.get()) return;
+                         if (Session* s = door.get()->find(id)) s->on_verdict(verdict);
+                     });
+    if (asked_) asked_->give_up = std::move(give_up);
 }
 
 void Session::on_verdict(Guard::Verdict verdict) {

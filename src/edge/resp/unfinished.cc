@@ -1,7 +1,8 @@
 // What requests hold that are not here as a whole: of all connections of a door together, at most
 // requests-bytes-max. Beyond that the larger ones rest, in the order in which they came to it, and
-// one at a time goes on whatever is held, so that somebody always does; it has command-timeout to
-// end its request. Nobody holds more than twice what it sent.
+// one at a time goes on whatever is held, so that somebody always does: while others wait
+// it has two seconds to end its request, or is closed. Nobody is charged for more than twice what
+// it sent.
 #include <algorithm>
 
 #include "edge/resp/session.h"
@@ -11,9 +12,9 @@ namespace asterias::edge_resp {
 namespace {
 // Below it nobody rests: a connection may have so much in the runtime's buffer anyway.
 constexpr size_t kSmallRequest = 64 * 1024;
+constexpr Duration kTurnOfFavourite = seconds(2);
 constexpr std::string_view kOverdue =
-    "ERR the request took longer than command-timeout while unfinished requests held "
-    "requests-bytes-max";
+    "ERR the request took longer than 2 s while unfinished requests held requests-bytes-max";
 }  // namespace
 
 // `rest` bytes of a request are here beside its whole arguments, and `wanted` would be the next
@@ -45,7 +46,7 @@ void Session::on_memory() {
     regulate();
 }
 
-void Session::give_up_request() {
+void Session::yield_favour() {
     reply_error(kOverdue);
     finish();
 }
@@ -82,13 +83,17 @@ void Door::let_in() {
 
 void Door::favour(uint64_t session) {
     favourite_ = session;
-    favourite_timer_ = shard_.timers().after(options_.command_timeout, [door = self_, session] {
-        if (!door.get()) return;
-        door.get()->favourite_timer_ = {};
-        Session* late = door.get()->find(session);
-        door.get()->request_ended(session);
-        if (late) late->give_up_request();
+    favourite_timer_ = shard_.timers().after(kTurnOfFavourite, [door = self_] {
+        if (door.get()) door.get()->next_favourite();
     });
+}
+
+void Door::next_favourite() {
+    favourite_timer_ = {};
+    const uint64_t id = std::exchange(favourite_, 0);
+    if (crowded_.empty()) return favour(id);  // it harms nobody
+    if (Session* late = find(id)) late->yield_favour();
+    let_in();
 }
 
 void Door::request_ended(uint64_t session) {
