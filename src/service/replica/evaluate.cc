@@ -448,7 +448,8 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
                 kv::evaluate(command, head_.keys, pointers,
                              {now_ms, round.effects.commit_time, round.index, &deletions_});
         round.work += evaluation.work;
-        if (request.concluded) evaluation.reply = std::move(request.concluded->reply);
+        // It may find no room in this entry, and be evaluated again.
+        if (request.concluded) evaluation.reply = request.concluded->reply;
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
