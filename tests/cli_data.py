@@ -236,10 +236,12 @@ def certificate(name, subject, more, signer=None):
 class Guarded:
     """A node with users and TLS, whose certificate bears a name and no address."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self.cluster = Cluster(nodes=1)
+        self.shown = []
         d = self.directory = self.cluster.directory
         certificate(f"{d}/ca", "Authority", "subjectAltName=DNS:authority")
+        certificate(f"{d}/client", "client", "subjectAltName=DNS:client", f"{d}/ca")
         certificate(f"{d}/node", "node", "subjectAltName=DNS:store.example", f"{d}/ca")
         hashed = run("user", "hash", "--name", "ann", input=SECRET + "\n")
         equal(hashed.returncode, DONE, hashed.stderr)
@@ -248,6 +250,9 @@ class Guarded:
         self.node = self.cluster.nodes[0]
         self.node.options += ["--config", f"{d}/node.toml"]
         self.node.options += ["--tls-cert", f"{d}/node.crt", "--tls-key", f"{d}/node.key"]
+        if "clients" in options:
+            self.node.options += ["--tls-client-ca", f"{d}/ca.crt"]
+            self.shown = ["--tls-cert", f"{d}/client.crt", "--tls-key", f"{d}/client.key"]
 
     def __enter__(self):
         equal(run("init", "--data", self.node.data).returncode, DONE)
@@ -262,7 +267,8 @@ class Guarded:
         return ["--user", "ann", "--password-file", f"{self.directory}/secret", *self.tls()]
 
     def tls(self):
-        return ["--tls-ca", f"{self.directory}/ca.crt", "--tls-name", "store.example"]
+        return ["--tls-ca", f"{self.directory}/ca.crt", "--tls-name", "store.example",
+                *self.shown]
 
     def call(self, what, *arguments, **keywords):
         return run("kv", what, *doors([self.node]), *arguments, env=environment(), **keywords)
@@ -295,6 +301,19 @@ def guarded(_):
         expect(json.loads(told.stdout)["operations"] > 0, told.stdout)
         wrong = run("bench", *doors([door.node]), "--user", "bob", *door.key()[2:], "--json")
         equal(wrong.returncode, REFUSED, wrong.stderr)
+
+
+def client_certificates(_):
+    """a door that wants certificates of its clients gets one, and turns away who has none"""
+    with Guarded("clients") as door:
+        equal(door.call("put", "k", "v", *door.key()).stdout, "OK\n")
+        told = run("bench", "set", *doors([door.node]), *door.key(), "--seconds", 0.3, "--keys",
+                   10, "--json", env=environment())
+        equal(told.returncode, DONE, told.stderr)
+        door.shown = []
+        told = door.call("get", "k", *door.key())
+        equal(told.returncode, UNREACHABLE, told.stdout)
+        expect("certificate" in told.stderr, told.stderr)
 
 
 def prompt(_):
@@ -335,7 +354,7 @@ def main():
              bench_loses_a_node],
             cluster,
         )
-    claims.run([guarded, prompt], None)
+    claims.run([guarded, client_certificates, prompt], None)
     claims.end()
 
 

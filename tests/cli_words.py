@@ -231,7 +231,7 @@ def the_map(_):
     expect("expected: " in run("map", "shard").stdout, "what is expected of a row that is missing")
 
 
-# ---------------------------------------------------------------------------------------- completion
+# -------------------------------------------------------------------------------------- completion
 
 
 def bash_completion(_):
@@ -278,6 +278,18 @@ def other_shells(_):
         checked = subprocess.run([program, "-n"], input=script.stdout, capture_output=True,
                                  text=True, timeout=60, check=False)
         equal((checked.returncode, checked.stderr), (0, ""))
+        if shell == "zsh":
+            # Its own functions, which need a terminal, tell what they are given.
+            told = """compdef() {}; _files() { print FILES }
+                compadd() { shift; print -l -- "$@" }; _describe() { print -l -- "${(@P)2}" }
+                """ + script.stdout + """
+                words=(asterias kv ''); CURRENT=3; _asterias
+                words=(asterias demo --kill ''); CURRENT=4; _asterias"""
+            done = subprocess.run([program, "-f"], input=told, capture_output=True, text=True,
+                                  timeout=60, check=False)
+            equal(done.stderr, "")
+            offered = [line.split(":")[0] for line in done.stdout.splitlines()]
+            equal(set(offered) & {"get", "watch", "leader", "serve"}, {"get", "watch", "leader"})
         if shell == "fish":
             asked = [f'complete -C "asterias {words} "' for words in ("kv", "demo --kill")]
             asked = "\n".join([script.stdout, *asked])

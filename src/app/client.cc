@@ -46,12 +46,16 @@ Socket::~Socket() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+std::string Socket::trouble() const {
+    return tls_ && errno == EPROTO ? "TLS: " + tls_->trouble() : std::strerror(errno);
+}
+
 Result<void> Socket::write(std::string_view text) {
     while (!text.empty()) {
         const ssize_t n =
             tls_ ? tls_->send(text) : ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return fail(Errc::Unavailable, std::string("send: ") + std::strerror(errno));
+        if (n <= 0) return fail(Errc::Unavailable, "send: " + trouble());
         text.remove_prefix(static_cast<size_t>(n));
     }
     return {};
@@ -66,7 +70,7 @@ Result<std::string> Socket::read() {
         if (errno == EINTR) continue;
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return fail(Errc::Timeout, "no answer in time");
-        return fail(Errc::Unavailable, std::string("recv: ") + std::strerror(errno));
+        return fail(Errc::Unavailable, "recv: " + trouble());
     }
 }
 

@@ -34,6 +34,7 @@ public:
 
 private:
     explicit Socket(int fd) : fd_(fd) {}
+    std::string trouble() const;  // of the call that just failed
     int fd_ = -1;
     std::optional<tls::ClientStream> tls_;
 };

@@ -90,7 +90,7 @@ void UserCommands::declare_kv(CLI::App& app) {
     op = add("scan", "The keys that begin so, or all");
     op->add_option("prefix", kv_.key, "How they begin");
     op->add_flag("--values", kv_.values, "With their values");
-    op->add_option("--limit", kv_.limit, "So many at most");
+    op->add_option("--limit", kv_.limit, "So many at most")->check(CLI::PositiveNumber);
     op->footer(
         "The keys are not as of one moment: what changes meanwhile is told as it was or as it is.\n"
         "Example: asterias kv scan cart: --values");
@@ -100,8 +100,8 @@ void UserCommands::declare_kv(CLI::App& app) {
     op->add_option("--interval", kv_.interval_ms, "Milliseconds between two looks")
         ->capture_default_str()
         ->check(CLI::Range(10u, 3'600'000u));
-    op->add_option("--count", kv_.count, "End after so many changes");
-    op->add_option("--seconds", kv_.seconds, "End after so long");
+    op->add_option("--count", kv_.count, "End after so many changes")->check(CLI::PositiveNumber);
+    op->add_option("--seconds", kv_.seconds, "End after so long")->check(CLI::PositiveNumber);
     op->footer(
         "It looks at the interval and compares, because the cluster tells nobody of changes of "
         "keys: what\nchanges and changes back between two looks is not seen. --json prints an "

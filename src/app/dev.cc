@@ -26,6 +26,8 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
     std::printf("  Metrics    curl http://%s/metrics\n", cluster.http(0).describe().c_str());
     std::printf("  Status     %s status --node %s\n", options.program.c_str(),
                 cluster.http(0).describe().c_str());
+    std::printf("  Live       %s top --node %s\n", options.program.c_str(),
+                cluster.http(0).describe().c_str());
     std::printf("\n  Data       %s\n", options.data.c_str());
     if (cluster.size() > 2)
         std::printf(

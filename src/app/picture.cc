@@ -8,6 +8,9 @@ namespace asterias::app {
 namespace {
 
 constexpr Duration kPatience = seconds(1);
+// A node that is asked for the others' doors waits for them, for those that hang, too.
+constexpr Duration kLearnPatience = seconds(3);
+constexpr std::chrono::seconds kLearnAgain{5};
 
 double sum_of(const std::map<std::string, double>& counters, const std::string& name) {
     double sum = 0;
@@ -39,6 +42,8 @@ Result<Picture> Photographer::take() {
     picture.cluster = said.begin()->second.view->cluster;
     add_nodes(picture, said);
     add_groups(picture, said);
+    complete_ = std::all_of(picture.nodes.begin(), picture.nodes.end(),
+                            [](const Picture::Node& n) { return n.answers; });
     for (auto& [node, each] : said)
         before_[node] = std::move(each.counters);
     return picture;
@@ -46,8 +51,10 @@ Result<Picture> Photographer::take() {
 
 // Nodes that were away tell of their doors when they are back; who has told once is known.
 void Photographer::learn() {
+    if (learnt_ && (complete_ || Clock::now() - *learnt_ < kLearnAgain)) return;
+    learnt_ = Clock::now();
     for (const auto& [node, address] : http_) {
-        const auto told = http_get(address, "/v1/nodes", kPatience);
+        const auto told = http_get(address, "/v1/nodes", kLearnPatience);
         if (!told) continue;
         for (size_t at = told->find("{\"node\":"); at != std::string::npos;
              at = told->find("{\"node\":", at + 1)) {

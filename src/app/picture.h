@@ -61,7 +61,8 @@ private:
     const Access access_;
     std::map<uint64_t, std::unique_ptr<Probe>> probes_;
     std::map<uint64_t, std::map<std::string, double>> before_;
-    std::optional<Clock::time_point> taken_;
+    std::optional<Clock::time_point> taken_, learnt_;
+    bool complete_ = false;  // all nodes were known and answered
     double seconds_ = 0;
 };
 

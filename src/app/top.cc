@@ -132,8 +132,9 @@ std::string json_of(const Picture& p) {
 // Keys come one by one and unseen, and what was on the screen comes back at the end.
 class Screen {
 public:
-    Screen()
-        : live_(::isatty(STDOUT_FILENO) == 1), keys_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
+    explicit Screen(bool drawn)
+        : live_(drawn && ::isatty(STDOUT_FILENO) == 1),
+          keys_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
         if (!live_) return;
         if (keys_) {
             termios raw = before_;
@@ -207,7 +208,7 @@ int print_once(Photographer& photographer, const TopOptions& options, const Call
 int show(Photographer& photographer, const TopOptions& options, const Caller& caller) {
     auto picture = photographer.take();
     if (!picture) return unreachable(picture.error(), caller);
-    const Screen screen;
+    const Screen screen(!options.json);
     for (auto next = SteadyClock::now(); !ended;) {
         const auto lines =
             picture ? lines_of(*picture)

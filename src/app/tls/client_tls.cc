@@ -85,7 +85,7 @@ Result<ClientStream> ClientStream::connect(std::shared_ptr<ClientContext> contex
 
 ssize_t ClientStream::failed(int result, int would_block) {
     const int error = SSL_get_error(ssl_.get(), result);
-    ERR_clear_error();
+    trouble_ = last_words("the connection was cut");
     if (error == SSL_ERROR_ZERO_RETURN) return 0;
     errno = error == would_block ? EAGAIN : EPROTO;
     return -1;

@@ -45,6 +45,8 @@ public:
     // socket would block or its timeout passed, else EPROTO.
     ssize_t receive(void* to, size_t room);
     ssize_t send(std::string_view from);
+    // Of the last call that failed with EPROTO: what the other side, or OpenSSL, said.
+    const std::string& trouble() const { return trouble_; }
     // Decrypted and not received: no event of the socket tells of it.
     bool pending() const;
 
@@ -54,6 +56,7 @@ private:
 
     std::shared_ptr<ClientContext> context_;
     std::unique_ptr<ssl_st, void (*)(ssl_st*)> ssl_;
+    std::string trouble_;
 };
 
 }  // namespace asterias::tls
