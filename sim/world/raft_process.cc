@@ -4,7 +4,6 @@
 #include "base/crc32c.h"
 #include "base/mutant.h"
 #include "core/kv/record.h"
-#include "proto/resp/glob.h"
 #include "service/replica/state.h"
 
 namespace asterias::sim {
@@ -77,9 +76,6 @@ node::Options RaftProcess::options() const {
     o.log_retained_bytes_max = sizes.log_retained_bytes;
     o.snapshot_pace = sizes.snapshot_pace;
     o.change_timeout = sizes.change_timeout;
-    o.glob = [](std::string_view pattern, std::string_view text) {
-        return resp::glob_match(pattern, text);
-    };
     return o;
 }
 

@@ -51,8 +51,8 @@ TEST(view, fields_of_one_object_are_not_taken_from_the_next) {
         R"({"node":1,"peer":"a:1","door":"a:2","connected":false,"since":"long"},)"
         R"({"node":2,"peer":"b:1","door":"b:2"}],"groups":[)"
         R"({"group":1,"keyspace":"x","role":"Leader","leader":2,"term":3,"commit":4,"applied":4,)"
-        R"("last":5,"copies":2,"wanted":3,"below":"few","peers":[{"node":1,"match":2,"heard":true},)"
-        R"({"node":3,"match":0,"heard":false}]},)"
+        R"("last":5,"copies":2,"wanted":3,"below":"few","peers":[)"
+        R"({"node":1,"match":2,"heard":true},{"node":3,"match":0,"heard":false}]},)"
         R"({"group":2,"keyspace":"y","role":"stopped","leader":0,"term":1,"commit":0,"applied":0,)"
         R"("last":0,"why":"damage","peers":[]}],"shards":[{"shard":0}]})");
     EXPECT_EQ(view.node, 2u);

@@ -87,6 +87,9 @@ void Router::execute(execute::Request request, execute::Completion done) {
     crosses |= !keyspace || (!command.batch.empty() && command.flushes() && keyspaces > 1);
     if (crosses) return fail_later(std::move(done), execute::kCrossKeyspace);
     command.keyspace = keyspace->id;
+    // Before it has a number: nobody will ever hear of it.
+    if (execute::bytes_of(command) > kCommandBytesMax)
+        return fail_later(std::move(done), execute::kTooLarge);
     Group& g = groups_.at(keyspace->group);
     if (g.flights.size() >= options_.inflight_max)
         return fail_later(std::move(done), execute::kBusy);
