@@ -47,7 +47,7 @@ std::string lower(std::string text) {
 bool has(const Concept& c, const std::string& word) {
     if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
         return c.number == word;
-    for (const auto* text : {&c.name, &c.expected, &c.state, &c.see, &c.proof})
+    for (const auto* text : {&c.name, &c.expected, &c.state, &c.see, &c.proof, &c.where})
         if (lower(*text).find(lower(word)) != std::string::npos) return true;
     return false;
 }
@@ -57,6 +57,7 @@ void print(const Concept& c) {
     if (!c.there()) std::printf("     expected: %s\n", c.expected.c_str());
     if (!c.see.empty()) std::printf("     see it:   %s\n", c.see.c_str());
     if (!c.proof.empty()) std::printf("     proof:    %s\n", c.proof.c_str());
+    if (!c.where.empty()) std::printf("     where:    %s\n", c.where.c_str());
 }
 
 void print_names(const std::vector<const Concept*>& rows) {
@@ -76,7 +77,7 @@ std::string json_of(const Concept& c) {
     return "{\"number\":" + c.number + ",\"concept\":" + json_string(c.name) +
            ",\"expected\":" + json_string(c.expected) + ",\"state\":" + json_string(c.state) +
            ",\"there\":" + (c.there() ? "true" : "false") + ",\"see\":" + json_string(c.see) +
-           ",\"proof\":" + json_string(c.proof) + "}";
+           ",\"proof\":" + json_string(c.proof) + ",\"where\":" + json_string(c.where) + "}";
 }
 
 }  // namespace
@@ -93,9 +94,10 @@ std::vector<Concept> concepts_in(std::string_view markdown) {
             cells.push_back(plain(trimmed(line.substr(from, bar - from))));
             from = bar + 1;
         }
-        if (cells.size() == 6 && !cells[0].empty() &&
+        if (cells.size() == 6) cells.emplace_back();  // not there yet: nowhere
+        if (cells.size() == 7 && !cells[0].empty() &&
             cells[0].find_first_not_of("0123456789") == std::string::npos)
-            all.push_back({cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]});
+            all.push_back({cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6]});
     }
     return all;
 }

@@ -11,7 +11,7 @@ namespace asterias::app {
 std::string_view map_text();
 
 struct Concept {
-    std::string number, name, expected, state, see, proof;
+    std::string number, name, expected, state, see, proof, where;
     bool there() const { return state != "not yet"; }
 };
 std::vector<Concept> concepts_in(std::string_view markdown);

@@ -84,7 +84,8 @@ TEST(map, every_row_that_is_there_can_be_seen) {
     const auto rows = concepts_in(map_text());
     EXPECT_EQ(rows.size(), 128u);
     for (const auto& row : rows)
-        EXPECT_EQ(row.there(), !row.see.empty() && !row.proof.empty()) << row.number;
+        EXPECT_EQ(row.there(), !row.see.empty() && !row.proof.empty() && !row.where.empty())
+            << row.number;
 }
 
 }  // namespace
