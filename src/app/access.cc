@@ -10,6 +10,7 @@
 namespace asterias::app {
 namespace {
 
+constexpr Duration kEntryTime = seconds(3);    // a node that hangs is passed by
 constexpr Duration kAnswerTime = seconds(10);  // a node's own command-timeout ends before
 constexpr const char* kWays =
     "the door asks for a password: --user NAME with ASTERIAS_PASSWORD in the environment, or with "
@@ -66,13 +67,16 @@ std::expected<RespClient, int> RedisDoors::enter(bool quiet) {
     std::string silent;
     for (size_t tried = 0; tried < addresses_.size(); ++tried, pass_on()) {
         const port::Address& address = addresses_[at_];
-        auto client = RespClient::connect(address, kAnswerTime, access_);
+        auto client = RespClient::connect(address, kEntryTime, access_);
         if (!client && client.error().code == Errc::Conflict)
             return refuse(client.error().context.starts_with("TRYAGAIN") ? kFailed : kRefused,
                           address.describe() + ": " + client.error().context);
         const auto there =
             client ? client->call({"PING"}) : Result<resp::Value>(std::unexpect, client.error());
-        if (there && !there->is_error()) return std::move(*client);
+        if (there && !there->is_error()) {
+            client->set_timeout(kAnswerTime);
+            return std::move(*client);
+        }
         if (there && there->text.view().starts_with("NOAUTH")) {
             if (quiet || !access_.password.empty()) return refuse(kRefused, kWays);
             auto password = ask_secret("Password of " + access_.user);

@@ -19,10 +19,7 @@ Result<Socket> Socket::connect(const port::Address& address, Duration timeout,
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail(Errc::Limit, "no socket: " + std::string(std::strerror(errno)));
     Socket socket(fd);
-    const auto micros = std::chrono::duration_cast<microseconds>(timeout).count();
-    timeval tv{micros / 1000000, micros % 1000000};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
+    socket.set_timeout(timeout);
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockaddr_in to{};
@@ -44,6 +41,13 @@ Result<Socket> Socket::connect(const port::Address& address, Duration timeout,
 
 Socket::~Socket() {
     if (fd_ >= 0) ::close(fd_);
+}
+
+void Socket::set_timeout(Duration timeout) {
+    const auto micros = std::chrono::duration_cast<microseconds>(timeout).count();
+    const timeval tv{micros / 1000000, micros % 1000000};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
 }
 
 std::string Socket::trouble() const {

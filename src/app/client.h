@@ -28,6 +28,8 @@ public:
         return *this;
     }
     ~Socket();
+    // From now on.
+    void set_timeout(Duration timeout);
     Result<void> write(std::string_view text);
     // At least one byte, or an empty string at the end of the stream.
     Result<std::string> read();
@@ -52,6 +54,8 @@ public:
     // Conflict: the door refuses the user; the text is its own.
     static Result<RespClient> connect(const port::Address& address, Duration timeout,
                                       const Access& access = {});
+    // From now on, for each call.
+    void set_timeout(Duration timeout) { socket_.set_timeout(timeout); }
     Result<resp::Value> call(const Command& command);
     // All are sent, then answered, in their order.
     Result<std::vector<resp::Value>> call_all(const std::vector<Command>& commands);

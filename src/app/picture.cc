@@ -44,8 +44,11 @@ Result<Picture> Photographer::take() {
     add_groups(picture, said);
     complete_ = std::all_of(picture.nodes.begin(), picture.nodes.end(),
                             [](const Picture::Node& n) { return n.answers; });
-    for (auto& [node, each] : said)
+    answered_.clear();
+    for (auto& [node, each] : said) {
+        answered_.insert(node);
         before_[node] = std::move(each.counters);
+    }
     return picture;
 }
 
@@ -53,8 +56,12 @@ Result<Picture> Photographer::take() {
 void Photographer::learn() {
     if (learnt_ && (complete_ || Clock::now() - *learnt_ < kLearnAgain)) return;
     learnt_ = Clock::now();
-    for (const auto& [node, address] : http_) {
-        const auto told = http_get(address, "/v1/nodes", kLearnPatience);
+    std::vector<port::Address> doors;  // first those that will answer
+    for (const bool lately : {true, false})
+        for (const auto& [node, address] : http_)
+            if (answered_.contains(node) == lately) doors.push_back(address);
+    for (const auto& door : doors) {
+        const auto told = http_get(door, "/v1/nodes", kLearnPatience);
         if (!told) continue;
         for (size_t at = told->find("{\"node\":"); at != std::string::npos;
              at = told->find("{\"node\":", at + 1)) {

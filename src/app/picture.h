@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,8 @@ private:
     std::map<uint64_t, std::unique_ptr<Probe>> probes_;
     std::map<uint64_t, std::map<std::string, double>> before_;
     std::optional<Clock::time_point> taken_, learnt_;
-    bool complete_ = false;  // all nodes were known and answered
+    std::set<uint64_t> answered_;  // the last time
+    bool complete_ = false;        // all nodes were known and answered
     double seconds_ = 0;
 };
 
