@@ -201,6 +201,7 @@ def manual(_):
     equal(page.returncode, DONE)
     for path in leaves():
         expect(".SS asterias " + " ".join(path).replace("-", "\\-") in page.stdout, f"no {path}")
+    equal(page.stdout.count("no node was reached"), 1)
     if not shutil.which("groff"):
         print("skip no groff: the manual page is not set")
         return

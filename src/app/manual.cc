@@ -67,7 +67,9 @@ std::string manual_of(const CommandWord& root, const std::string& version) {
                 synopsis(*command);
         for (const auto& option : command->options)
             if (option.names[0] != "--help") text += paragraph(option);
-        if (!command->footer.empty()) text += ".PP\n.nf\n" + roff(command->footer) + "\n.fi\n";
+        // Who has none of its own has the program's, which stands at the end.
+        if (command->footer != root.footer)
+            text += ".PP\n.nf\n" + roff(command->footer) + "\n.fi\n";
     }
     text += ".SH EXIT STATUS\n";
     for (const ExitCode& each : exit_codes())
