@@ -154,10 +154,19 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
 room(app/config      DEPS base core/kv port proto/resp service/execute service/router service/rpc
                      service/replica service/node edge/resp edge/http runtime/epoll)
+room(app/tls         DEPS base               HEAVY OpenSSL::SSL)
+room(app/load        DEPS base proto/resp app/tls)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
                      service/router service/rpc service/pubsub service/replica service/node
-                     edge/resp edge/http sim app/config
+                     edge/resp edge/http sim app/config app/tls app/load
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
+# So is the map.
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_map.cc
+                   COMMAND ${CMAKE_COMMAND} -DOUT=${CMAKE_BINARY_DIR}/house_map.cc
+                           -DMAP=${CMAKE_SOURCE_DIR}/docs/map.md
+                           -P ${CMAKE_SOURCE_DIR}/cmake/embed_map.cmake
+                   DEPENDS docs/map.md cmake/embed_map.cmake VERBATIM)
+target_sources(asterias_app PRIVATE ${CMAKE_BINARY_DIR}/house_map.cc)
 
 add_executable(asterias src/app/main.cc)
 target_link_libraries(asterias PRIVATE asterias_app CLI11::CLI11)

@@ -81,8 +81,7 @@ def usage(directory):
         (["serve", "--nonsense"], "--nonsense"),
         (
             ["nonsense"],
-            "The subcommands are: init serve config check-config user dev status why replica demo "
-            "sim",
+            "The subcommands are: init serve config check-config user dev status why replica",
         ),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 HEAVY = {
     "boost/": set(),
     "rocksdb/": {"engine/rocks"},
-    "openssl/": {"runtime/epoll"},
+    "openssl/": {"runtime/epoll", "app/tls"},
     "nghttp2/": {"edge/etcd"},
     "google/": {"edge/etcd"},
     "grpcpp/": set(),
@@ -31,7 +31,7 @@ HEAVY = {
 }
 
 # Rooms that are the outside world's side of the house.
-WORLDLY = {"runtime/epoll", "engine/rocks", "app"}
+WORLDLY = {"runtime/epoll", "engine/rocks", "app", "app/tls", "app/load"}
 
 
 @dataclass(frozen=True)

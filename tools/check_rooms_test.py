@@ -76,7 +76,7 @@ class Includes(Tree):
 class Heavy(Tree):
     def test_heavy_header_in_the_wrong_room_is_found(self):
         self.write("src/service/node/node.cc", "#include <openssl/ssl.h>\n")
-        self.assert_one("src/service/node/node.cc:1", "which is for runtime/epoll")
+        self.assert_one("src/service/node/node.cc:1", "which is for app/tls, runtime/epoll")
 
     def test_heavy_header_in_its_room_is_fine_in_a_cc(self):
         self.write("src/runtime/epoll/net.cc", "#include <openssl/err.h>\n")

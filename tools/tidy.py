@@ -324,22 +324,30 @@ class Tidy:
             if row in rows:
                 self.find("docs/map.md", number, f"has row {row} twice.")
             rows[row] = cells
-            if len(cells) != 5 or not all(cells[:3]):
+            if len(cells) not in (5, 6) or not all(cells[:3]):
                 self.find(
                     "docs/map.md",
                     number,
                     f"row {row} needs: concept, what a user expects, "
-                    "state, see it live, proved by.",
+                    "state, see it live, proved by, where it is.",
                 )
-            elif cells[2] != "not yet" and not (cells[3] and cells[4]):
-                self.find(
-                    "docs/map.md",
-                    number,
-                    f"row {row} claims a state without a command to "
-                    "see it and a test that proves it.",
-                )
+            elif cells[2] != "not yet":
+                self.check_claim(number, row, cells)
         for row in sorted(set(range(1, MAP_ROWS + 1)) - set(rows)):
             self.find("docs/map.md", 1, f"lacks row {row}. Rows are never dropped.")
+
+    def check_claim(self, number, row, cells):
+        if len(cells) != 6 or not all(cells[3:]):
+            self.find(
+                "docs/map.md",
+                number,
+                f"row {row} claims a state without a command to "
+                "see it, a test that proves it, and where it is.",
+            )
+            return
+        for place in re.findall(r"`([^`]*)`", cells[5]):
+            if not (self.root / place).exists():
+                self.find("docs/map.md", number, f"row {row} lies in {place}, which is not there.")
 
     def check_adrs(self):
         numbers = set()

@@ -200,6 +200,16 @@ class House(Tree):
         )
         self.assert_one("row 65 claims a state without")
 
+    def test_map_row_that_lies_nowhere_is_found(self):
+        row = "| 65 | concept | expectation | stands | `x` | `y` |"
+        absent = "| 65 | concept | expectation | not yet | | |"
+        for place, finding in ((" `docs` |", ""), ("", "row 65 claims"), (" `no` |", "in no,")):
+            self.write("docs/map.md", MAP.replace(absent, row + place))
+            if finding:
+                self.assert_one(finding)
+            else:
+                self.assert_clean()
+
     def test_adr_with_a_part_missing_is_found(self):
         self.write("docs/adr/0001-a.md", ADR)
         self.assert_clean()

@@ -2,10 +2,10 @@
 // beside the servers it measures. A call that returns a message counts as done; one that ends
 // without (gRPC's trailers-only error) as failed: so response headers need no HPACK decoder.
 // Reference: RFC 9113 (frames, flow control), RFC 7541 (the static table), gRPC PROTOCOL-HTTP2.md.
+#include "load/etcd_session.h"
+
 #include <algorithm>
 #include <map>
-
-#include "load/session.h"
 
 namespace asterias::load {
 namespace {

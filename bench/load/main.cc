@@ -1,11 +1,13 @@
 // asterias-load: closed-loop load on RESP and etcd servers. Prints one JSON object.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <sys/resource.h>
 
-#include "load/generator.h"
+#include "app/load/generator.h"
+#include "load/etcd_session.h"
 
 namespace {
 
@@ -43,7 +45,12 @@ double number(const std::string& text) {
     return value;
 }
 
-void set_option(Options& o, const std::string& name, const std::string& value) {
+struct Asked : Options {
+    bool etcd = false;
+    bool secure = false;
+};
+
+void set_option(Asked& o, const std::string& name, const std::string& value) {
     if (name == "--protocol") {
         if (value != "resp" && value != "etcd") usage("unknown protocol " + value);
         o.etcd = value == "etcd";
@@ -55,7 +62,7 @@ void set_option(Options& o, const std::string& name, const std::string& value) {
         }
     } else if (name == "--tls") {
         if (value != "yes" && value != "no") usage("--tls takes yes or no");
-        o.tls = value == "yes";
+        o.secure = value == "yes";
     } else if (name == "--mode") {
         o.mode = mode_of(value);
     } else if (name == "--connections") {
@@ -78,7 +85,7 @@ void set_option(Options& o, const std::string& name, const std::string& value) {
 }
 
 Options parse(int argc, char** argv) {
-    Options o;
+    Asked o;
     for (int i = 1; i < argc; i += 2) {
         if (!std::strcmp(argv[i], "--help")) {
             std::fputs(kHelp, stdout);
@@ -93,6 +100,13 @@ Options parse(int argc, char** argv) {
     if (o.etcd && (o.mode == Mode::IncrHot || o.mode == Mode::SetWait))
         usage("etcd has no INCR and no WAIT");
     if (o.etcd && o.value_bytes > 16'000) usage("etcd values: at most 16000 bytes here");
+    o.session = [etcd = o.etcd](const std::string& endpoint) {
+        return etcd ? make_etcd_session(endpoint) : make_resp_session();
+    };
+    if (o.secure) {
+        std::signal(SIGPIPE, SIG_IGN);
+        o.tls = *asterias::tls::ClientContext::make({.verify = false});
+    }
     return o;
 }
 
@@ -120,8 +134,9 @@ std::string json_text(const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    Generator generator(parse(argc, argv));
-    const Figures f = generator.run();
+    const auto generator = Generator::make(parse(argc, argv));
+    if (!generator) usage(generator.error().context);
+    const Figures f = (*generator)->run();
     const auto us = [&](double part) {
         return static_cast<double>(f.latency.quantile(part)) / 1e3;
     };

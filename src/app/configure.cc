@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "app/text.h"
+
 namespace asterias::app {
 namespace {
 
@@ -24,6 +26,25 @@ std::string read_file(const std::string& path, config::Said& said) {
     if (text.size() > kFileBytesMax) return path + " is longer than 1 MiB";
     said.file = {path, std::move(text)};
     return "";
+}
+
+// The settings, or what is wrong with them.
+std::string json_of(const config::Loaded& loaded) {
+    std::string all;
+    for (const auto& problem : loaded.problems)
+        all += (all.empty() ? "" : ",") + json_string(problem);
+    if (!all.empty())
+        return "{\"error\":" + json_string(loaded.problems.front()) + ",\"problems\":[" + all +
+               "],\"exit_code\":" + std::to_string(kUsage) + "}\n";
+    for (size_t i = 0; i < config::rows().size(); ++i) {
+        const config::Row& row = config::rows()[i];
+        const auto& origin = loaded.origins[i];
+        all += (i ? "," : "") + json_string(row.name) +
+               ":{\"value\":" + json_string(config::get(row, loaded.settings)) + ",\"from\":" +
+               json_string(origin.source == config::Source::Default ? "default" : origin.where) +
+               "}";
+    }
+    return "{\"settings\":{" + all + "}}\n";
 }
 
 // File, environment and flags. What is wrong with the file itself; empty: nothing.
@@ -78,24 +99,25 @@ int run_config(const ConfigOptions& options) {
         return kDone;
     }
     const config::Loaded loaded = configure(options);
+    if (options.json) std::fputs(json_of(loaded).c_str(), stdout);
     if (!loaded.problems.empty()) return tell_problems("config", loaded);
-    std::fputs(config::print(loaded).c_str(), stdout);
+    if (!options.json) std::fputs(config::print(loaded).c_str(), stdout);
     return kDone;
 }
 
-int run_check_config(const std::string& file) {
+int run_check_config(const std::string& file, bool json) {
     config::Said said;
-    if (const std::string trouble = read_file(file, said); !trouble.empty()) {
-        std::fprintf(stderr, "asterias check-config: %s\n", trouble.c_str());
-        return kUsage;
-    }
-    const config::Loaded loaded = config::load(said);
+    config::Loaded loaded;
+    if (const std::string trouble = read_file(file, said); !trouble.empty())
+        loaded.problems.push_back(trouble);
+    else
+        loaded = config::load(said);
+    if (loaded.problems.empty())
+        if (auto tls = load_tls(loaded.settings); !tls)
+            loaded.problems.push_back(tls.error().context);
+    if (json) std::fputs(json_of(loaded).c_str(), stdout);
     if (!loaded.problems.empty()) return tell_problems("check-config", loaded);
-    if (auto tls = load_tls(loaded.settings); !tls) {
-        std::fprintf(stderr, "asterias check-config: %s\n", tls.error().context.c_str());
-        return kUsage;
-    }
-    std::printf("%s is fine.\n", file.c_str());
+    if (!json) std::printf("%s is fine.\n", file.c_str());
     return kDone;
 }
 

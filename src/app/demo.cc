@@ -16,6 +16,7 @@
 #include "app/client.h"
 #include "app/commands.h"
 #include "app/local_cluster.h"
+#include "app/operate.h"
 #include "base/prng.h"
 
 namespace asterias::app {
@@ -64,6 +65,7 @@ struct Progress {
     std::atomic<size_t> next{0}, done{0}, retries{0}, unknown{0};
     std::atomic<int64_t> last_ack_us{0}, gap_us{0};
     std::atomic<bool> give_up{false};
+    std::FILE* out = stdout;  // what is told meanwhile
     SteadyClock::time_point begun = SteadyClock::now();
 
     int64_t now_us() const {
@@ -206,15 +208,17 @@ void make_trouble(LocalCluster& cluster, const std::string& kind, size_t total, 
     for (size_t v : victims)
         cluster.kill_hard(v);
     if (kind == "all") told = "all nodes";
-    std::printf("  kill -9    %s at %zu of %zu words\n", told.c_str(), progress.done.load(), total);
-    std::fflush(stdout);
+    std::fprintf(progress.out, "  kill -9    %s at %zu of %zu words\n", told.c_str(),
+                 progress.done.load(), total);
+    std::fflush(progress.out);
     // One of several: let the others carry on for a while. All, or the only one: nothing else can
     // go on.
     if (victims.size() < cluster.size()) wait_for(total * 7 / 10);
     for (size_t v : victims)
         cluster.spawn(v);
-    std::printf("  started    again at %zu of %zu words\n", progress.done.load(), total);
-    std::fflush(stdout);
+    std::fprintf(progress.out, "  started    again at %zu of %zu words\n", progress.done.load(),
+                 total);
+    std::fflush(progress.out);
 }
 
 // Prints what was found; the process's exit code. Without counts: it was stopped before.
@@ -229,12 +233,13 @@ int judge(const std::optional<Result<Counts>>& read, const Counts& expected, siz
         const std::string found = !*read       ? read->error().context
                                   : wrong == 0 ? "all equal"
                                                : std::to_string(wrong) + " differ";
-        std::printf("  checked    %zu counts against a count by one thread: %s\n", expected.size(),
-                    found.c_str());
+        std::fprintf(progress.out, "  checked    %zu counts against a count by one thread: %s\n",
+                     expected.size(), found.c_str());
     }
     const bool exact = read && *read && wrong == 0;
     const double gap_ms = static_cast<double>(progress.gap_us) / 1e3;
-    std::printf(
+    std::fprintf(
+        progress.out,
         "  rate       %.0f words/s over %.1f s; longest gap %.0f ms; retries %zu, of them UNKNOWN "
         "%zu\n",
         static_cast<double>(progress.done) / taken, taken, gap_ms, progress.retries.load(),
@@ -242,7 +247,7 @@ int judge(const std::optional<Result<Counts>>& read, const Counts& expected, siz
     const std::string verdict = exact  ? "exact: nothing lost, nothing twice"
                                 : read ? "WRONG"
                                        : "stopped: " + stopped;
-    std::printf("  verdict    %s\n", verdict.c_str());
+    std::fprintf(progress.out, "  verdict    %s\n", verdict.c_str());
     if (json)
         std::printf(
             "{\"exact\":%s,\"stopped\":%s,\"words\":%zu,\"wrong\":%zu,\"seconds\":%.3f,"
@@ -252,13 +257,10 @@ int judge(const std::optional<Result<Counts>>& read, const Counts& expected, siz
     return exact ? kDone : read ? kCheckFailed : kFailed;
 }
 
-// The text's words; empty: none, which has been said.
 std::vector<std::string> load_words(const std::string& file) {
     if (file.empty()) return made_up_words();
     std::ifstream in(file, std::ios::binary);
-    std::vector<std::string> words = words_of(in);
-    if (words.empty()) std::fprintf(stderr, "asterias demo: %s holds no words\n", file.c_str());
-    return words;
+    return words_of(in);
 }
 
 int count_and_judge(LocalCluster& cluster, const DemoOptions& options,
@@ -266,12 +268,15 @@ int count_and_judge(LocalCluster& cluster, const DemoOptions& options,
     Counts expected;
     for (const auto& w : words)
         ++expected[w];
-    std::printf("  promised   every acknowledged increment is kept, and none is done twice\n");
-    std::printf("  counting   %zu words (%zu different) with %u clients through %zu nodes\n",
-                words.size(), expected.size(), options.clients, cluster.size());
-    std::fflush(stdout);
-
     Progress progress;
+    if (options.json) progress.out = stderr;
+    std::fprintf(progress.out,
+                 "  promised   every acknowledged increment is kept, and none is done twice\n");
+    std::fprintf(progress.out,
+                 "  counting   %zu words (%zu different) with %u clients through %zu nodes\n",
+                 words.size(), expected.size(), options.clients, cluster.size());
+    std::fflush(progress.out);
+
     std::string told = "nobody";
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < options.clients; ++i)
@@ -301,40 +306,33 @@ int count_and_judge(LocalCluster& cluster, const DemoOptions& options,
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
+    const Caller caller{"demo", "", options.json};
     const std::vector<std::string> words = load_words(options.file);
-    if (words.empty()) return kUsage;
+    if (words.empty()) return caller.fail(kUsage, options.file + " holds no words");
     std::string data = options.data;
     // An earlier count in it would be added to, and its nodes have ports of their own.
     if (!data.empty() && std::filesystem::exists(data + "/node-1")) {
-        std::fprintf(
-            stderr,
-            "asterias demo: %s holds a cluster already, and the demo makes its own; name a "
-            "directory with --data that is not there yet\n",
-            data.c_str());
-        return kUsage;
+        return caller.fail(kUsage, data +
+                                       " holds a cluster already, and the demo makes its own; name "
+                                       "a directory with --data that is not there yet");
     }
     if (data.empty()) {
         char name[] = "/tmp/asterias-demo-XXXXXX";
-        if (!::mkdtemp(name)) {
-            std::fprintf(stderr, "asterias demo: no temporary directory\n");
-            return kFailed;
-        }
+        if (!::mkdtemp(name)) return caller.fail(kFailed, "no temporary directory");
         data = name;
     }
     int result = kFailed;
     {
         LocalCluster cluster({.data = data, .nodes = options.nodes, .keyspaces = {"demo"}});
-        if (auto started = cluster.start(seconds(30)); !started) {
-            std::fprintf(stderr, "asterias demo: %s\n", started.error().context.c_str());
-            return kFailed;
-        }
+        if (auto started = cluster.start(seconds(30)); !started)
+            return caller.fail(kFailed, started.error().context);
         result = count_and_judge(cluster, options, words);
     }
     if (options.data.empty() && result == kDone) {
         std::error_code ec;
         std::filesystem::remove_all(data, ec);
     } else {
-        std::printf("  data       %s\n", data.c_str());
+        std::fprintf(options.json ? stderr : stdout, "  data       %s\n", data.c_str());
     }
     return result;
 }

@@ -5,6 +5,8 @@
 
 #include "app/commands.h"
 #include "app/local_cluster.h"
+#include "app/operate.h"
+#include "app/text.h"
 
 namespace asterias::app {
 namespace {
@@ -23,6 +25,8 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
                     cluster.resp(cluster.size() - 1).port);
     std::printf("  Metrics    curl http://%s/metrics\n", cluster.http(0).describe().c_str());
     std::printf("  Status     %s status --node %s\n", options.program.c_str(),
+                cluster.http(0).describe().c_str());
+    std::printf("  Live       %s top --node %s\n", options.program.c_str(),
                 cluster.http(0).describe().c_str());
     std::printf("\n  Data       %s\n", options.data.c_str());
     if (cluster.size() > 2)
@@ -46,8 +50,9 @@ int run_dev(const DevOptions& options) {
                           options.log_level});
     const auto begun = std::chrono::steady_clock::now();
     if (auto started = cluster.start(seconds(30)); !started) {
-        std::fprintf(stderr, "asterias dev: %s\n", started.error().context.c_str());
-        return started.error().code == Errc::InvalidArgument ? kUsage : kFailed;
+        const Caller caller{"dev", "", options.json};
+        return caller.fail(started.error().code == Errc::InvalidArgument ? kUsage : kFailed,
+                           started.error().context);
     }
     const double taken =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
@@ -64,8 +69,8 @@ int run_dev(const DevOptions& options) {
             nodes += std::string(i ? "," : "") + "{\"redis\":\"" + cluster.resp(i).describe() +
                      "\",\"http\":\"" + cluster.http(i).describe() +
                      "\",\"pid\":" + std::to_string(cluster.pid(i)) + "}";
-        std::printf("{\"ready_seconds\":%.3f,\"data\":\"%s\",\"nodes\":[%s]}\n", taken,
-                    options.data.c_str(), nodes.c_str());
+        std::printf("{\"ready_seconds\":%.3f,\"data\":%s,\"nodes\":[%s]}\n", taken,
+                    json_string(options.data).c_str(), nodes.c_str());
         std::fflush(stdout);
     } else {
         print_card(cluster, options, taken);

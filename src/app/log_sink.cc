@@ -4,6 +4,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "app/text.h"
+
 namespace asterias::app {
 namespace {
 
@@ -19,15 +21,6 @@ spdlog::level::level_enum level_of(LogLevel level) {
             return spdlog::level::err;
     }
     return spdlog::level::err;
-}
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-    return out;
 }
 
 class StderrSink : public LogSink {
@@ -49,18 +42,22 @@ public:
             logger_->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-5l%$ %v");
     }
     void write(LogLevel level, std::string_view room, std::string text) override {
-        if (form_ == LogForm::Json)
-            logger_->log(level_of(level), R"("node":"{}","room":"{}","text":"{}")", prefix_, room,
-                         escaped(text));
-        else
-            logger_->log(level_of(level), "{}{}{}: {}", prefix_, prefix_.empty() ? "" : " ", room,
-                         text);
+        put(level, room, text);
         if (const size_t lost = pool_->overrun_counter(); lost != lost_.exchange(lost))
-            logger_->log(spdlog::level::warn, "log: {} lines were dropped so far", lost);
+            put(LogLevel::Warn, "log", std::to_string(lost) + " lines were dropped so far");
     }
     bool enabled(LogLevel level) const override { return level >= lowest_; }
 
 private:
+    void put(LogLevel level, std::string_view room, const std::string& text) {
+        if (form_ == LogForm::Json)
+            logger_->log(level_of(level), R"("node":{},"room":{},"text":{})", json_string(prefix_),
+                         json_string(room), json_string(text));
+        else
+            logger_->log(level_of(level), "{}{}{}: {}", prefix_, prefix_.empty() ? "" : " ", room,
+                         text);
+    }
+
     const LogLevel lowest_;
     const LogForm form_;
     const std::string prefix_;

@@ -5,9 +5,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/command_line.h"
 #include "app/commands.h"
 #include "app/config/settings.h"
-#include "service/node/json.h"
+#include "app/text.h"
 #include "sim/command.h"
 
 namespace asterias::app {
@@ -34,6 +35,7 @@ CLI::App* add_init(CLI::App& app, InitOptions& init) {
         ->check(CLI::Range(1, 64));
     command->add_option("--keyspace", init.keyspaces,
                         "A keyspace beside `default`: keys NAME:... live in it (repeatable)");
+    command->add_flag("--json", init.json, "As JSON");
     command->footer("Example: asterias init --data /var/lib/asterias --nodes 3 --keyspace orders");
     return command;
 }
@@ -86,14 +88,20 @@ CLI::App* add_config(CLI::App& app, ConfigOptions& config) {
         "config", "The settings that serve would take, and where each comes from");
     add_settings(*command, config);
     command->add_flag("--markdown", config.markdown, "All settings as docs/configuration.md");
+    command->add_flag("--json", config.json, "As JSON")->excludes("--markdown");
     command->footer("Example: asterias config --config node.toml --resp-port 6380");
     return command;
 }
 
-CLI::App* add_check_config(CLI::App& app, std::string& file) {
+struct CheckOptions {
+    std::string file;
+    bool json = false;
+};
+CLI::App* add_check_config(CLI::App& app, CheckOptions& check) {
     auto* command =
         app.add_subcommand("check-config", "Whether serve would take this file; all that is wrong");
-    command->add_option("file", file, "File with settings (TOML)")->required();
+    command->add_option("file", check.file, "File with settings (TOML)")->required();
+    command->add_flag("--json", check.json, "As JSON");
     command->footer(
         "Ends with 0, or with 2 and a line for each problem.\n"
         "Example: asterias check-config node.toml");
@@ -122,8 +130,9 @@ CLI::App* add_dev(CLI::App& app, DevOptions& dev) {
 }
 
 CLI::App* add_status(CLI::App& app, StatusOptions& status) {
-    auto* command = app.add_subcommand("status", "What a node says of itself and its groups");
+    auto* command = app.add_subcommand("status", "Nodes and groups, as one node sees them");
     command->add_option("--node", status.address, "HOST:HTTP_PORT")->capture_default_str();
+    command->add_flag("--all", status.all, "Every group; else those that are well are cut at 12");
     command->add_flag("--json", status.json, "As JSON");
     command->footer("Example: asterias status --node 127.0.0.1:8081 --json");
     return command;
@@ -216,26 +225,46 @@ CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     return command;
 }
 
-CLI::App* add_user(CLI::App& app, std::string& user) {
+CLI::App* add_user(CLI::App& app, UserOptions& user) {
     auto* command = app.add_subcommand("user", "Users of the Redis door");
     command->require_subcommand(1);
     auto* hash = command->add_subcommand(
         "hash", "Read a password from standard input, print its line for [users] of the file");
-    hash->add_option("--name", user, "Whose it is; `default` is the user of AUTH with one word")
+    hash->add_option("--name", user.user,
+                     "Whose it is; `default` is the user of AUTH with one word")
         ->capture_default_str();
+    hash->add_flag("--json", user.json, "As JSON");
     hash->footer("Example: asterias user hash --name orders < secret >> node.toml");
     return command;
 }
 
-// When none of them was named.
-void name_subcommands(const CLI::App& app) {
+// The command that was being read when it went wrong.
+const CLI::App& reached(const CLI::App& app) {
     const CLI::App* at = &app;
     while (!at->get_subcommands().empty())
         at = at->get_subcommands().front();
-    std::string names;
-    for (const auto* command : at->get_subcommands(nullptr))
-        names += " " + command->get_name();
-    if (!names.empty()) std::fprintf(stderr, "The subcommands are:%s\n", names.c_str());
+    return *at;
+}
+
+// A command line that is none: the exit code, or 0 if it only asked for help.
+int refuse(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+    if (app.exit(error) == 0) return kDone;
+    const CLI::App& at = reached(app);
+    const auto left = at.remaining();
+    const std::string hint = argc > 1 ? explain(at, left.empty() ? "" : left.front()) : "";
+    std::fputs(hint.c_str(), stderr);
+    for (int i = 1; i < argc; ++i)
+        if (std::string_view(argv[i]) == "--json")
+            std::printf("{\"error\":%s,\"exit_code\":%d}\n", json_string(error.what()).c_str(),
+                        kUsage);
+    return kUsage;
+}
+
+std::string footer() {
+    std::string text = "Exit codes:\n";
+    for (const ExitCode& each : exit_codes())
+        text += "  " + std::to_string(each.code) + "  " + each.means + "\n";
+    return text + "Begin with: asterias dev --nodes 3";
 }
 
 }  // namespace
@@ -246,20 +275,16 @@ int main(int argc, char** argv) {
     CLI::App app{"Asterias: many machines, one computer."};
     app.set_version_flag("--version", version());
     app.require_subcommand(0, 1);  // none is told apart from an unknown one below
-    app.footer(
-        "Exit codes: 0 done, 1 failed (the same again, later, may help), 2 wrong use, 3 no node "
-        "reached,\n4 not all is well, or not all could be asked, 5 refused: doing the same again "
-        "does not help\n(serve: do not restart it blindly).\n"
-        "Begin with: asterias dev --nodes 3");
+    app.footer(footer());
 
     InitOptions init;
     auto* init_command = add_init(app, init);
     ConfigOptions serve, config;
     auto* serve_command = add_serve(app, serve);
     auto* config_command = add_config(app, config);
-    std::string config_file;
-    auto* check_config_command = add_check_config(app, config_file);
-    std::string user = "default";
+    CheckOptions check;
+    auto* check_config_command = add_check_config(app, check);
+    UserOptions user;
     auto* user_command = add_user(app, user);
     DevOptions dev;
     dev.program = argv[0];
@@ -272,6 +297,8 @@ int main(int argc, char** argv) {
     add_replica(app, replica);
     DemoOptions demo;
     add_demo(app, demo);
+    UserCommands users;
+    users.declare(app);
     // Only listed here: its options are the simulator's own.
     app.add_subcommand("sim", "Run simulated clusters under faults, and judge them");
     if (argc > 1 && std::string_view(argv[1]) == "sim")
@@ -280,14 +307,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
-        const int code = app.exit(e);
-        if (code == 0) return kDone;
-        if (argc > 1) name_subcommands(app);
-        for (int i = 1; i < argc; ++i)
-            if (std::string_view(argv[i]) == "--json")
-                std::printf("{\"error\":%s,\"exit_code\":%d}\n",
-                            asterias::node::quoted(e.what()).c_str(), kUsage);
-        return kUsage;
+        return refuse(app, e, argc, argv);
     }
     if (app.get_subcommands().empty()) {
         std::fputs(("A subcommand is required.\n\n" + app.help()).c_str(), stderr);
@@ -296,11 +316,12 @@ int main(int argc, char** argv) {
     if (init_command->parsed()) return run_init(init);
     if (serve_command->parsed()) return run_serve(serve);
     if (config_command->parsed()) return run_config(config);
-    if (check_config_command->parsed()) return run_check_config(config_file);
+    if (check_config_command->parsed()) return run_check_config(check.file, check.json);
     if (user_command->parsed()) return run_user_hash(user);
     if (dev_command->parsed()) return run_dev(dev);
     if (status_command->parsed()) return run_status(status);
     if (why_command->parsed()) return run_why(why);
     if (!replica.op.empty()) return run_replica(replica);
+    if (const auto code = users.run(app)) return *code;
     return run_demo(demo);
 }

@@ -1,5 +1,4 @@
-// asterias status, asterias why: what the operator of a cluster asks, over the HTTP door of any
-// node.
+// What the commands that ask a node's HTTP door share; asterias why.
 #include "app/operate.h"
 
 #include <cstdio>
@@ -7,7 +6,7 @@
 #include "app/client.h"
 #include "app/commands.h"
 #include "app/local_cluster.h"
-#include "service/node/json.h"
+#include "app/text.h"
 
 namespace asterias::app {
 
@@ -18,7 +17,7 @@ void Caller::tell(const std::string& text) const {
 int Caller::fail(int exit_code, const std::string& text) const {
     tell(text);
     if (json)
-        std::printf("{\"error\":%s,\"exit_code\":%d}\n", node::quoted(text).c_str(), exit_code);
+        std::printf("{\"error\":%s,\"exit_code\":%d}\n", json_string(text).c_str(), exit_code);
     return exit_code;
 }
 
@@ -50,59 +49,6 @@ int failed(const HttpAnswer& answer, const Caller& caller) {
         default:
             return caller.fail(kFailed, why);
     }
-}
-
-namespace {
-
-void print_groups(const std::string& json) {
-    std::printf("%-6s %-14s %-12s %6s %6s %10s %10s %7s\n", "group", "keyspace", "role here",
-                "leader", "term", "commit", "applied", "copies");
-    const auto field = [&json](const char* name, size_t at) { return json_field(json, name, at); };
-    constexpr std::string_view kGroup = "{\"group\":";
-    size_t at = json.find(kGroup, json.find("\"groups\":"));
-    while (at != std::string::npos) {
-        const size_t next = json.find(kGroup, at + 1);
-        const auto own = [&](const char* name) {
-            return json.find("\"" + std::string(name) + "\":", at) < next ? field(name, at) : "";
-        };
-        const std::string copies = own("copies"), wanted = own("wanted"), below = own("below");
-        std::printf("%-6s %-14s %-12s %6s %6s %10s %10s %7s\n", field("group", at).c_str(),
-                    field("keyspace", at).c_str(), field("role", at).c_str(),
-                    field("leader", at).c_str(), field("term", at).c_str(),
-                    field("commit", at).c_str(), field("applied", at).c_str(),
-                    copies.empty() ? "?" : (copies + "/" + wanted).c_str());
-        if (!below.empty()) std::printf("       %s\n", below.c_str());
-        if (field("role", at) == "stopped")
-            std::printf("       stopped: %s\n", field("why", at).c_str());
-        at = next;
-    }
-}
-
-}  // namespace
-
-int run_status(const StatusOptions& options) {
-    const Caller caller{"status", "--node", options.json};
-    const auto address = door_of(options.address, caller);
-    if (!address) return kUsage;
-    const auto json = http_get(*address, "/status", seconds(5));
-    if (!json) return unreachable(json.error(), caller);
-    if (options.json) {
-        std::fputs(json->c_str(), stdout);
-        return kDone;
-    }
-    std::printf("cluster %s, seen from node %s (start %s)\n", json_field(*json, "cluster").c_str(),
-                json_field(*json, "node").c_str(), json_field(*json, "incarnation").c_str());
-    print_groups(*json);
-    const size_t groups = json->find("\"groups\":");
-    for (size_t at = json->find("\"connected\":false"); at < groups;
-         at = json->find("\"connected\":false", at + 1)) {
-        const size_t member = json->rfind("{\"node\":", at);
-        std::printf("node %s at %s is not connected (%s); asterias why says more\n",
-                    json_field(*json, "node", member).c_str(),
-                    json_field(*json, "peer", member).c_str(),
-                    json_field(*json, "since", at).c_str());
-    }
-    return kDone;
 }
 
 int run_why(const WhyOptions& options) {

@@ -12,6 +12,8 @@
 #include "app/configure.h"
 #include "app/guard.h"
 #include "app/log_sink.h"
+#include "app/operate.h"
+#include "app/text.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
@@ -431,9 +433,17 @@ int run_init(const InitOptions& options) {
     });
     scope.reset();
     if (!result) {
-        std::fprintf(stderr, "asterias init: %s\n", result.error().describe().c_str());
-        if (result.error().code == Errc::InvalidArgument) return kUsage;
-        return is_hopeless(result.error()) ? kRefused : kFailed;
+        const Error& error = result.error();
+        return Caller{"init", "--data", options.json}.fail(error.code == Errc::InvalidArgument
+                                                               ? kUsage
+                                                           : is_hopeless(error) ? kRefused
+                                                                                : kFailed,
+                                                           error.describe());
+    }
+    if (options.json) {
+        std::printf("{\"data\":%s,\"nodes\":%u,\"shards\":%u}\n", json_string(options.data).c_str(),
+                    options.nodes, options.shards);
+        return kDone;
     }
     std::printf("A cluster of %u node%s begins in %s.\nStart it:       asterias serve --data %s\n",
                 options.nodes, options.nodes == 1 ? "" : "s", options.data.c_str(),

@@ -1,10 +1,10 @@
 #include "app/config/settings.h"
 
-#include <algorithm>
 #include <concepts>
 #include <limits>
-#include <utility>
 #include <vector>
+
+#include "app/config/nearest.h"
 
 namespace asterias::config {
 namespace {
@@ -137,21 +137,6 @@ std::string shown(const Row& row, Number value) {
     return number_text(row.kind, value);
 }
 
-// Levenshtein's: how many letters are put in, taken out or changed.
-size_t distance(std::string_view a, std::string_view b) {
-    std::vector<size_t> line(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); ++j)
-        line[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-        size_t diagonal = std::exchange(line[0], i);
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = std::exchange(line[j], std::min({line[j] + 1, line[j - 1] + 1, change}));
-        }
-    }
-    return line[b.size()];
-}
-
 }  // namespace
 
 std::span<const Row> rows() { return kRows; }
@@ -163,18 +148,10 @@ const Row* find_row(std::string_view name) {
 }
 
 std::string nearest(std::string_view name) {
-    if (name.size() > 64) return "";
-    std::string lower(name);
-    for (char& c : lower)
-        c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    const Row* best = nullptr;
-    size_t least = std::max<size_t>(lower.size() / 3, 2) + 1;
+    std::vector<std::string_view> names;
     for (const Row& row : kRows)
-        if (const size_t d = distance(lower, row.name); d < least) {
-            least = d;
-            best = &row;
-        }
-    return best ? best->name : "";
+        names.emplace_back(row.name);
+    return std::string(nearest_of(name, names));
 }
 
 std::string flag_of(const Row& row) { return std::string("--") + row.name; }

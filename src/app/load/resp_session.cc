@@ -1,6 +1,6 @@
 #include <deque>
 
-#include "load/session.h"
+#include "app/load/session.h"
 #include "proto/resp/reply_parser.h"
 
 namespace asterias::load {
@@ -12,7 +12,15 @@ void word(std::string& out, std::string_view text) {
 
 class RespSession : public Session {
 public:
-    void greet(std::string&) override {}
+    explicit RespSession(Credentials who) : who_(std::move(who)) {}
+
+    void greet(std::string& out) override {
+        if (who_.password.empty()) return;
+        out.append("*3\r\n$4\r\nAUTH\r\n");
+        word(out, who_.user);
+        word(out, who_.password);
+        greeting_ = true;
+    }
 
     void ask(Operation operation, std::string_view key, std::string_view value,
              std::string& out) override {
@@ -75,6 +83,11 @@ private:
     }
 
     void take(const resp::Value& value, Finished& finished) {
+        if (std::exchange(greeting_, false)) {
+            finished.broken = value.is_error();
+            if (finished.broken) finished.first_failure = value.describe();
+            return;
+        }
         if (asked_.empty()) {
             finished.broken = true;
             finished.first_failure = "an answer that nobody asked for";
@@ -91,12 +104,16 @@ private:
         asked_.pop_front();
     }
 
+    const Credentials who_;
+    bool greeting_ = false;  // its answer is awaited
     resp::ReplyParser parser_;
     std::deque<Asked> asked_;
 };
 
 }  // namespace
 
-std::unique_ptr<Session> make_resp_session() { return std::make_unique<RespSession>(); }
+std::unique_ptr<Session> make_resp_session(Credentials credentials) {
+    return std::make_unique<RespSession>(std::move(credentials));
+}
 
 }  // namespace asterias::load

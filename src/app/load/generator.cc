@@ -1,16 +1,16 @@
-#include "load/generator.h"
+#include "app/load/generator.h"
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <cerrno>
-#include <csignal>
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
+#include <optional>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -32,43 +32,27 @@ uint64_t clock_ns() {
     return static_cast<uint64_t>(t.tv_sec) * kSecond + static_cast<uint64_t>(t.tv_nsec);
 }
 
-[[noreturn]] void die(const std::string& what) {
-    std::fprintf(stderr, "asterias-load: %s: %s\n", what.c_str(), std::strerror(errno));
-    std::exit(1);
-}
-
-sockaddr_in address_of(const std::string& endpoint) {
+Result<sockaddr_in> address_of(const std::string& endpoint) {
     const size_t colon = endpoint.rfind(':');
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    uint16_t port = 0;
+    const char* const end = endpoint.data() + endpoint.size();
     if (colon == endpoint.npos ||
-        inet_pton(AF_INET, endpoint.substr(0, colon).c_str(), &address.sin_addr) != 1) {
-        errno = EINVAL;
-        die("endpoint " + endpoint + " is not a.b.c.d:port");
-    }
-    address.sin_port =
-        htons(static_cast<uint16_t>(std::strtoul(endpoint.c_str() + colon + 1, nullptr, 10)));
+        inet_pton(AF_INET, endpoint.substr(0, colon).c_str(), &address.sin_addr) != 1 ||
+        std::from_chars(endpoint.data() + colon + 1, end, port).ptr != end || port == 0)
+        return fail(Errc::InvalidArgument, "'" + endpoint + "' is not a.b.c.d:port");
+    address.sin_port = htons(port);
     return address;
 }
 
-Operation operation_of(Mode mode) {
-    switch (mode) {
-        case Mode::Get:
-            return Operation::Get;
-        case Mode::IncrHot:
-            return Operation::Incr;
-        case Mode::SetWait:
-            return Operation::SetWait;
-        default:
-            return Operation::Set;
-    }
-}
+double seconds_between(uint64_t from, uint64_t to) { return static_cast<double>(to - from) / 1e9; }
 
 }  // namespace
 
 struct Generator::Link {
     int fd = -1;
-    std::unique_ptr<SSL, void (*)(SSL*)> ssl{nullptr, SSL_free};
+    std::optional<tls::ClientStream> tls;
     size_t endpoint = 0;
     std::unique_ptr<Session> session;
     std::string out;
@@ -78,16 +62,28 @@ struct Generator::Link {
     bool idle = false;             // Fill: nothing left to ask
 };
 
-Generator::Generator(Options options)
-    : options_(std::move(options)), prng_(options_.seed), tls_(nullptr, SSL_CTX_free) {
-    if (options_.tls) {
-        tls_.reset(SSL_CTX_new(TLS_client_method()));
-        std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
-    }
-    for (const auto& endpoint : options_.endpoints)
-        addresses_.push_back(address_of(endpoint));
-    epoll_ = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll_ < 0) die("epoll_create1");
+std::string key_name(const std::string& prefix, uint64_t number) {
+    char digits[24];
+    const int size =
+        std::snprintf(digits, sizeof digits, ":%012llu", static_cast<unsigned long long>(number));
+    return prefix + std::string(digits, static_cast<size_t>(size));
+}
+
+Result<std::unique_ptr<Generator>> Generator::make(Options options) {
+    std::vector<sockaddr_in> addresses;
+    for (const auto& endpoint : options.endpoints)
+        addresses.push_back(TRY(address_of(endpoint)));
+    const int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0) return fail(Errc::Limit, std::string("epoll_create1: ") + strerror(errno));
+    return std::unique_ptr<Generator>(
+        new Generator(std::move(options), std::move(addresses), epoll));
+}
+
+Generator::Generator(Options options, std::vector<sockaddr_in> addresses, int epoll)
+    : options_(std::move(options)),
+      prng_(options_.seed),
+      addresses_(std::move(addresses)),
+      epoll_(epoll) {
     value_.resize(options_.value_bytes);
     for (char& c : value_)
         c = static_cast<char>('!' + prng_.below(94));
@@ -99,60 +95,57 @@ Generator::~Generator() {
     close(epoll_);
 }
 
+Result<void> Generator::connect(Link& link) {
+    const auto failed = [](const char* what) {
+        return fail(Errc::Unavailable, std::string(what) + ": " + std::strerror(errno));
+    };
+    link.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (link.fd < 0) return failed("socket");
+    const int one = 1;
+    setsockopt(link.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    // Blocking, and all links wait meanwhile: a node that is there answers at once.
+    const timeval patience{kAnswerTimeout / kSecond, 0};
+    setsockopt(link.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    setsockopt(link.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (::connect(link.fd, reinterpret_cast<const sockaddr*>(&addresses_[link.endpoint]),
+                  sizeof(sockaddr_in)) != 0)
+        return failed("connect");
+    if (options_.tls) {
+        const std::string& at = options_.endpoints[link.endpoint];
+        link.tls =
+            TRY(tls::ClientStream::connect(options_.tls, link.fd, at.substr(0, at.rfind(':'))));
+        fcntl(link.fd, F_SETFL, fcntl(link.fd, F_GETFL) | O_NONBLOCK);
+    }
+    epoll_event event{.events = EPOLLIN, .data = {.ptr = &link}};
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, link.fd, &event) != 0) return failed("epoll_ctl");
+    return {};
+}
+
 void Generator::open(Link& link, uint64_t now) {
-    link.session =
-        options_.etcd ? make_etcd_session(options_.endpoints[link.endpoint]) : make_resp_session();
+    link.session = options_.session(options_.endpoints[link.endpoint]);
     link.out.clear();
     link.rest = {};
     link.started.clear();
     link.resume_at = 0;
-    link.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (link.fd < 0) die("socket");
-    const int one = 1;
-    setsockopt(link.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    // Blocking: on loopback it succeeds or is refused at once.
-    if (connect(link.fd, reinterpret_cast<const sockaddr*>(&addresses_[link.endpoint]),
-                sizeof(sockaddr_in)) != 0)
-        return restart(link, now, "connect: " + std::string(std::strerror(errno)));
-    if (tls_ && !open_tls(link)) return restart(link, now, "TLS: the handshake failed");
-    epoll_event event{.events = EPOLLIN, .data = {.ptr = &link}};
-    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, link.fd, &event) != 0) die("epoll_ctl");
+    if (auto connected = connect(link); !connected)
+        return restart(link, now, connected.error().context);
     link.session->greet(link.out);
     ask(link, now);
     flush(link);
 }
 
-bool Generator::open_tls(Link& link) {
-    link.ssl.reset(SSL_new(tls_.get()));
-    SSL_set_fd(link.ssl.get(), link.fd);
-    SSL_set_mode(link.ssl.get(),
-                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (SSL_connect(link.ssl.get()) != 1) return false;
-    fcntl(link.fd, F_SETFL, fcntl(link.fd, F_GETFL) | O_NONBLOCK);
-    return true;
-}
-
 ssize_t Generator::take(Link& link, void* to, size_t room) {
-    if (!link.ssl) return recv(link.fd, to, room, MSG_DONTWAIT);
-    const int n = SSL_read(link.ssl.get(), to, static_cast<int>(room));
-    if (n > 0) return n;
-    const int error = SSL_get_error(link.ssl.get(), n);
-    errno = error == SSL_ERROR_WANT_READ ? EAGAIN : EPROTO;
-    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+    if (link.tls) return link.tls->receive(to, room);
+    return recv(link.fd, to, room, MSG_DONTWAIT);
 }
 
 ssize_t Generator::give(Link& link, const std::string& from) {
-    if (!link.ssl) return send(link.fd, from.data(), from.size(), MSG_NOSIGNAL);
-    const int n = SSL_write(link.ssl.get(), from.data(), static_cast<int>(from.size()));
-    if (n > 0) return n;
-    const int error = SSL_get_error(link.ssl.get(), n);
-    if (error != SSL_ERROR_WANT_WRITE) {
-        errno = EPROTO;
-        return -1;
-    }
+    if (!link.tls) return send(link.fd, from.data(), from.size(), MSG_NOSIGNAL);
+    const ssize_t n = link.tls->send(from);
+    if (n >= 0 || errno != EAGAIN) return n;
     pollfd wait{link.fd, POLLOUT, 0};
-    poll(&wait, 1, -1);
-    errno = EINTR;
+    const int ready = poll(&wait, 1, static_cast<int>(kAnswerTimeout / kMillisecond));
+    errno = ready == 0 ? ETIMEDOUT : EINTR;
     return -1;
 }
 
@@ -160,7 +153,7 @@ void Generator::restart(Link& link, uint64_t now, const std::string& why) {
     if (figures_.first_failure.empty()) figures_.first_failure = why;
     figures_.reconnects++;
     figures_.failed += link.started.size();
-    link.ssl.reset();
+    link.tls.reset();
     if (link.fd >= 0) close(link.fd);
     link.fd = -1;
     link.started.clear();
@@ -176,20 +169,33 @@ bool Generator::next_key(std::string& key) {
     } else if (options_.mode != Mode::IncrHot) {
         number = prng_.below(options_.keys);
     }
-    char text[32];
-    key.assign(text,
-               static_cast<size_t>(std::snprintf(text, sizeof text, "%s:%012llu",
-                                                 options_.mode == Mode::IncrHot ? "hot" : "key",
-                                                 static_cast<unsigned long long>(number))));
+    key = key_name(options_.mode == Mode::IncrHot ? "hot" : options_.prefix, number);
     return true;
+}
+
+Operation Generator::next_operation() {
+    switch (options_.mode) {
+        case Mode::Get:
+            return Operation::Get;
+        case Mode::Mixed:
+            return prng_.chance(0.5) ? Operation::Get : Operation::Set;
+        case Mode::IncrHot:
+            return Operation::Incr;
+        case Mode::SetWait:
+            return Operation::SetWait;
+        case Mode::Set:
+        case Mode::Fill:
+            break;
+    }
+    return Operation::Set;
 }
 
 void Generator::ask(Link& link, uint64_t now) {
     std::string key;
-    while (link.started.size() < options_.pipeline) {
+    while (!draining_ && link.started.size() < options_.pipeline) {
         link.idle = !next_key(key);
         if (link.idle) return;
-        link.session->ask(operation_of(options_.mode), key, value_, link.out);
+        link.session->ask(next_operation(), key, value_, link.out);
         link.started.push_back(now);
     }
 }
@@ -261,6 +267,29 @@ void Generator::tick(uint64_t now) {
     }
 }
 
+void Generator::on_event(Link& link) {
+    do
+        if (link.fd >= 0) readable(link);
+    while (link.fd >= 0 && link.tls && link.tls->pending());
+}
+
+void Generator::wait_for_events() {
+    std::array<epoll_event, 64> events;
+    const int count =
+        epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kTickMilliseconds);
+    for (int i = 0; i < count; ++i)
+        on_event(*static_cast<Link*>(events[static_cast<size_t>(i)].data.ptr));
+}
+
+// What was asked and not heard of might take effect at any later time.
+void Generator::drain() {
+    draining_ = true;
+    const uint64_t end = clock_ns() + kAnswerTimeout;
+    const auto under_way = [](const auto& link) { return link->fd >= 0 && !link->started.empty(); };
+    while (clock_ns() < end && std::any_of(links_.begin(), links_.end(), under_way))
+        wait_for_events();
+}
+
 Figures Generator::run() {
     const uint64_t begin = clock_ns();
     const auto ns = [](double seconds) { return static_cast<uint64_t>(seconds * 1e9); };
@@ -273,25 +302,24 @@ Figures Generator::run() {
         open(*links_.back(), begin);
     }
     uint64_t now = clock_ns(), next_tick = now;
-    std::vector<epoll_event> events(options_.connections);
-    while (now < end && (options_.mode != Mode::Fill || figures_.acknowledged < options_.keys)) {
-        const int n =
-            epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kTickMilliseconds);
-        for (int i = 0; i < n; ++i) {
-            auto& link = *static_cast<Link*>(events[static_cast<size_t>(i)].data.ptr);
-            // What is decrypted and not taken has no event.
-            do
-                if (link.fd >= 0) readable(link);
-            while (link.fd >= 0 && link.ssl && SSL_pending(link.ssl.get()) > 0);
-        }
+    const auto done = [&] {
+        return options_.mode == Mode::Fill && figures_.acknowledged >= options_.keys;
+    };
+    while (now < end && !done()) {
+        wait_for_events();
         now = clock_ns();
         if (now < next_tick) continue;
         tick(now);
+        figures_.seconds = now < counted_from_ ? 0 : seconds_between(counted_from_, now);
+        if (options_.go_on && !options_.go_on(figures_)) break;
         next_tick = now + kTickMilliseconds * kMillisecond;
     }
-    figures_.longest_gap_ns = std::max(figures_.longest_gap_ns, now - last_success_);
-    figures_.seconds = static_cast<double>(now - counted_from_) / 1e9;
-    return figures_;
+    if (now > last_success_)
+        figures_.longest_gap_ns = std::max(figures_.longest_gap_ns, now - last_success_);
+    figures_.seconds = now < counted_from_ ? 0 : seconds_between(counted_from_, now);
+    const Figures counted = figures_;
+    drain();
+    return counted;
 }
 
 }  // namespace asterias::load

@@ -1,4 +1,4 @@
-// bench/load/session.h: Session, the protocol of one connection of the load generator. It turns
+// app/load/session.h: Session, the protocol of one connection of the load generator. It turns
 // operations into bytes and bytes into finished operations, in the order of asking.
 #pragma once
 
@@ -37,8 +37,10 @@ public:
     virtual size_t receive(const Bytes& input, std::string& out, Finished& finished) = 0;
 };
 
-std::unique_ptr<Session> make_resp_session();
-// gRPC over HTTP/2 with prior knowledge. Incr and SetWait do not exist there.
-std::unique_ptr<Session> make_etcd_session(std::string authority);
+// Who it is at a door that asks for passwords; an empty password: nobody.
+struct Credentials {
+    std::string user, password;
+};
+std::unique_ptr<Session> make_resp_session(Credentials credentials = {});
 
 }  // namespace asterias::load

@@ -1,4 +1,4 @@
-// bench/load/histogram.h: latencies in buckets of at most 1.6 % width (log-linear, as
+// app/load/histogram.h: latencies in buckets of at most 1.6 % width (log-linear, as
 // HdrHistogram).
 #pragma once
 
