@@ -26,6 +26,8 @@ What a text says and what is run differ in this, and in nothing else:
     /var/lib/asterias, /etc/asterias             directories of the session; /var/lib of a machine
     redis-cli                                    redis-cli --no-raw: as it prints on a terminal
     ./dev up                                     asterias dev --nodes 3: it is built already
+
+Of what is printed two kinds of lines do not count: NOISE.
 """
 import concurrent.futures
 import contextlib
@@ -141,10 +143,16 @@ def pattern(lines):
     return re.compile("".join(parts))
 
 
+# The shell's own words on jobs, and those of a node on a busy machine.
+NOISE = re.compile(
+    r"^(?:(?:/\S+|bash): line \d+: +\d+ (?:Killed|Terminated).*"
+    r"|\S+ \S+ warning runtime: a turn of shard .*)\n",
+    re.M,
+)
+
+
 def clean(output):
-    """Without the shell's own words on jobs, and without blank lines at the end."""
-    own = re.compile(r"^(/\S+|bash): line \d+: +\d+ (Killed|Terminated).*\n", re.M)
-    return own.sub("", output).rstrip() + "\n"
+    return NOISE.sub("", output).rstrip() + "\n"
 
 
 class Session:
@@ -164,7 +172,7 @@ class Session:
         self.make_programs()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ASTERIAS")}
         self.environment = dict(environment, PATH=f"{self.directory}/bin:/usr/bin:/bin", LC_ALL="C")
-        self.work = f"{self.directory}/work"
+        self.place = f"{self.directory}/place"
         self.shell = self.spawn(["bash", "--norc"], subprocess.PIPE, subprocess.PIPE)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.shell.stdout, selectors.EVENT_READ)
@@ -176,19 +184,19 @@ class Session:
             "peer": self.ports["7400"],
             "program": os.path.abspath(ASTERIAS),
         }
-        for place in ("bin", "work", "etc", "var1", "var2", "var3"):
+        for place in ("bin", "place", "etc", "var1", "var2", "var3"):
             os.mkdir(f"{self.directory}/{place}")
         programs = {"bin/asterias": PROGRAM, "bin/redis-cli": CLIENT}
         for name, text in programs.items():
             pathlib.Path(self.directory, name).write_text(text % values, encoding="utf-8")
             os.chmod(f"{self.directory}/{name}", 0o755)
-        pathlib.Path(self.directory, "work/dev").write_text(DEV, encoding="utf-8")
-        os.chmod(f"{self.directory}/work/dev", 0o755)
+        pathlib.Path(self.directory, "place/dev").write_text(DEV, encoding="utf-8")
+        os.chmod(f"{self.directory}/place/dev", 0o755)
 
     def spawn(self, words, stdin, stdout):
         return subprocess.Popen(
             words,
-            cwd=self.work,
+            cwd=self.place,
             env=self.environment,
             stdin=stdin,
             stdout=stdout,
@@ -229,15 +237,18 @@ class Session:
         while not (end := ends.search(output)):
             left = deadline - time.monotonic()
             expect(left > 0, f"`{command}` goes on after {SECONDS_MAX} s: {output.decode()}")
-            if self.selector.select(left):
+            if self.selector.select(min(left, 0.2)):
                 part = os.read(self.shell.stdout.fileno(), 65536)
                 expect(part, f"`{command}` failed: {output.decode()}")
                 output += part
+            elif self.shell.poll() is not None:  # what goes on may hold its output open
+                raise Failure(f"`{command}` failed: {output.decode()}")
         return output[: end.start()].decode(errors="replace"), int(end.group(1))
 
     def run(self, block):
         for said in block.says:
             expect(SAYS.fullmatch(said), f"the comment '{said}' means nothing")
+            expect(said != "until" or block.language == "console", "until is for what is printed")
             if said.startswith("machine"):
                 self.machine = said.split()[1]
         if block.language == "ended":
