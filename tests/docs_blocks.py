@@ -126,6 +126,7 @@ def blocks_of(path):
             if comment.group(1) == "ended":
                 found.append(Block(path, number, "ended", [], []))
         elif line.strip():
+            expect("```" not in line, f"{path}:{number}: a fence begins its line")
             says = []
     expect(fence is None, f"{path}: a fence is not closed")
     return found
@@ -158,9 +159,8 @@ def clean(output):
 class Session:
     """One document: a shell in a directory of its own, and what goes on beside it."""
 
-    def __init__(self):
+    def __init__(self, ports):
         self.directory = tempfile.mkdtemp(prefix="asterias-test-")
-        ports = free_ports(PORTS_EACH * len(FIRST_PORTS))
         self.ports = {
             str(first + i): str(ports[PORTS_EACH * kind + i])
             for kind, first in enumerate(FIRST_PORTS)
@@ -319,10 +319,14 @@ def end_group(process):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run_document(path):
+def run_document(path, ports):
     """[(claim, why it does not hold or None)]: behind the first that fails nothing is run."""
     results, session = [], None
-    for block in blocks_of(path):
+    try:
+        blocks = blocks_of(path)
+    except Failure as error:
+        return [(path, error)]
+    for block in blocks:
         try:
             if block.language in DATA:
                 continue
@@ -331,7 +335,7 @@ def run_document(path):
                 continue
             known = block.language in RUN or block.language == "ended"
             expect(known, f"a fence '{block.language}' is neither run nor says why not")
-            session = session or Session()
+            session = session or Session(ports)
             session.run(block)
             if block.language != "ended":
                 results.append((str(block), None))
@@ -348,8 +352,11 @@ def main():
     if len(sys.argv) > 1:
         documents = [d for d in documents if any(word in d for word in sys.argv[1:])]
     claims = Claims()
+    each = PORTS_EACH * len(FIRST_PORTS)
+    ports = free_ports(each * len(documents))  # of all at once, so that no two have the same
+    runs = [ports[i : i + each] for i in range(0, len(ports), each)]
     with concurrent.futures.ThreadPoolExecutor(len(documents)) as pool:
-        for results in pool.map(run_document, documents):
+        for results in pool.map(run_document, documents, runs):
             for text, error in results:
                 with claims.claim(text):
                     if error:
