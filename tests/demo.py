@@ -203,6 +203,16 @@ def interrupted(directory):
             expect(not os.path.exists(ready["data"]), "its directory is still there")
 
 
+def nobody_reads(directory):
+    """a demo whose output nobody reads any more ends as if it had been asked to"""
+    with Running(directory, "--chaos", "leader") as running:
+        ready = running.until("ready")
+        running.process.stdout.close()
+        equal(running.process.wait(60), FAILED, "exit code")
+        gone(pids_of(ready))
+        expect(not os.path.exists(ready["data"]), "its directory is still there")
+
+
 def killed_itself(directory):
     """a demo that is killed with kill -9 while a node is stopped takes its nodes with it"""
     with Running(directory, "--chaos", "stop") as running:
@@ -319,6 +329,7 @@ def main():
                 a_foreign_increment,
                 a_node_that_dies,
                 interrupted,
+                nobody_reads,
                 killed_itself,
                 rounds,
                 told_in_lines,

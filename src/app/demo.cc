@@ -2,6 +2,9 @@
 // while nodes are killed, stopped and started again; the counts are then read back through every
 // node and compared with a count by one thread. First what is promised, then what happens, then
 // what was checked.
+// With --json an event a line, in this order: promised; of each round plan (--chaos all), ready,
+// killed or stopped, started or continued, recovered (progress in between), result, data (the
+// directory, if it is kept); end (--loop).
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>

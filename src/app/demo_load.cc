@@ -140,13 +140,15 @@ void count_words(const LocalCluster& cluster, size_t id, const DemoText& text, W
 }
 
 Result<std::vector<int64_t>> read_counts(const LocalCluster& cluster, size_t node,
-                                         const std::vector<std::string>& names, Duration timeout) {
+                                         const std::vector<std::string>& names, Duration patience,
+                                         const std::atomic<bool>& end) {
     constexpr size_t kAtOnce = 50;
-    const auto deadline = SteadyClock::now() + timeout;
+    auto deadline = SteadyClock::now() + patience;
     std::optional<RespClient> connection;
     std::vector<int64_t> counts;
     std::string trouble = "it could not be reached";
     while (counts.size() < names.size()) {
+        if (end) return fail(Errc::Cancelled, "interrupted");
         if (SteadyClock::now() > deadline) return fail(Errc::Timeout, trouble);
         if (!connection) {
             auto connected = RespClient::connect(cluster.resp(node), seconds(10));
@@ -168,6 +170,7 @@ Result<std::vector<int64_t>> read_counts(const LocalCluster& cluster, size_t nod
             return fail(Errc::Corrupt, "it answered with another number of values");
         for (const auto& item : value->items)
             counts.push_back(item.is_null() ? 0 : std::atoll(item.text.str().c_str()));
+        deadline = SteadyClock::now() + patience;
     }
     return counts;
 }

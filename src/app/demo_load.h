@@ -67,10 +67,12 @@ private:
 void count_words(const LocalCluster& cluster, size_t id, const DemoText& text, Work& work,
                  Progress& progress);
 
-// What `node` says that each of `names` was counted. Errors: Timeout when it did not answer every
-// read in time, Corrupt when it answered with something else.
+// What `node` says that each of `names` was counted. Errors: Timeout when none of its answers
+// helped for `patience`, Corrupt when it answered with something else, Cancelled when `end` became
+// true.
 Result<std::vector<int64_t>> read_counts(const LocalCluster& cluster, size_t node,
-                                         const std::vector<std::string>& names, Duration timeout);
+                                         const std::vector<std::string>& names, Duration patience,
+                                         const std::atomic<bool>& end);
 
 // A word for people: at most 32 bytes of it, and nothing that a terminal would obey.
 std::string shown(const std::string& word);

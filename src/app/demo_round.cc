@@ -81,9 +81,10 @@ int DemoRound::run() {
     direct();
     mend();  // where it was given up half-way
     work_.finish(kWordsMin);
-    doing_ = "the text is counted to its end";
-    while (clients_left_ > 0)
+    while (clients_left_ > 0) {
+        doing_ = "the text is counted to its end, " + grouped(work_.total()) + " in all";
         tick();
+    }
     for (auto& client : clients_)
         client.join();
     taken_ = seconds_now();
@@ -118,11 +119,12 @@ void DemoRound::direct() {
 
 // False: it was given up, before anything was done.
 bool DemoRound::strike(const std::string& kind) {
-    if (!play_until([&] { return watch_.leader() < cluster_.size(); }, kPatience)) {
+    size_t leader = cluster_.size();
+    const auto known = [&] { return (leader = watch_.leader()) < cluster_.size(); };
+    if (!play_until(known, kPatience)) {
         progress_.stop("no node named a leader for a minute");
         return false;
     }
-    const size_t leader = watch_.leader();
     if (kind == "all-nodes") {
         for (size_t i = 0; i < cluster_.size(); ++i)
             victims_.push_back(i);
@@ -265,7 +267,11 @@ DemoRound::Finding DemoRound::check() {
     for (size_t node = 0; node < cluster_.size(); ++node) {
         doing_ = "reading the counts back through node " + std::to_string(node + 1);
         screen_.show(picture());
-        auto counts = read_counts(cluster_, node, text_.names, seconds(30));
+        auto counts = read_counts(cluster_, node, text_.names, seconds(30), end_);
+        if (!counts && end_) {
+            finding.trouble = "interrupted";
+            break;
+        }
         if (!counts) {
             finding.trouble = "node " + std::to_string(node + 1) +
                               " did not answer every read: " + counts.error().context;

@@ -66,7 +66,7 @@ private:
     Mode mode_;
     bool unicode_;
     size_t drawn_lines_ = 0;
-    std::chrono::steady_clock::time_point shown_at_{};
+    std::chrono::steady_clock::time_point shown_at_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace asterias::app
