@@ -58,7 +58,7 @@ def ways(cluster):
         ("keyspace", "describe"): ([["--node-address", http, "default"]], DONE),
         ("keyspace", "create"): ([["--node-address", http, "cart"]], DONE),
         ("keyspace", "drop"): ([["--node-address", http, "cart"]], DONE),
-        ("demo",): ([[f"{d}/text", "--nodes", 1, "--kill", "none"]], DONE),
+        ("demo",): ([[f"{d}/text", "--nodes", 1, "--chaos", "none"]], DONE),
         ("kv", "put"): ([[*redis, "k", "v"]], DONE),
         ("kv", "get"): ([[*redis, "k"]], DONE),
         ("kv", "scan"): ([[*redis]], DONE),
@@ -87,7 +87,7 @@ def json_everywhere(_):
                 told = run(*path, *arguments, "--json", input="secret\n")
                 equal(told.returncode, code, f"{path} {told.stdout} {told.stderr}")
                 documents = [told.stdout]
-                if path == ("kv", "watch"):
+                if path in (("kv", "watch"), ("demo",)):
                     documents = told.stdout.splitlines()
                 for document in documents:
                     found = json.loads(document)
@@ -256,7 +256,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _asterias; printf '%s\n' "${COMPREPLY
     expect({"get", "put", "del", "scan", "watch"} <= set(complete("kv", "")), "kv")
     equal(complete("kv", "get", "--js"), ["--json"])
     equal(complete("kv", "get", "--json", "--us"), ["--user"])
-    equal(complete("demo", "--kill", ""), ["leader", "all", "none"])
+    expect({"leader", "all", "none"} <= set(complete("demo", "--chaos", "")), "kinds of chaos")
     expect({"bash", "zsh", "fish"} <= set(complete("completion", "")), "shells")
     equal(complete("check-config", "CMakeLi"), ["CMakeLists.txt"])
     equal(complete("serve", "--config", "CMakeLi"), ["CMakeLists.txt"])
@@ -285,14 +285,14 @@ def other_shells(_):
                 compadd() { shift; print -l -- "$@" }; _describe() { print -l -- "${(@P)2}" }
                 """ + script.stdout + """
                 words=(asterias kv ''); CURRENT=3; _asterias
-                words=(asterias demo --kill ''); CURRENT=4; _asterias"""
+                words=(asterias demo --chaos ''); CURRENT=4; _asterias"""
             done = subprocess.run([program, "-f"], input=told, capture_output=True, text=True,
                                   timeout=60, check=False)
             equal(done.stderr, "")
             offered = [line.split(":")[0] for line in done.stdout.splitlines()]
             equal(set(offered) & {"get", "watch", "leader", "serve"}, {"get", "watch", "leader"})
         if shell == "fish":
-            asked = [f'complete -C "asterias {words} "' for words in ("kv", "demo --kill")]
+            asked = [f'complete -C "asterias {words} "' for words in ("kv", "demo --chaos")]
             asked = "\n".join([script.stdout, *asked])
             done = subprocess.run([program, "--no-config"], input=asked, capture_output=True,
                                   text=True, timeout=60, check=False)

@@ -88,7 +88,7 @@ def usage(directory):
         (["dev", "--nodes", "x"], "--nodes"),
         (["serve", "--shards", "0"], "--shards"),
         (["demo", "/no/such/file"], "/no/such/file"),
-        (["demo", "--kill", "some"], "--kill"),
+        (["demo", "--chaos", "some"], "--chaos"),
         (["serve", "--log-level", "loud"], "--log-level"),
         (["status", "--node", "nowhere"], "--node"),
         (["replica"], "subcommand"),
@@ -260,7 +260,7 @@ def demo_stops(directory):
     text = f"{directory}/long"
     with open(text, "w", encoding="ascii") as file:
         file.write("word " * 100 + "x" * 70_000 + " more" * 100)
-    arguments = ["--nodes", 1, "--kill", "none", "--data", f"{directory}/stops"]
+    arguments = ["--nodes", 1, "--chaos", "none", "--data", f"{directory}/stops"]
     done = run("demo", text, *arguments, timeout=30)
     equal(done.returncode, FAILED, f"exit code with {done.stdout} {done.stderr}")
     for told in ("stopped: ", "key-bytes-max (65536 bytes)", "'" + "x" * 32 + "...' (70000 bytes)"):

@@ -100,13 +100,20 @@ struct ReplicaOptions {
 int run_replica(const ReplicaOptions& options);
 
 struct DemoOptions {
-    std::string file;  // empty: the text that is built in
+    std::string file;    // empty: the text that is built in
+    std::string column;  // of a CSV file: its name, or its number from 1; empty: words of a text
     uint32_t nodes = 3;
     uint32_t clients = 24;
-    std::string kill = "leader";  // leader | all | none
-    std::string data;             // empty: a temporary directory
+    std::string chaos = "leader";  // one of kDemoChaos
+    std::string seed;              // of the order of `all`, a number; empty: drawn
+    uint32_t loop = 1;             // rounds; 0: until Ctrl-C
+    std::string data;              // empty: a temporary directory
     bool json = false;
 };
+inline constexpr const char* kDemoChaos[] = {"leader",    "follower", "stop",
+                                             "all-nodes", "all",      "none"};
+// kCheckFailed when a count is wrong; kFailed when it could not be counted to the end, or was ended
+// by Ctrl-C before a round was done.
 int run_demo(const DemoOptions& options);
 
 struct KvOptions {

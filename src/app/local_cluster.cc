@@ -123,7 +123,9 @@ LocalCluster::LocalCluster(LocalClusterOptions options)
       peer_port_(options_.peer_port),
       pids_(options_.nodes, 0),
       log_begins_(options_.nodes, 0) {
-    const auto start = static_cast<uint16_t>(20000 + ::getpid() % 20000);
+    // Below the ports that the system gives to connections (32768 and on): one of those could take
+    // a node's port while it is down.
+    const auto start = static_cast<uint16_t>(20000 + ::getpid() % 12000);
     if (!resp_port_) resp_port_ = free_run(options_.nodes, start);
     if (!http_port_) http_port_ = free_run(options_.nodes, static_cast<uint16_t>(resp_port_ + 16));
     if (!peer_port_) peer_port_ = free_run(options_.nodes, static_cast<uint16_t>(http_port_ + 16));
@@ -138,6 +140,10 @@ std::string LocalCluster::directory(size_t node) const {
 Result<void> LocalCluster::check_ports() const {
     const std::vector<config::PortRange> doors = {
         {"--resp-port", resp_port_}, {"--http-port", http_port_}, {"--peer-port", peer_port_}};
+    for (const auto& door : doors)
+        if (door.first == 0)
+            return fail(Errc::Limit, "no " + std::to_string(pids_.size()) +
+                                         " free ports in a row for " + door.flag);
     // Some may have been chosen here.
     if (auto trouble = config::port_trouble(doors, options_.nodes); !trouble.empty())
         return fail(Errc::InvalidArgument, trouble);
@@ -270,9 +276,20 @@ void LocalCluster::kill_hard(size_t node) {
     pids_[node] = 0;
 }
 
+void LocalCluster::pause(size_t node) {
+    if (pids_[node] > 0) ::kill(pids_[node], SIGSTOP);
+}
+
+void LocalCluster::carry_on(size_t node) {
+    if (pids_[node] > 0) ::kill(pids_[node], SIGCONT);
+}
+
 void LocalCluster::stop() {
     for (pid_t pid : pids_)
-        if (pid > 0) ::kill(pid, SIGTERM);
+        if (pid > 0) {
+            ::kill(pid, SIGTERM);
+            ::kill(pid, SIGCONT);  // who was paused hears of it, too
+        }
     const auto deadline = SteadyClock::now() + seconds(10);
     for (pid_t& pid : pids_) {
         while (pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == 0) {
@@ -317,23 +334,18 @@ bool LocalCluster::wait_ready(Duration timeout) {
     return true;
 }
 
-size_t LocalCluster::leader(const std::string& keyspace) const {
-    for (size_t i = 0; i < pids_.size(); ++i) {
-        if (!running(i)) continue;
-        auto status = http_get(http(i), "/status", seconds(1));
-        if (!status) continue;
-        const size_t at = status->find("\"keyspace\":\"" + keyspace + "\"");
-        if (at == std::string::npos) continue;
-        const std::string node = json_field(*status, "leader", at);
-        if (node.empty() || node == "0") continue;
-        // The node's number is the cluster's, its index is ours: matched by the peer port.
-        const size_t member = status->find("{\"node\":" + node + ",\"peer\":");
-        if (member == std::string::npos) continue;
-        const std::string address = json_field(*status, "peer", member);
-        for (size_t k = 0; k < pids_.size(); ++k)
-            if (peer(k).describe() == address) return k;
-    }
-    return pids_.size();
+size_t LocalCluster::leader_in(const std::string& status, const std::string& keyspace) const {
+    const size_t at = status.find("\"keyspace\":\"" + keyspace + "\"");
+    if (at == std::string::npos) return size();
+    const std::string node = json_field(status, "leader", at);
+    if (node.empty() || node == "0") return size();
+    // The node's number is the cluster's, its index is ours: matched by the peer port.
+    const size_t member = status.find("{\"node\":" + node + ",\"peer\":");
+    if (member == std::string::npos) return size();
+    const std::string address = json_field(status, "peer", member);
+    for (size_t k = 0; k < size(); ++k)
+        if (peer(k).describe() == address) return k;
+    return size();
 }
 
 }  // namespace asterias::app

@@ -37,11 +37,14 @@ public:
     Result<void> start(Duration timeout);
     Result<void> spawn(size_t node);
     void kill_hard(size_t node);  // kill -9, and waits for its end
+    void pause(size_t node);      // SIGSTOP: it is silent, and its connections stay
+    void carry_on(size_t node);   // SIGCONT
     void stop();
     bool wait_ready(Duration timeout);
     // A child that ended by itself since the last call, described; empty: none.
     std::string ended_child();
 
+    const std::string& data() const { return options_.data; }
     size_t size() const { return pids_.size(); }
     bool running(size_t node) const { return pids_[node] > 0; }
     pid_t pid(size_t node) const { return pids_[node]; }
@@ -52,8 +55,9 @@ public:
     // How node `node` is started, ready to paste.
     std::string command_line(size_t node) const;
     size_t running_count() const;
-    // Index of the node that leads this keyspace; size() if none is known.
-    size_t leader(const std::string& keyspace) const;
+    // Index of the node that leads this keyspace, by what a node answered at /status; size() if it
+    // knows none. Any thread.
+    size_t leader_in(const std::string& status, const std::string& keyspace) const;
 
 private:
     static uint16_t port_of(uint16_t base, size_t node) {

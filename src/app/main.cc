@@ -26,6 +26,18 @@ CLI::Validator node_number() {
             "1-65535"};
 }
 
+// Nothing (for ever), or a number of rounds.
+CLI::Validator loop_rounds() {
+    return {[](std::string& text) -> std::string {
+                const bool digits =
+                    text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
+                if (text.empty() || (digits && std::stoul(text) >= 1)) return "";
+                return "takes a number of rounds from 1, or nothing: until Ctrl-C; not '" + text +
+                       "'";
+            },
+            "[ROUNDS]"};
+}
+
 CLI::App* add_init(CLI::App& app, InitOptions& init) {
     auto* command = app.add_subcommand("init", "Create a cluster, exactly once");
     command->add_option("--data", init.data, "Directory of its first node")->capture_default_str();
@@ -207,21 +219,58 @@ void add_replica(CLI::App& app, ReplicaOptions& replica) {
 
 CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     auto* command = app.add_subcommand(
-        "demo", "Count the words of a text through all nodes while one is killed");
-    command->add_option("file", demo.file, "Text; without it one is made up")
-        ->check(CLI::ExistingFile);
+        "demo", "Count the words of a text through all nodes while nodes are killed");
+    auto* file = command->add_option("file,--text", demo.file,
+                                     "A text, or CSV with --column; without it sonnets of "
+                                     "Shakespeare");
+    file->check(CLI::ExistingFile);
+    command
+        ->add_option("--column", demo.column,
+                     "Count the values of this column of a CSV file: its name in the first line, "
+                     "or its number from 1 (then the first line is counted, too)")
+        ->needs(file);
     command->add_option("--nodes", demo.nodes, "Nodes of its own cluster")
         ->capture_default_str()
         ->check(CLI::Range(1, 7));
     command->add_option("--clients", demo.clients, "Clients, spread over the nodes")
         ->capture_default_str()
         ->check(CLI::Range(1, 512));
-    command->add_option("--kill", demo.kill, "leader, all or none")
+    command->add_option("--chaos", demo.chaos, "What is done to the nodes, see below")
         ->capture_default_str()
-        ->check(CLI::IsMember({"leader", "all", "none"}));
-    command->add_option("--data", demo.data, "Directory; else a temporary one");
-    command->add_flag("--json", demo.json, "The result as JSON");
-    command->footer("Example: asterias demo /usr/share/common-licenses/GPL-3 --kill leader");
+        ->check(
+            CLI::IsMember(std::vector<std::string>(std::begin(kDemoChaos), std::end(kDemoChaos))));
+    command->add_option("--seed", demo.seed, "Of the order of --chaos all")
+        ->check([](const std::string& text) -> std::string {
+            const bool digits = !text.empty() && text.size() <= 18 &&
+                                text.find_first_not_of("0123456789") == std::string::npos;
+            return digits ? "" : "takes a number, not '" + text + "'";
+        });
+    auto* data = command->add_option("--data", demo.data,
+                                     "Directory that is not there yet, and is kept; else a "
+                                     "temporary one");
+    command
+        ->add_option_function<std::string>(
+            "--loop",
+            [&demo](const std::string& rounds) {
+                demo.loop = rounds.empty() ? 0 : static_cast<uint32_t>(std::stoul(rounds));
+            },
+            "Round after round, each with a cluster of its own, until one fails or Ctrl-C; with a "
+            "number so many")
+        ->expected(0, 1)
+        ->default_str("")
+        ->check(loop_rounds())
+        ->excludes(data);
+    command->add_flag("--json", demo.json, "What happens as JSON, an event a line");
+    command->footer(
+        "--chaos: leader     kill -9 of the leader, and started again 2 s later\n"
+        "         follower   kill -9 of another node\n"
+        "         stop       SIGSTOP of the leader: its connections stay, it does nothing for 2 s\n"
+        "         all-nodes  kill -9 of every node at once\n"
+        "         all        each of these, in an order drawn from --seed\n"
+        "         none\n"
+        "The text is counted again and again until all of that is over, at least 100,000 words.\n"
+        "Exit code 0: every count is exact; 4: one is not; 1: it could not be finished.\n"
+        "Example: asterias demo /usr/share/common-licenses/GPL-3 --chaos all");
     return command;
 }
 
