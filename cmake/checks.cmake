@@ -54,7 +54,8 @@ if(NOT ASTERIAS_FUZZ)
           pauses
           slow_disk members snapshots rollbacks slow_links figure8 aba stranded oneway bridge
           unsynced
-          wrong_clocks rot_votes)
+          wrong_clocks rot_votes witness removed_leader snapshot_compaction joint
+          loss cut crash_loop oneway_long bridge_long expiry expiry_clocks)
     sim_test(${scenario} --seeds 2 --scenario sim/scenarios/${scenario}.txt)
   endforeach()
 endif()

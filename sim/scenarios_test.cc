@@ -38,7 +38,8 @@ TEST(Scenarios, WhatIsNeitherIsAnErrorThatNamesThoseThatThereAre) {
         const auto missing = find_scenario(name);
         ASSERT_FALSE(missing) << name;
         EXPECT_EQ(missing.error().code, Errc::NotFound);
-        EXPECT_NE(missing.error().context.find("basic, bridge, clocks, crash, d"),
+        EXPECT_NE(missing.error().context.find(
+                      "basic, bridge, bridge_long, clocks, crash, crash_loop, cut, d"),
                   std::string::npos)
             << missing.error().context;
     }

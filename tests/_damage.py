@@ -1,5 +1,6 @@
 """Where a node keeps what, byte by byte: places in its files to damage. Drawn in
 docs/formats/journal.md and identity.md; RocksDB's tables as far as their blocks."""
+import mmap
 import pathlib
 import shutil
 import struct
@@ -45,7 +46,22 @@ RECORD_FIELDS = [
     ("zero", 84),
 ]
 RECORD_BYTES = 88
-RECORD_TYPES = ["", "start", "groups", "vote", "purge", "entry", "moved", "release"]
+RECORD_TYPES = [
+    *("", "start", "groups", "vote", "purge", "entry"),
+    *("moved", "release", "begin", "end", "reset"),
+]
+TABLE_PARTS = [
+    "first data block",
+    "a data block",
+    "index",
+    "checksum of the index",
+    "properties or filter",
+    "index of metadata",
+    "checksum type in the footer",
+    "handles in the footer",
+    "version in the footer",
+    "magic in the footer",
+]
 IDENTITY_FIELDS = [
     ("magic", 0),
     ("format", 8),
@@ -72,17 +88,22 @@ class Record:
         self.body = struct.unpack_from("<I", data, offset + 12)[0]
         self.type = RECORD_TYPES[data[offset + 10]]
         self.fragment = data[offset + 9]
+        self.group = struct.unpack_from("<Q", data, offset + 40)[0]
         self.synced = struct.unpack_from("<QI", data, offset + 32)[0], struct.unpack_from(
             "<I", data, offset + 28
         )[0]
         self.end = offset + (RECORD_BYTES + self.body + 7) // 8 * 8
 
 
-def records(path):
+def records(path, behind=512):
     """Of this segment, in order, up to where they stop to follow each other."""
-    data = pathlib.Path(path).read_bytes()
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+        return read_records(path, data, behind)
+
+
+def read_records(path, data, at):
     number = int(pathlib.Path(path).stem, 16)
-    found, at = [], 512
+    found = []
     while at + RECORD_BYTES <= len(data) and data[at : at + 4] == b"AJRR":
         if struct.unpack_from("<QI", data, at + 16) != (number, at):
             break
@@ -115,18 +136,19 @@ def table_places(path):
     meta_size, at = varint(data, at)
     index_at, at = varint(data, at)
     index_size, at = varint(data, at)
-    return [
-        ("first data block", 20),
-        ("a data block", index_at // 2),
-        ("index", index_at + index_size // 2),
-        ("checksum of the index", index_at + index_size + 2),
-        ("properties or filter", (max(index_at + index_size + 5, 0) + meta_at) // 2),
-        ("index of metadata", meta_at + meta_size // 2),
-        ("checksum type in the footer", footer),
-        ("handles in the footer", footer + 2),
-        ("version in the footer", footer + 41),
-        ("magic in the footer", footer + 47),
+    places = [
+        20,
+        index_at // 2,
+        index_at + index_size // 2,
+        index_at + index_size + 2,
+        (max(index_at + index_size + 5, 0) + meta_at) // 2,
+        meta_at + meta_size // 2,
+        footer,
+        footer + 2,
+        footer + 41,
+        footer + 47,
     ]
+    return list(zip(TABLE_PARTS, places))
 
 
 def flip(path, offset, bit=1):

@@ -89,7 +89,13 @@ def usage(directory):
         (["serve", "--log-level", "loud"], "--log-level"),
         (["status", "--node", "nowhere"], "--node"),
         (["replica"], "subcommand"),
+        (["replica", "bogus"], "The subcommands are: list add remove replace transfer"),
         (["replica", "add", "--keyspace", "default"], "--node"),
+        (["replica", "add", "--keyspace", "default", "--node", "abc"], "1 to 65535"),
+        (["replica", "add", "--keyspace", "default", "--node", "-1"], "--node: the number of a"),
+        (["replica", "replace", "--keyspace", "k", "--node", 1, "--from", 0], "--from: the number"),
+        (["serve", "--replace", "x"], "--replace: the number of a node is 1 to 65535"),
+        (["replica", "transfer", "--keyspace", "default", "--force"], "--force"),
         (["replica", "remove", "--node", "3"], "--keyspace"),
         (["replica", "list", "--node-address", "nowhere"], "--node-address"),
         (["serve", "--data", directory, "--join", "nowhere"], "--join"),
@@ -107,6 +113,8 @@ def usage(directory):
         (["--help"], "Begin with:"),
         (["--version"], "0."),
         (["serve", "--help"], "Example:"),
+        (["serve", "--help"], "another process holds the directory"),
+        (["replica", "remove", "--help"], "--force"),
         (["dev", "--help"], "Example:"),
         (["init", "--help"], "Example:"),
         (["status", "--help"], "Example:"),
@@ -143,13 +151,13 @@ def empty_directory(directory):
     flags, _ = three_ports()
     refused(
         run("serve", "--data", data, *flags),
-        FAILED,
+        REFUSED,
         f"asterias init --data {data}",
         f"asterias serve --data {data} --join HOST:PORT",
     )
     expect(not os.path.exists(data), "it made a directory")
     os.mkdir(data)
-    refused(run("serve", "--data", data, *flags), FAILED, f"no node lives in {data}")
+    refused(run("serve", "--data", data, *flags), REFUSED, f"no node lives in {data}")
     equal(os.listdir(data), [], "what it left behind")
 
 
@@ -200,6 +208,12 @@ def dev_fails(directory):
     refused(run("dev", "--data", data, "--keyspace", "a:b", *flags), USAGE, "keyspace 'a:b'")
     expect(os.path.exists(data), "the directory was not its own")
     founded(f"{data}/node-1")
+    port = free_ports(9)
+    apart = ["--resp-port", port[0], "--http-port", port[3], "--peer-port", port[6]]
+    size = run("dev", "--data", data, "--nodes", 3, *apart)
+    refused(size, FAILED, "was born with --nodes 1")
+    keyspace = run("dev", "--data", data, "--keyspace", "late", *flags)
+    refused(keyspace, FAILED, "without keyspace 'late'")
     shards = run("dev", "--data", data, "--shards", 2, *flags)
     refused(shards, FAILED, "node 1 ended with exit code 5", "was made with --shards 1")
     expect(os.path.exists(f"{data}/node-1/identity"), "a node lives there")
@@ -240,6 +254,25 @@ def dead_node(_):
     """status of a node that is not there ends with 3 and names address and flag"""
     port = free_ports(1)[0]
     refused(run("status", "--node", f"{HOST}:{port}"), UNREACHABLE, f"{HOST}:{port}", "--node")
+
+
+def json_errors(_):
+    """with --json what went wrong is JSON on standard output, too, with the exit code"""
+    door = f"{HOST}:{free_ports(1)[0]}"
+    remove = ["replica", "remove", "--keyspace", "default"]
+    for arguments, code, text in (
+        (["status", "--node", door], UNREACHABLE, "refused"),
+        (["why", "--node", door], UNREACHABLE, "refused"),
+        (["why", "--node", "nowhere"], USAGE, "--node"),
+        (["replica", "list", "--node-address", door], UNREACHABLE, "refused"),
+        ([*remove, "--node", 2, "--node-address", door], UNREACHABLE, "refused"),
+        ([*remove, "--node", "x"], USAGE, "--node"),
+    ):
+        told = run(*arguments, "--json")
+        refused(told, code, text)
+        found = json.loads(told.stdout)
+        equal(found["exit_code"], code, "exit code in the JSON")
+        expect(text in found["error"], f"no {text!r} in {found}")
 
 
 # ----------------------------------------------------------------------------------- a serving node
@@ -436,7 +469,8 @@ def replica(_):
             return silent == [dead]
 
         poll(noticed, 20, "the leader notices")
-        told = order("remove", "--node", other)
+        refused(order("remove", "--node", other), REFUSED, "2 of 3 copies", "--force")
+        told = order("remove", "--node", other, "--force")
         refused(told, REFUSED, "of the 2 voters that would remain only 1 were heard lately")
         print("  " + told.stderr.strip(), flush=True)
         done("replace", "--from", dead, "--node", free)
@@ -543,6 +577,7 @@ def main():
             beyond_loopback,
             lived_in,
             dead_node,
+            json_errors,
             one_data_directory,
             taken_ports,
             sigterm,

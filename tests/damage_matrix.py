@@ -39,7 +39,6 @@ EXPECTED = {
 }
 
 
-
 def write_everything(cluster, long_journal):
     """Overwritten, deleted and untouched keys, in tables on disk."""
     with cluster.nodes[0].resp_client(30) as client:
@@ -181,8 +180,9 @@ def refuses(patient, place):
     patient.node.process = None
 
 
-def judged(patient, place):
-    """refused, stopped (serving, a group of it is out) or served; else a Failure."""
+def judged(patient, place, read=read_everything):
+    """refused, stopped (serving, a group of it is out) or served; else a Failure. `read` fails if
+    an answer is wrong."""
     cluster = patient.cluster
     patient.heal()
     place.damage(patient.path(place.file))
@@ -199,14 +199,14 @@ def judged(patient, place):
         patient.served = False
         refuses(patient, place)
         for node in cluster.nodes[:2]:
-            read_everything(cluster, node)
+            read(cluster, node)
         return "refused"
     expect(not place.refused, "it serves, although it lost what it acknowledged")
     for node in cluster.nodes:
-        read_everything(cluster, node)
+        read(cluster, node)
     lead(patient)
     for node in cluster.nodes:
-        read_everything(cluster, node)
+        read(cluster, node)
     expect(not ended(patient), f"it ended later: {last_lines(patient.node.log())}")
     groups = (patient.node.status() or {}).get("groups", [])
     return "stopped" if any(group["role"] == "stopped" for group in groups) else "served"

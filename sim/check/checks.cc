@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 3> kNames = {"linearizable", "order", "at
 std::span<const std::string_view> check_names() { return kNames; }
 
 CheckReport run_checks(const History& history, const std::vector<std::string>& names,
-                       const SearchLimits& limits) {
+                       const SearchLimits& limits, std::optional<Duration> expiry) {
     const auto wanted = [&](std::string_view name) {
         return std::find(names.begin(), names.end(), name) != names.end();
     };
@@ -25,10 +25,10 @@ CheckReport run_checks(const History& history, const std::vector<std::string>& n
         CHECK(std::find(kNames.begin(), kNames.end(), name) != kNames.end(),
               "the scenario parser admits only known checks");
     CheckReport report;
-    if (wanted("linearizable")) report.add(check_linearizable(history, limits));
+    if (wanted("linearizable")) report.add(check_linearizable(history, limits, expiry));
     // A history that is not linearizable breaks the order check too, for no new reason.
     if (wanted("order") && report.verdict() != Verdict::Violation)
-        report.add(check_order(history, limits));
+        report.add(check_order(history, limits, expiry));
     if (wanted("atomic")) report.add(check_atomic(history));
     report.operations = history.size();
     return report;

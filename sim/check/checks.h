@@ -13,8 +13,9 @@ namespace asterias::sim {
 std::span<const std::string_view> check_names();
 
 // Runs the checks named; each name must be one of check_names(). `order` includes what
-// `linearizable` demands, so with both a breach of order alone appears once.
+// `linearizable` demands, so with both a breach of order alone appears once. `expiry`: these two
+// judge when keys expire, too (Model).
 CheckReport run_checks(const History& history, const std::vector<std::string>& names,
-                       const SearchLimits& limits = {});
+                       const SearchLimits& limits = {}, std::optional<Duration> expiry = {});
 
 }  // namespace asterias::sim

@@ -109,7 +109,7 @@ Finding describe(const History& history, const Promise& promise, const SearchLim
     };
     Finding finding{Verdict::Violation, promise.name, {}, {}};
     finding.trace = shrink(history, violates, limits.shrink_effort_max);
-    Model model(finding.trace);
+    Model model(finding.trace, promise.expiry);
     for (const Part& part : search_parts(model, promise, limits.steps_max)) {
         if (part.result.verdict != Verdict::Violation) continue;
         finding.text = "no order explains " + keys_text(model, part) + ".\n" +
@@ -128,7 +128,7 @@ Finding describe(const History& history, const Promise& promise, const SearchLim
 
 Verdict quick_verdict(const History& history, const Promise& promise, uint64_t steps_max,
                       uint64_t* effort) {
-    Model model(history);
+    Model model(history, promise.expiry);
     Verdict worst = Verdict::Pass;
     if (effort) *effort += history.size();
     for (const Part& part : search_parts(model, promise, steps_max)) {
@@ -139,7 +139,7 @@ Verdict quick_verdict(const History& history, const Promise& promise, uint64_t s
 }
 
 CheckReport judge(const History& history, const Promise& promise, const SearchLimits& limits) {
-    Model model(history);
+    Model model(history, promise.expiry);
     CheckReport report;
     report.operations = history.size();
     bool described = false;

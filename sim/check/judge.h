@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "sim/check/verdict.h"
@@ -15,8 +16,9 @@ struct SearchLimits {
 };
 
 struct Promise {
-    std::string name;            // of the check
-    bool by_connection = false;  // the order of each connection counts too
+    std::string name;                  // of the check
+    bool by_connection = false;        // the order of each connection counts too
+    std::optional<Duration> expiry{};  // as in Model
 };
 
 // Judges `history`, whose requests are merged.

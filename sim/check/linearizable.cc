@@ -2,8 +2,9 @@
 
 namespace asterias::sim {
 
-CheckReport check_linearizable(const History& history, const SearchLimits& limits) {
-    return judge(merge_requests(history), {.name = "linearizable"}, limits);
+CheckReport check_linearizable(const History& history, const SearchLimits& limits,
+                               std::optional<Duration> expiry) {
+    return judge(merge_requests(history), {.name = "linearizable", .expiry = expiry}, limits);
 }
 
 }  // namespace asterias::sim

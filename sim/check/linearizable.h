@@ -10,6 +10,7 @@
 
 namespace asterias::sim {
 
-CheckReport check_linearizable(const History& history, const SearchLimits& limits = {});
+CheckReport check_linearizable(const History& history, const SearchLimits& limits = {},
+                               std::optional<Duration> expiry = {});
 
 }  // namespace asterias::sim

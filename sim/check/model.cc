@@ -6,7 +6,7 @@ namespace asterias::sim {
 
 namespace {
 constexpr uint32_t kNoOp = 0xFFFFFFFF;
-const std::string kPending = "pending";  // the one value of a deadline
+const std::string kPending = "pending";  // the one value of a deadline if none is timed
 }  // namespace
 
 std::optional<int64_t> incr_number(const std::string& text) {
@@ -17,7 +17,7 @@ std::optional<int64_t> incr_number(const std::string& text) {
     return value;
 }
 
-Model::Model(const History& history) {
+Model::Model(const History& history, std::optional<Duration> expiry) : expiry_(expiry) {
     ops_.reserve(history.size());
     for (const Op& op : history) {
         if (op.outcome == Outcome::Failed) continue;
@@ -33,6 +33,7 @@ uint32_t Model::add_key(std::string name) {
     slots_.push_back({number, true, {}, 0});
     initial_.push_back(static_cast<Slot>(slots_.size() - 1));
     deadlines_.push_back(kNoKey);
+    is_deadline_.push_back(false);
     return number;
 }
 
@@ -46,7 +47,31 @@ void Model::give_deadline(uint32_t key) {
     if (deadlines_[key] != kNoKey) return;
     const uint32_t deadline = add_key("the deadline of " + key_names_[key]);
     deadlines_[key] = deadline;
-    (void)intern(deadline, kPending);
+    is_deadline_[deadline] = true;
+}
+
+// Of a SetPx that was not answered nobody knows when it came to be.
+Slot Model::deadline_slot(const ModelOp& op) {
+    const uint32_t deadline = deadlines_[op.keys[0]];
+    if (!expiry_) return intern(deadline, kPending);
+    const Slot slot = intern(deadline, "by " + slots_[op.written[0]].value + " " +
+                                           std::to_string(op.source->invoked.count()));
+    const Duration ttl = milliseconds(incr_number(op.source->arguments[1]).value_or(0));
+    due_[slot] = {op.source->invoked + ttl - *expiry_,
+                  op.answered ? op.source->completed + ttl + *expiry_ : kNever};
+    return slot;
+}
+
+bool Model::may_be_gone(uint32_t key, const State& state, const ModelOp& op) const {
+    if (!may_expire(key, state)) return false;
+    const auto due = due_.find(state[deadlines_[key]]);
+    return due == due_.end() || !op.answered || op.source->completed >= due->second.low;
+}
+
+bool Model::may_be_there(uint32_t key, const State& state, const ModelOp& op) const {
+    if (!may_expire(key, state)) return true;
+    const auto due = due_.find(state[deadlines_[key]]);
+    return due == due_.end() || op.source->invoked <= due->second.high;
 }
 
 Slot Model::intern(uint32_t key, const Value& value) {
@@ -83,6 +108,7 @@ void Model::add(const Op& op) {
                 m.before = intern(m.keys[0], std::to_string(previous));
         }
     }
+    if (op.kind == OpKind::SetPx) m.deadline = deadline_slot(m);
     ops_.push_back(std::move(m));
 }
 
@@ -133,22 +159,23 @@ bool Model::step(const ModelOp& op, const State& state, std::vector<Write>& chan
     const auto write = [&](uint32_t k, Slot slot) {
         if (state[k] != slot) changes.push_back({k, slot});
     };
-    const auto expires = [&](uint32_t k, bool yes) {
-        if (deadlines_[k] != kNoKey)
-            write(deadlines_[k], yes ? intern(deadlines_[k], kPending) : initial_[deadlines_[k]]);
-    };
     const auto put = [&](uint32_t k, Slot slot) {
         write(k, slot);
-        expires(k, false);
+        if (deadlines_[k] != kNoKey) write(deadlines_[k], initial_[deadlines_[k]]);
     };
-    const bool may = may_expire(key, state);
+    const bool may = may_be_gone(key, state, op);
     const bool there = !is_nil(state[key]);
+    const bool still = there && may_be_there(key, state, op);
     switch (op.kind) {
         case OpKind::Get:
         case OpKind::MGet:
             for (size_t i = 0; i < op.seen.size(); ++i) {
-                if (state[op.keys[i]] == op.seen[i]) continue;
-                if (!is_nil(op.seen[i]) || !may_expire(op.keys[i], state)) return false;
+                const uint32_t k = op.keys[i];
+                if (state[k] == op.seen[i]) {
+                    if (!is_nil(op.seen[i]) && !may_be_there(k, state, op)) return false;
+                    continue;
+                }
+                if (!is_nil(op.seen[i]) || !may_be_gone(k, state, op)) return false;
                 put(op.keys[i], op.seen[i]);
             }
             return true;
@@ -159,16 +186,16 @@ bool Model::step(const ModelOp& op, const State& state, std::vector<Write>& chan
             return true;
         case OpKind::SetPx:
             write(key, op.written[0]);
-            expires(key, true);
+            write(deadlines_[key], op.deadline);
             return true;
         case OpKind::SetNx:
             // One without a reply that found the key there did nothing, as if it had stayed out.
-            if (op.answered && op.number == 0) return there;
+            if (op.answered && op.number == 0) return still;
             if (op.answered && there && !may) return false;
             if (!there || may) put(key, op.written[0]);
             return true;
         case OpKind::Del:
-            if (op.answered && op.number == 1 && !there) return false;
+            if (op.answered && op.number == 1 && !still) return false;
             if (op.answered && op.number == 0 && there && !may) return false;
             put(key, initial_[key]);
             return true;
@@ -180,7 +207,8 @@ bool Model::step(const ModelOp& op, const State& state, std::vector<Write>& chan
 
 bool Model::count(const ModelOp& op, const State& state, bool late, std::vector<Write>& changes) {
     const uint32_t key = op.keys[0];
-    const bool may = may_expire(key, state);
+    const bool may = may_be_gone(key, state, op);
+    const bool still = is_nil(state[key]) || may_be_there(key, state, op);
     const auto write = [&](uint32_t k, Slot slot) {
         if (state[k] != slot) changes.push_back({k, slot});
     };
@@ -188,7 +216,7 @@ bool Model::count(const ModelOp& op, const State& state, bool late, std::vector<
     int64_t sum = 0;
     const bool error = !before || __builtin_add_overflow(*before, op.amount, &sum);
     const bool fits = !op.answered || (error ? !op.number : op.number == sum);
-    if (!late && fits) {
+    if (!late && fits && (still || !op.answered)) {
         if (!error) write(key, intern(key, std::to_string(sum)));  // a deadline stays
         return true;
     }

@@ -41,6 +41,7 @@ struct ModelOp {
     std::vector<Slot> seen;         // answered Get, MGet: per key
     std::optional<int64_t> number;  // answered Incr, Del, SetNx; empty: the reply was an error
     int64_t amount = 0;             // Incr
+    Slot deadline = 0;              // SetPx: the value of its deadline
     Slot before = 0;  // answered Incr whose predecessor value is certain; else kNoSlot
 };
 
@@ -50,8 +51,10 @@ inline constexpr uint32_t kNoKey = 0xFFFFFFFF;
 class Model {
 public:
     // Takes every operation that did not fail, but for unanswered reads, which tell nothing.
-    // `history` must outlive the model.
-    explicit Model(const History& history);
+    // `history` must outlive the model. With `expiry` a key expires no earlier than its time to
+    // live after the SetPx was begun, and is no more seen that long after its answer, both by more
+    // than `expiry`, which is what the clocks of two leaders may be apart. Without: at any time.
+    explicit Model(const History& history, std::optional<Duration> expiry = {});
 
     const std::vector<ModelOp>& ops() const { return ops_; }
     // Of states: the keys, and their deadlines.
@@ -61,6 +64,8 @@ public:
     bool may_expire(uint32_t key, const State& state) const {
         return deadlines_[key] != kNoKey && !is_nil(state[deadlines_[key]]);
     }
+    // It is not a key but when one expires, and its values are told apart.
+    bool is_timed(uint32_t key) const { return expiry_ && is_deadline_[key]; }
     size_t slots() const { return slots_.size(); }
     const std::string& key_name(uint32_t key) const { return key_names_[key]; }
     std::string describe(Slot slot) const;  // its value
@@ -98,11 +103,22 @@ private:
     uint32_t add_key(std::string name);
     uint32_t key_number(const std::string& key);
     void give_deadline(uint32_t key);
+    Slot deadline_slot(const ModelOp& op);
+    // Whether the key may be gone when `op` ends; whether it may be there when it begins.
+    bool may_be_gone(uint32_t key, const State& state, const ModelOp& op) const;
+    bool may_be_there(uint32_t key, const State& state, const ModelOp& op) const;
     Slot intern(uint32_t key, const Value& value);
     void add(const Op& op);
     bool count(const ModelOp& incr, const State& state, bool late, std::vector<Write>& changes);
     void find_producers();
 
+    // When a key expires by a SetPx, at the earliest and latest.
+    struct Due {
+        Duration low, high;
+    };
+
+    std::optional<Duration> expiry_;
+    std::map<Slot, Due> due_;  // by value of a deadline
     std::vector<ModelOp> ops_;
     std::vector<std::string> key_names_;
     std::map<std::string, uint32_t, std::less<>> key_numbers_;
@@ -110,6 +126,7 @@ private:
     std::map<std::pair<uint32_t, std::string>, Slot> slot_numbers_;
     State initial_;                    // all nil
     std::vector<uint32_t> deadlines_;  // by key
+    std::vector<bool> is_deadline_;    // likewise
     std::vector<bool> unique_;
     std::vector<uint32_t> producer_;
     std::vector<bool> rising_;  // by key

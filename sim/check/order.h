@@ -18,6 +18,7 @@
 
 namespace asterias::sim {
 
-CheckReport check_order(const History& history, const SearchLimits& limits = {});
+CheckReport check_order(const History& history, const SearchLimits& limits = {},
+                        std::optional<Duration> expiry = {});
 
 }  // namespace asterias::sim

@@ -226,7 +226,8 @@ void Search::make_twins() {
         }
         return true;
     };
-    using Effect = std::tuple<OpKind, bool, std::vector<uint32_t>, std::vector<Slot>, int64_t>;
+    using Effect =
+        std::tuple<OpKind, bool, std::vector<uint32_t>, std::vector<Slot>, int64_t, Slot>;
     std::map<Effect, uint32_t> groups;
     for (Item& item : items_) {
         const ModelOp& op = *item.op;
@@ -236,7 +237,8 @@ void Search::make_twins() {
         for (size_t k = 0; k < written.size(); ++k)
             if (watchers(written[k]) == 0 && !counts(op.keys[k], written[k])) written[k] = kDead;
         // Answers of DEL and SETNX: 1 here, as 0 is pure; an uncertain one demands nothing.
-        const Effect effect{op.kind, item.certain && op.answered, op.keys, written, op.amount};
+        const Effect effect{op.kind,    item.certain && op.answered, op.keys, written, op.amount,
+                            op.deadline};
         item.twins = groups.emplace(effect, static_cast<uint32_t>(groups.size())).first->second;
     }
 }
@@ -382,7 +384,8 @@ bool Search::remember() {
     std::string key(reinterpret_cast<const char*>(&first), sizeof first);
     for (const uint32_t k : keys_) {
         Slot slot = state_[k];
-        if (watchers(slot) == 0 && (plain_[k] || (!counts(k, slot) && !model_.is_nil(slot))))
+        if (!model_.is_timed(k) && watchers(slot) == 0 &&
+            (plain_[k] || (!counts(k, slot) && !model_.is_nil(slot))))
             slot = kDead;
         key.append(reinterpret_cast<const char*>(&slot), sizeof slot);
     }

@@ -31,10 +31,10 @@ inline constexpr std::string_view kPartitionWords[] = {
     "random", "majority", "isolate", "leader", "oneway", "bridge", "flap", "swizzle", "any"};
 inline constexpr std::string_view kCrashWords[] = {"one", "minority", "all", "leader", "random"};
 inline constexpr std::string_view kPauseWords[] = {"one", "minority", "leader"};
-inline constexpr std::string_view kRotWords[] = {"journal", "engine", "write", "any"};
+inline constexpr std::string_view kRotWords[] = {"journal", "recent", "engine", "write", "any"};
 inline constexpr std::string_view kDirectoryWords[] = {"twin", "lost", "old", "copied"};
-inline constexpr std::string_view kMemberWords[] = {"add",   "remove", "replace", "transfer",
-                                                    "again", "undo",   "leader",  "any"};
+inline constexpr std::string_view kMemberWords[] = {
+    "add", "remove", "replace", "transfer", "again", "undo", "leader", "witness", "any"};
 
 inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);
@@ -61,6 +61,7 @@ void visit_params(Workload& w, Visitor& v) {
     v.length("timeout", w.timeout, kShortest, kLongest);
     v.chance("expire", w.expire, 1);
     v.length("ttl", w.ttl, kShortest, kLongest);
+    v.count_each("doors", w.doors, 1, 64);
 }
 
 template <typename Visitor>
@@ -225,7 +226,20 @@ inline constexpr std::array kVerbs = {
     Verb{.name = "members", .length = false, .what = kMemberWords},
 };
 
+// What can be expected, and what each takes.
+struct Hope {
+    std::string_view name;
+    bool share = false, within = false, per_minute = false;
+};
+inline constexpr std::array kHopes = {
+    Hope{.name = "rate", .share = true},       Hope{.name = "serves", .within = true},
+    Hope{.name = "refuses", .within = true},   Hope{.name = "steps_down", .within = true},
+    Hope{.name = "expiry", .within = true},    Hope{.name = "leaders", .per_minute = true},
+    Hope{.name = "terms", .per_minute = true},
+};
+
 const Verb* find_verb(std::string_view name);  // null: there is none
+const Hope* find_hope(std::string_view name);  // likewise
 
 // The words of Step::who, and what one of them means: a node, counted from 0; a role, `a` is 0.
 std::vector<std::string> names_of(std::string_view names);
@@ -242,6 +256,14 @@ void visit_params(Step& s, Visitor& v, const Verb& verb) {
     if (verb.by) v.fixed("by", s.by, -kLongest, kLongest);
     if (verb.many) v.count_each("many", s.many, 0, 1000);
     if (!verb.what.empty()) v.choice("what", s.what, verb.what);
+}
+
+// `hope` is that of the expectation.
+template <typename Visitor>
+void visit_params(Expectation& e, Visitor& v, const Hope& hope) {
+    if (hope.share) v.share("share", e.share, 1);
+    if (hope.within) v.fixed("within", e.within, Duration(0), kLongest);
+    if (hope.per_minute) v.count_each("per_minute", e.per_minute, 0, 1000);
 }
 
 }  // namespace asterias::sim

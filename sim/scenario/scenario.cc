@@ -190,9 +190,11 @@ public:
         if (head == "script") return script(words);
         if (head == "at") return step(words);
         if (head == "check") return checks(words);
+        if (head == "expect") return expected(words);
         if (head == "require") return required(words);
         return bad("unknown line '" + head +
-                   "'; known: world, workload, fault, swarm, script, at, check, require");
+                   "'; known: world, workload, fault, swarm, script, at, check, expect, "
+                   "require");
     }
     Result<Scenario> finish() {
         if (!seen_world_) return bad("there is no world line");
@@ -313,6 +315,21 @@ private:
         return {};
     }
 
+    Result<void> expected(const std::vector<std::string>& words) {
+        const Hope* hope = words.size() < 2 ? nullptr : find_hope(words[1]);
+        if (!hope) {
+            std::vector<std::string_view> known;
+            for (const Hope& h : kHopes)
+                known.push_back(h.name);
+            return bad("expect needs one of " + joined(known));
+        }
+        Expectation one;
+        one.what = words[1];
+        TRY(take_params("expect " + one.what, words, 2, one, *hope));
+        scenario.expected.push_back(std::move(one));
+        return {};
+    }
+
     Result<void> required(const std::vector<std::string>& words) {
         if (words.size() < 2) return bad("require needs metric>=number");
         for (size_t i = 1; i < words.size(); ++i) {
@@ -353,6 +370,11 @@ bool is_name(std::string_view name) {
 const Verb* find_verb(std::string_view name) {
     const auto found = std::ranges::find(kVerbs, name, &Verb::name);
     return found == kVerbs.end() ? nullptr : &*found;
+}
+
+const Hope* find_hope(std::string_view name) {
+    const auto found = std::ranges::find(kHopes, name, &Hope::name);
+    return found == kHopes.end() ? nullptr : &*found;
 }
 
 std::vector<std::string> names_of(std::string_view names) {
@@ -399,6 +421,10 @@ std::string print(const Step& step) {
     return out + params_text(step, *find_verb(step.verb));
 }
 
+std::string print(const Expectation& expectation) {
+    return "expect " + expectation.what + params_text(expectation, *find_hope(expectation.what));
+}
+
 std::string print(const Scenario& scenario) {
     std::string out = "world" + params_text(scenario.world) + "\n";
     for (const Workload& workload : scenario.workloads)
@@ -412,6 +438,8 @@ std::string print(const Scenario& scenario) {
     out += "check";
     for (const std::string& check : scenario.checks)
         out += " " + check;
+    for (const Expectation& expectation : scenario.expected)
+        out += "\n" + print(expectation);
     out += scenario.required.empty() ? "" : "\nrequire";
     for (const Requirement& required : scenario.required)
         out += " " + required.metric + ">=" + std::to_string(required.minimum);

@@ -10,6 +10,7 @@
 //   at 1s roles
 //   at 2s..3s crash a for=2s lose=1
 //   check linearizable order atomic
+//   expect rate share=0.5
 //   require leader_changes>=3 operations>=2000
 //
 // `a..b` is a range, `a` the same as `a..a`. Every parameter has a default (the member
@@ -69,6 +70,7 @@ struct Workload {
     Chances expire{0, 0};  // kv: share of the writes of some of the keys that set a deadline; with
                            // it, others of these writes are incr; per seed
     Times ttl{milliseconds(5), seconds(3)};  // to that deadline; per command
+    Counts doors{1, 64};                     // the nodes that are asked, by number; per connection
 
     bool operator==(const Workload&) const = default;
 };
@@ -198,9 +200,10 @@ struct ReplyFault {
 // something later to vouch for it is damaged; the node is expected to refuse by name, and so it may
 // be dead from then on: the liveness phase is about the others.
 struct RotFault {
-    std::string mode = "any";  // journal: a bit of a file flips; engine: blocks read back damaged;
-                               // write: a write is lost or lands elsewhere, and the node dies when
-                               // others have followed; any: one of these, per event
+    std::string mode = "any";  // journal: a bit of a file flips; recent: one of
+                               // those before the last few batches; engine: blocks read back
+                               // damaged; write: a write is lost or lands elsewhere, and the node
+                               // dies when others have followed; any: one of these, per event
     Times every{seconds(10), seconds(30)};
     Chances share{1, 1};  // of the seeds in which it would be on: such a node is missed
     bool operator==(const RotFault&) const = default;
@@ -221,7 +224,8 @@ struct MemberFault {
     std::string mode = "any";  // add: a node; remove: one; replace: one by another; transfer: the
                                // lead; again: removed, and soon added on the same node; undo:
                                // added, and removed while it comes; leader: the one that leads is
-                               // removed; any: one of all these, per event
+                               // removed; witness: a node's copy becomes a witness if the group
+                               // has none, the next time it goes; any: one of all these, per event
     Times every{seconds(5), seconds(20)};
     bool operator==(const MemberFault&) const = default;
 };
@@ -245,7 +249,8 @@ struct Swarm {
 // names with commas between: `n1`, `n2` ...; `leader` (of the group that clients use most);
 // `a`, `b` ..., which the last `roles` gave out; `all`. With `script every=T` all lines happen
 // again every T, their times counted from there.
-//   roles                      a is who leads now, b, c ... are the others, rising
+//   roles                      a is who leads now, b, c ... are the others, rising: first those
+//                              that hold a copy of the group that clients use most
 //   crash WHO for= lose=       down for so long; lose=1: a power cut
 //   pause WHO for=             full WHO for=        slow WHO for= factor=
 //   loop WHO for=              killed again after each start
@@ -256,10 +261,11 @@ struct Swarm {
 //   oneway WHO OTHER for=      none from WHO to OTHER
 //   cut LINKS for=             n1>n2,n2>n1: of these links
 //   strangers WHO many=        somebody who is no member comes, as a storm of so many if not 0
-//   rot WHO what=              as in RotFault: journal, engine, write; WHO is one node's name
-//   directory WHO what=        as in DirectoryFault: twin, lost, old, copied; likewise
-//   members WHO what=          as in MemberFault; WHO are those that may be added, removed, led by,
-//                              of the group that clients use most; all: of any group
+//   rot WHO what=              as in RotFault: journal, recent, engine, write; WHO is one node's
+//   name directory WHO what=        as in DirectoryFault: twin, lost, old, copied; likewise members
+//   WHO what=          as in MemberFault; WHO are those that may be added, removed, led by,
+//                              of the group that clients use most; all: of any group. A witness
+//                              of nodes that are named stays
 struct Step {
     Times at;  // drawn for each round
     std::string verb, who, other;
@@ -280,6 +286,29 @@ struct Script {
     bool operator==(const Script&) const = default;
 };
 
+// What one run has to show beside safety, judged over the safety phase by what clients were
+// answered and who led (sim/world/expect.h). A cut is an event that cuts links; who can reach, both
+// ways and over others, more than half of the nodes is on its large side.
+//   rate share=          as many answers as this share of what the same seed gives with nothing but
+//                        the delay of its network
+//   serves within=       from so long after a cut on, all that the large side is asked is done
+//   refuses within=      from so long after a cut on, nothing that another node is asked is done;
+//                        it answers all that it is asked, at the latest at the deadline of a door
+//   steps_down within=   so long after a cut, no node leads to which no other can send
+//   expiry within=       the checkers judge when keys expire: in time, but for what the clocks of
+//   two
+//                        nodes may be apart
+//   leaders per_minute=  new leaders of a group while a cut lasts; one at least is allowed
+//   terms per_minute=    the same of terms that begin
+struct Expectation {
+    std::string what;
+    double share = 1;
+    Duration within{0};
+    Counts per_minute{0, 0};
+
+    bool operator==(const Expectation&) const = default;
+};
+
 struct Scenario {
     WorldSpec world;
     std::vector<Workload> workloads;
@@ -287,6 +316,7 @@ struct Scenario {
     Script script;
     std::optional<Swarm> swarm;
     std::vector<std::string> checks;  // of check_names()
+    std::vector<Expectation> expected;
     std::vector<Requirement> required;
 
     bool operator==(const Scenario&) const = default;
@@ -296,7 +326,8 @@ struct Scenario {
 Result<Scenario> parse_scenario(std::string_view name, std::string_view text);
 // Every parameter, defaults too; parse_scenario(print(s)) == s.
 std::string print(const Scenario& scenario);
-std::string print(const FaultSpec& fault);  // one line
-std::string print(const Step& step);        // one line
+std::string print(const FaultSpec& fault);          // one line
+std::string print(const Step& step);                // one line
+std::string print(const Expectation& expectation);  // one line
 
 }  // namespace asterias::sim

@@ -54,18 +54,22 @@ TEST(Scenario, PrintsEveryParameterWithItsUnit) {
                                          "fault clock offset=-500ms..500ms drift=-7..7\n"
                                          "swarm off=0.25\n"
                                          "check order atomic\n"
+                                         "expect rate share=0.5\n"
+                                         "expect leaders per_minute=1\n"
                                          "require crashes>=2\n"
                                          "require operations>=10\n");
     ASSERT_TRUE(scenario) << scenario.error().describe();
     EXPECT_EQ(print(*scenario),
               "world nodes=3..5 shards=1 duration=1m liveness=30s core=all\n"
               "workload kv clients=8 keys=40 pipeline=1 rate=20..30 value_bytes=16 reads=0.5 "
-              "request=0 reconnect=0.01 timeout=5s expire=0 ttl=5ms..3s\n"
+              "request=0 reconnect=0.01 timeout=5s expire=0 ttl=5ms..3s doors=1..64\n"
               "fault partition mode=bridge every=1500ms..2m for=1s..8s\n"
               "fault clock offset=-500ms..500ms drift=-7..7 every=0s jump=-1s..1s strobe=0 fast=0 "
               "zero=0\n"
               "swarm off=0.25 extreme=0.15 always=none\n"
               "check order atomic\n"
+              "expect rate share=0.5\n"
+              "expect leaders per_minute=1\n"
               "require crashes>=2 operations>=10\n");
 }
 
@@ -74,7 +78,7 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
     const std::pair<std::string, const char*> cases[] = {
         {"word nodes=3\n",
          "f.txt:1: unknown line 'word'; known: world, workload, fault, swarm, script, at, check, "
-         "require"},
+         "expect, require"},
         {"\nworld node=3\n",
          "f.txt:2: unknown parameter 'node' of world; known: nodes, shards, duration, liveness, "
          "core"},
@@ -101,7 +105,8 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
          "f.txt:1: 'n0' of at crash is not a node (n1), a role (a), `leader` or `all`"},
         {"at 1s cut a>b\n", "f.txt:1: 'a>b' of at cut is not a link, n1>n2"},
         {"at 1s rot leader what=journal\n", "f.txt:1: 'leader' of at rot is not a node, n1"},
-        {"at 1s rot n1\n", "f.txt:1: at rot needs what=, one of journal, engine, write, any"},
+        {"at 1s rot n1\n",
+         "f.txt:1: at rot needs what=, one of journal, recent, engine, write, any"},
         {"at 1s pause n1 lose=1\n", "f.txt:1: unknown parameter 'lose' of at pause; known: for"},
         {"script every=1s\nscript every=1s\n", "f.txt:2: a second script line"},
         {"fault net loss=1.5\n",

@@ -62,14 +62,15 @@ port::Task<> Client::run() {
 }
 
 port::Task<> Client::connect() {
-    const port::Address door = plan_.doors[prng_.below(plan_.doors.size())];
-    auto made = co_await shard_.net().connect(door, "", kConnectTimeout);
+    const Door& door = plan_.doors[prng_.below(plan_.doors.size())];
+    auto made = co_await shard_.net().connect(door.address, "", kConnectTimeout);
     if (!made) {
         co_await port::sleep(shard_, kConnectPause);
         co_return;
     }
     ++seen_.reconnects;
     connection_ = std::move(*made);
+    node_ = door.node;
     broken_ = false;
     parser_.emplace();
     orders_.clear();
@@ -85,6 +86,7 @@ void Client::drop(std::string_view why) {
     flights_.clear();
     for (Flight& f : flights) {
         seen_.recorder.unknown(f.id, seen_.now());
+        seen_.asked.push_back({node_, f.invoked, seen_.now(), Fate::Silent});
         tell(f.id);
         not_answered(std::move(f.op));
     }
@@ -186,6 +188,7 @@ void Client::on_reply(const resp::Value& reply) {
     Meaning meaning = meaning_of(f.op, reply);
     if (auto* answered = std::get_if<Answered>(&meaning)) {
         seen_.recorder.ok(f.id, now, std::move(answered->results));
+        seen_.asked.push_back({node_, f.invoked, now, Fate::Ok});
         last_ok_invoked_ = std::max(last_ok_invoked_, f.invoked);
         counted_.ok += counted_.covers(f.invoked);
         if (f.op.request) named_open_ = false;
@@ -193,8 +196,10 @@ void Client::on_reply(const resp::Value& reply) {
     }
     if (std::holds_alternative<CertainlyNot>(meaning)) {
         seen_.recorder.failed(f.id, now);
+        seen_.asked.push_back({node_, f.invoked, now, Fate::Refused});
     } else {
         seen_.recorder.unknown(f.id, now);
+        seen_.asked.push_back({node_, f.invoked, now, Fate::Unknown});
         if (const auto* strange = std::get_if<Strange>(&meaning))
             if (seen_.strange.size() < kStrangeMax)
                 seen_.strange.push_back(print(f.op) + " was answered " + strange->what);

@@ -14,6 +14,19 @@
 
 namespace asterias::sim {
 
+// What became of one command, for expectations.
+enum class Fate : uint8_t { Ok, Refused, Unknown, Silent };  // Silent: no reply came
+struct Question {
+    uint32_t node;
+    Duration asked, ended;
+    Fate fate;
+};
+
+struct Door {
+    uint32_t node;
+    port::Address address;
+};
+
 // What the clients of a run share.
 struct Observations {
     Recorder recorder;
@@ -21,6 +34,7 @@ struct Observations {
     std::function<void(std::string_view)> say;  // empty: nobody reads
     bool stopping = false;                      // no new operations; finish those begun
     std::vector<std::string> strange;           // replies that no honest server gives
+    std::vector<Question> asked;                // by its end
     uint64_t next_connection = 1;
     uint64_t reconnects = 0, timeouts = 0, replies_lost = 0;
     double lose_reply = 0;  // chance, in force
@@ -30,7 +44,7 @@ class Client final : public port::ConnectionHandler {
 public:
     struct Plan {
         uint64_t id = 0;
-        std::vector<port::Address> doors;  // one is drawn for each connection
+        std::vector<Door> doors;           // one is drawn for each connection
         uint64_t pipeline = 1;             // commands in flight at most
         Duration gap = milliseconds(100);  // mean time from one command to the next
         Times timeout;                     // for a reply
@@ -90,6 +104,7 @@ private:
     Prng prng_;
     std::unique_ptr<port::Connection> connection_;
     bool broken_ = false;
+    uint32_t node_ = 0;                        // at the other end of the connection
     std::optional<resp::ReplyParser> parser_;  // of this connection
     std::deque<Flight> flights_;
     std::deque<Op> again_;  // named requests without an answer

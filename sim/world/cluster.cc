@@ -225,6 +225,8 @@ void Cluster::watch() {
                 look(*machines_[i], replica);
                 look_at_members(static_cast<uint32_t>(i), replica);
                 look_at_snapshots(static_cast<uint32_t>(i), replica);
+                look_at_removed(static_cast<uint32_t>(i), replica);
+                look_at_witness(static_cast<uint32_t>(i), replica);
             }
         }
     if (!all_were_ready_) {
@@ -252,12 +254,29 @@ void Cluster::look(const Machine& m, const ReplicaView& r) {
     const bool doomed = troubles_[*index_of(m.index)].doomed;
     if (r.stopped && !doomed && breaches_.size() < kBreachesMax)
         breach(group + " stopped on " + m.name + ": " + r.stopped_why);
+    note_lead(m, r);
     if (!r.leads) return;
     const auto [it, fresh] = leaders_.try_emplace({r.group, r.term}, m.index);
     if (fresh) say(m.name + " leads " + group + " in term " + to_string(r.term));
     if (it->second != m.index)
         breach("two leaders of " + group + " in term " + to_string(r.term) + ": " +
                world_.name(it->second) + " and " + m.name);
+}
+
+void Cluster::note_lead(const Machine& m, const ReplicaView& r) {
+    if (const auto [it, fresh] = highest_.try_emplace(r.group, r.term);
+        fresh || it->second < r.term) {
+        it->second = r.term;
+        timeline_.terms.push_back({r.group, r.term, now()});
+    }
+    if (!r.leads) return;
+    const uint32_t node = *index_of(m.index);
+    for (Lead& lead : timeline_.leads)
+        if (lead.group == r.group && lead.term == r.term && lead.node == node) {
+            lead.last = now();
+            return;
+        }
+    timeline_.leads.push_back({r.group, node, r.term, now(), now()});
 }
 
 // Of the group that clients use most, as last seen.
@@ -317,6 +336,14 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
                                 " holds content of it and no replica");
         for (const ContentView& view : p->contents()) {
             if (!is_member({.group = view.group, .self = view.self})) continue;
+            if (view.witness) {
+                // Of the state it has only how far it is.
+                if (view.keys > 1)
+                    breaches_.push_back("group " + to_string(view.group) + ": the witness " +
+                                        machines_[i]->name + " holds state, " +
+                                        std::to_string(view.keys) + " keys");
+                continue;
+            }
             const auto [it, fresh] = first.try_emplace(view.group, i, view);
             const auto& [other, expected] = it->second;
             if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&

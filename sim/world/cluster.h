@@ -12,6 +12,7 @@
 
 #include "sim/check/report.h"
 #include "sim/scenario/schedule.h"
+#include "sim/world/expect.h"
 #include "sim/world/process.h"
 #include "sim/world/stranger.h"
 
@@ -60,6 +61,8 @@ public:
     // stopped, replicas whose content differs.
     const std::vector<std::string>& breaches() const { return breaches_; }
     void compare_contents(const std::vector<uint32_t>& nodes);
+    // Who led, which terms there were and what was cut, for expectations.
+    const Timeline& timeline() const { return timeline_; }
 
     void add_stats(SeedStats& stats) const;
 
@@ -70,6 +73,7 @@ private:
     void power_lost(Machine& machine, CrashKind kind);
     void watch();
     void look(const Machine& machine, const ReplicaView& replica);
+    void note_lead(const Machine& machine, const ReplicaView& replica);
     void breach(std::string text);
 
     // Members (members.cc).
@@ -83,6 +87,10 @@ private:
     std::string name_of(NodeId node) const;
     void look_at_members(uint32_t machine, const ReplicaView& replica);
     void look_at_snapshots(uint32_t machine, const ReplicaView& replica);
+    void look_at_removed(uint32_t machine, const ReplicaView& replica);
+    void look_at_witness(uint32_t machine, const ReplicaView& replica);
+    void give_roles();
+    void make_witness(Operation operation, const FaultEvent& event);
     raft::Membership membership_of(GroupId group) const;
     bool is_fair(const Operation& operation, const raft::Membership& membership) const;
     void operate(const Operation& operation);
@@ -176,10 +184,22 @@ private:
     uint64_t generation_ = 0;  // of heal(): events of before are void
     std::map<std::pair<GroupId, Term>, NodeIndex> leaders_;
     std::vector<std::string> breaches_;
+    Timeline timeline_;
+    std::map<GroupId, Term> highest_;
     std::vector<NodeId> node_ids_;  // of machines_; 0: not known yet
     std::map<GroupId, Group> groups_;
     // By boot, machine, group and replica, since it was opened.
-    std::map<std::tuple<uint64_t, uint32_t, GroupId, ReplicaId>, uint64_t> snapshots_seen_;
+    using Opened = std::tuple<uint64_t, uint32_t, GroupId, ReplicaId>;
+    struct Incoming {
+        NodeId from;
+        LogIndex index;
+        uint64_t installed = 0;
+        bool outrun = false;
+    };
+    std::map<Opened, Incoming> snapshots_seen_;
+    std::map<Opened, std::pair<uint64_t, uint64_t>> witnesses_;  // had evaluated, sent snapshots
+    std::set<std::pair<GroupId, ReplicaId>> came_back_, came_ahead_;
+    std::set<std::pair<GroupId, Term>> witness_terms_;
     uint64_t member_changes_ = 0, operations_ = 0;
     std::map<GroupId, std::set<uint64_t>> operating_;  // not answered yet
 };

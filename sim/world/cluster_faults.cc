@@ -119,6 +119,7 @@ void Cluster::begin(FaultEvent event) {
         case FaultKind::Partition:
             ++partitions_;
             world_.faults().hit("partition." + event.what);
+            timeline_.cuts.push_back({now(), now() + event.length, event.cuts});
             cut(event.cuts, true);
             return at_end(text, [this, cuts = event.cuts] { cut(cuts, false); });
         case FaultKind::Crash:
@@ -163,10 +164,7 @@ void Cluster::begin(FaultEvent event) {
         case FaultKind::Members:
             return change_members(event);
         case FaultKind::Roles:
-            roles_ = {leader().value_or(0)};
-            for (uint32_t i = 0; i < machines_.size(); ++i)
-                if (i != roles_[0]) roles_.push_back(i);
-            return;
+            return give_roles();
     }
 }
 

@@ -9,6 +9,7 @@ namespace asterias::sim {
 namespace {
 
 constexpr std::string_view kDirectory = "data";
+constexpr uint64_t kRecentBytes = 4096;
 constexpr uint64_t kWritesAfterLie = 8;  // to the same file: the next batch vouches for the last
 
 bool wants_twin(const Profile& profile) {
@@ -46,8 +47,9 @@ void Cluster::rot(const FaultEvent& event) {
         Machine& m = *machines_[i];
         Trouble& t = troubles_[i];
         if (t.lying || t.banned) continue;
-        if (event.what == "journal") {
-            const std::string place = m.image.rot(std::string(kDirectory), prng_);
+        if (event.what == "journal" || event.what == "recent") {
+            const uint64_t within = event.what == "recent" ? kRecentBytes : UINT64_MAX;
+            const std::string place = m.image.rot(std::string(kDirectory), prng_, within);
             if (place.empty()) continue;
             world_.faults().hit("disk.bit_rot");
             say("a bit of " + m.name + "'s " + place + " flips");

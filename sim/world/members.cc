@@ -80,15 +80,15 @@ void Cluster::look_at_members(uint32_t i, const ReplicaView& r) {
     g.settled = g.committed.voters;
 }
 
-void Cluster::look_at_snapshots(uint32_t i, const ReplicaView& r) {
-    uint64_t& seen = snapshots_seen_[{machines_[i]->boots, i, r.group, r.self}];
-    if (r.snapshots_installed > seen)
-        say(machines_[i]->name + " has installed a snapshot of group " + to_string(r.group) +
-            ", and is applied to " + to_string(r.applied));
-    seen = r.snapshots_installed;
-}
-
 // ------------------------------------------------------------------------------- operating
+
+void Cluster::give_roles() {
+    roles_ = {leader().value_or(0)};
+    const raft::Membership m = membership_of(kBusiest);
+    for (const bool member : {true, false})
+        for (uint32_t i = 0; i < machines_.size(); ++i)
+            if (i != roles_[0] && (m.on(node_ids_[i]) != nullptr) == member) roles_.push_back(i);
+}
 
 // The newest that anybody has, committed or not.
 raft::Membership Cluster::membership_of(GroupId group) const {
@@ -146,10 +146,17 @@ void Cluster::operate(const Operation& op) {
     const auto& of = leader ? leading : up;
     const uint32_t at = of[prng_.below(of.size())];
     static constexpr const char* kWhat[] = {"add", "remove", "replace", "transfer"};
-    const std::string text = std::string(kWhat[static_cast<size_t>(op.what)]) + " " +
-                             (op.node ? name_of(op.node) : std::string("anybody")) +
-                             (op.from ? " for " + name_of(op.from) : "") + " in group " +
-                             to_string(op.group);
+    const raft::Membership members = membership_of(op.group);
+    const raft::Member* there = op.node ? members.on(op.node) : nullptr;
+    const bool leaves = op.what == Operation::What::Remove && there && there->witness;
+    if (op.witness) hit("add_witness");
+    if (leaves) hit("remove_witness");
+    if (op.what == Operation::What::Remove && leader && node_ids_[leading[0]] == op.node)
+        hit("remove_leader");
+    const std::string text =
+        std::string(kWhat[static_cast<size_t>(op.what)]) + (op.witness ? " witness " : " ") +
+        (op.node ? name_of(op.node) : std::string("anybody")) +
+        (op.from ? " for " + name_of(op.from) : "") + " in group " + to_string(op.group);
     hit(kWhat[static_cast<size_t>(op.what)]);
     if (op.what != Operation::What::Transfer)
         for (uint32_t i = 0; i < machines_.size(); ++i)
@@ -199,6 +206,7 @@ void Cluster::change_members(const FaultEvent& event) {
     const Nodes voters = voters_of(m);
     const bool few = voters.size() <= std::min(kFewest, machines_.size() - 1);
     const std::string& what = event.what;
+    if (what == "witness") return make_witness(op, event);
     NodeId leader;
     for (size_t i = 0; i < machines_.size(); ++i)
         if (const Process* p = process(i))
@@ -234,6 +242,31 @@ void Cluster::change_members(const FaultEvent& event) {
         operate_later(op, 2500);
         if (prng_.chance(kOnceMore)) operate_later(op, 6000);
     }
+}
+
+// Its state would be gone: a witness comes only where all nodes come back, and next to two copies.
+void Cluster::make_witness(Operation op, const FaultEvent& event) {
+    const raft::Membership m = membership_of(op.group);
+    const bool all_come_back = std::ranges::none_of(
+        troubles_, [](const Trouble& t) { return t.doomed || t.banned || t.fated; });
+    if (!all_come_back || machines_.size() < kFewest) return world_.faults().hit("members.unfair");
+    op.what = Operation::What::Remove;
+    for (const auto* list : {&m.voters, &m.learners})
+        for (const raft::Member& member : *list) {
+            if (!member.witness) continue;
+            op.node = member.node;
+            if (event.victims.size() == machines_.size()) operate(op);
+            return;
+        }
+    const uint32_t i = event.victims[prng_.below(event.victims.size())];
+    op.node = node_ids_[i];
+    if (!op.node) return;
+    if (m.on(op.node)) operate(op);
+    op.what = Operation::What::Add;
+    op.witness = true;
+    if (!m.on(op.node)) return operate(op);
+    for (const uint64_t within : {300, 1000, 2500})
+        operate_later(op, within);
 }
 
 // Everybody is in it already: somebody goes, so that the next one can come.

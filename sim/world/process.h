@@ -73,6 +73,16 @@ struct ReplicaView {
     LogIndex membership_index;
     bool membership_committed = true;
     uint64_t snapshots_installed = 0;  // since it was opened
+    LogIndex log_begins;               // the first index of its log
+    NodeId snapshot_from;              // one is on its way to it
+    LogIndex snapshot_index;           // and of which index it is
+    // Of a witness; in this process, for all replicas of the group that it had.
+    uint64_t evaluated = 0, snapshots_sent = 0;
+
+    bool witness() const {
+        const raft::Member* member = membership.find(self);
+        return member && member->witness;
+    }
 };
 
 // What a group's replica holds in its engine.
@@ -81,6 +91,7 @@ struct ContentView {
     LogIndex applied;
     uint64_t keys = 0, digest = 0;
     ReplicaId self{};
+    bool witness = false;
 };
 
 // What an operator asks of a group.
@@ -88,9 +99,10 @@ struct Operation {
     enum class What : uint8_t { Add, Remove, Replace, Transfer };
     What what = What::Add;
     GroupId group;
-    NodeId node;          // added, removed, put in another's place, to lead
-    NodeId from;          // Replace: who goes
-    bool direct = false;  // of this node alone; else by way of whoever leads
+    NodeId node;           // added, removed, put in another's place, to lead
+    NodeId from;           // Replace: who goes
+    bool witness = false;  // Add
+    bool direct = false;   // of this node alone; else by way of whoever leads
 };
 
 class Process {

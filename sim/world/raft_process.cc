@@ -10,6 +10,7 @@ namespace asterias::sim {
 namespace {
 
 constexpr std::string_view kDirectory = "data";
+constexpr const char* kSnapshotsSent = "asterias_group_snapshots_sent_total";
 
 // Everything that belongs to a group: its state, its keyspace's newest versions, and the results of
 // named requests there.
@@ -127,16 +128,42 @@ void RaftProcess::give_up(const Error& error) {
     birth_.shards[0]->fatal("the node could not start");
 }
 
+ReplicaView RaftProcess::view_of(const replica::Status& s) const {
+    ReplicaView view{.group = s.group,
+                     .leads = s.raft.role == raft::Role::Leader,
+                     .term = s.raft.term,
+                     .applied = s.raft.applied,
+                     .commit = s.raft.commit,
+                     .last = s.raft.last,
+                     .durable = s.raft.durable,
+                     .in_engine = s.in_engine,
+                     .stopped = s.stopped && !s.removed,
+                     .stopped_why = s.stopped_why,
+                     .refused_messages = s.raft.malformed_messages,
+                     .self = s.self,
+                     .membership = s.raft.membership,
+                     .membership_index = s.raft.membership_index,
+                     .membership_committed = s.raft.membership_committed,
+                     .snapshots_installed = s.raft.snapshots_installed,
+                     .log_begins = s.raft.first};
+    for (const auto& snapshot : s.snapshots)
+        if (snapshot.incoming) {
+            view.snapshot_from = snapshot.peer;
+            view.snapshot_index = snapshot.index;
+        }
+    if (!view.witness()) return view;
+    const std::string label = "group=\"" + to_string(s.group) + "\"";
+    view.evaluated = registry_.counter("asterias_group_commands_total", "", label).value();
+    view.snapshots_sent = registry_.counter(kSnapshotsSent, "", label).value();
+    return view;
+}
+
 std::vector<ReplicaView> RaftProcess::replicas() const {
     std::vector<ReplicaView> views;
     if (!ready()) return views;
     for (size_t i = 0; i < doors_.size(); ++i)
         for (const auto& s : node_->member(ShardId(i)).status().groups)
-            views.push_back(
-                {s.group, s.raft.role == raft::Role::Leader, s.raft.term, s.raft.applied,
-                 s.raft.commit, s.raft.last, s.raft.durable, s.in_engine, s.stopped && !s.removed,
-                 s.stopped_why, s.raft.malformed_messages, s.self, s.raft.membership,
-                 s.raft.membership_index, s.raft.membership_committed, s.raft.snapshots_installed});
+            views.push_back(view_of(s));
     return views;
 }
 
@@ -194,6 +221,7 @@ std::vector<ContentView> RaftProcess::contents() const {
         views.push_back(content_of(*snapshot, replica.group));
         views.back().applied = replica.applied;
         views.back().self = replica.self;
+        views.back().witness = replica.witness();
     }
     return views;
 }
@@ -221,6 +249,9 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
     order.keyspace = node::keyspace_name(node::catalogue_of(node_->identity().founding), op.group);
     order.node = op.node;
     order.from = op.from;
+    // Whoever would be refused by a wise operator is the one that is looked for here.
+    order.force = op.what != What::Transfer;
+    order.witness = op.witness;
     order.what = op.what == What::Add       ? node::Order::What::Add
                  : op.what == What::Remove  ? node::Order::What::Remove
                  : op.what == What::Replace ? node::Order::What::Replace
@@ -232,7 +263,7 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
     } else if (op.what == What::Transfer) {
         result = co_await node_->member(ShardId(0)).transfer(op.group, op.node);
     } else {
-        result = co_await node_->member(ShardId(0)).change(op.group, node::change_of(order));
+        result = co_await node_->member(ShardId(0)).change(op.group, node::change_of(order), true);
     }
     done(result ? "done"
                 : std::string(to_string(result.error().code)) + ": " + result.error().context);
@@ -241,7 +272,7 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
 // The labels are those of service/replica.
 std::map<std::string, uint64_t> RaftProcess::counted() const {
     static constexpr std::pair<const char*, const char*> kCounters[] = {
-        {"snapshot.sent", "asterias_group_snapshots_sent_total"},
+        {"snapshot.sent", kSnapshotsSent},
         {"snapshot.given_up", "asterias_group_snapshots_given_up_total"},
         {"snapshot.resumed", "asterias_group_snapshots_resumed_total"},
         {"snapshot.installed", "asterias_group_snapshots_installed_total"},

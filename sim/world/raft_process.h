@@ -34,6 +34,7 @@ private:
     void open_door(size_t shard);
     void give_up(const Error& error);
     port::Task<> operate_task(Operation operation, std::function<void(std::string)> done);
+    ReplicaView view_of(const replica::Status& status) const;
     ContentView content_of(port::EngineSnapshot& snapshot, GroupId group) const;
     node::Options options() const;
 

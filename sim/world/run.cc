@@ -51,21 +51,34 @@ public:
     Run(const Scenario& scenario, uint64_t seed, const RunOptions& options)
         : scenario_(scenario),
           profile_(draw(scenario, seed)),
-          cluster_(profile_, options.factory ? options.factory : RaftProcess::make, options.story) {
+          factory_(options.factory ? options.factory : RaftProcess::make),
+          cluster_(profile_, factory_, options.story) {
         seen_.now = [this] { return cluster_.now(); };
         if (options.story) seen_.say = [this](std::string_view line) { cluster_.tell(line); };
     }
 
     RunResult go() {
-        live();
+        const bool ended = live();
+        if (ended) expect();
         cluster_.world().trace("end");
         judge();
         return std::move(result_);
     }
 
+    // The safety phase alone.
+    Timeline quiet() {
+        (void)safety();
+        return timeline();
+    }
+
 private:
     // False: it did not come to its end, and failed() said why.
     bool live() {
+        const auto schedule = safety();
+        return schedule && liveness(*schedule);
+    }
+
+    std::optional<Schedule> safety() {
         std::vector<uint32_t> all(cluster_.machines().size());
         std::iota(all.begin(), all.end(), 0u);
         const Schedule schedule = draw_schedule(profile_, cluster_.world());
@@ -73,14 +86,16 @@ private:
         // Faults may strike the founding, too; else it has to succeed first.
         if (!cluster_.sizes().faults_from_birth &&
             !within(kBirth, [&] { return cluster_.ready(all); }))
-            return failed("birth: the cluster did not come up: " + cluster_.settled(all));
+            return failed("birth: the cluster did not come up: " + cluster_.settled(all)),
+                   std::nullopt;
         start_clients();
         cluster_.say("faults begin");
+        begin_ = cluster_.now();
         cluster_.begin_faults(schedule);
         if (const auto* replies = profile_.fault<ReplyFault>())
             seen_.lose_reply = replies->lost.low;
         cluster_.world().run_for(schedule.safety_end);
-        return liveness(schedule);
+        return schedule;
     }
 
     bool liveness(Schedule schedule) {
@@ -127,6 +142,34 @@ private:
             if (most()) return true;
         }
         return false;
+    }
+
+    Timeline timeline() const {
+        Timeline out = cluster_.timeline();
+        out.nodes = static_cast<uint32_t>(cluster_.machines().size());
+        out.begin = begin_;
+        out.end = begin_ + profile_.world.duration;
+        out.command_timeout = cluster_.sizes().command_timeout;
+        out.asked = seen_.asked;
+        return out;
+    }
+
+    void expect() {
+        const Timeline timeline = this->timeline();
+        Timeline quiet;
+        const auto rate = [](const Expectation& e) { return e.what == "rate"; };
+        if (std::ranges::any_of(scenario_.expected, rate))
+            quiet = Run(quiet_of(scenario_), profile_.seed, {{}, factory_}).quiet();
+        for (const Expectation& e : scenario_.expected)
+            if (const std::string text = unmet(e, timeline, quiet); !text.empty())
+                add_finding("expect " + e.what, text);
+    }
+
+    // As run_checks() takes it.
+    std::optional<Duration> expiry() const {
+        for (const Expectation& e : scenario_.expected)
+            if (e.what == "expiry") return e.within;
+        return {};
     }
 
     bool within(Duration bound, const std::function<bool()>& done) {
@@ -179,23 +222,26 @@ private:
         });
     }
 
-    std::vector<port::Address> doors(const std::vector<uint32_t>& nodes) const {
-        std::vector<port::Address> doors;
+    std::vector<Door> doors(const std::vector<uint32_t>& nodes) const {
+        std::vector<Door> doors;
         for (const uint32_t i : nodes)
-            doors.push_back(cluster_.machines()[i]->door);
+            doors.push_back({i, cluster_.machines()[i]->door});
         return doors;
     }
 
     void start_clients() {
-        std::vector<uint32_t> all(cluster_.machines().size());
-        std::iota(all.begin(), all.end(), 0u);
         uint64_t id = 0;
         for (size_t w = 0; w < profile_.workloads.size(); ++w) {
             const Workload& workload = profile_.workloads[w];
+            std::vector<uint32_t> nodes;
+            for (uint64_t i = std::min(workload.doors.low, profile_.nodes()) - 1;
+                 i < profile_.nodes(); ++i)
+                if (nodes.empty() || i < workload.doors.high)
+                    nodes.push_back(static_cast<uint32_t>(i));
             for (uint64_t i = 0; i < workload.clients.low; ++i) {
                 Client::Plan plan;
                 plan.id = ++id;
-                plan.doors = doors(all);
+                plan.doors = doors(nodes);
                 Prng& prng = cluster_.prng();
                 plan.pipeline = prng.between(workload.pipeline.low, workload.pipeline.high);
                 plan.gap = Duration(seconds(1)) * static_cast<int64_t>(workload.clients.low) /
@@ -236,7 +282,7 @@ private:
         CheckReport unfinished = std::exchange(report_, {});
         seen_.stopping = true;
         History history = seen_.recorder.take();
-        CheckReport checked = run_checks(history, scenario_.checks);
+        CheckReport checked = run_checks(history, scenario_.checks, {}, expiry());
         // Without an end there are no final reads; that alone is not what is wrong.
         if (!unfinished.findings.empty())
             std::erase_if(checked.findings,
@@ -277,7 +323,9 @@ private:
 
     const Scenario& scenario_;
     const Profile profile_;
+    const ProcessFactory factory_;
     Observations seen_;
+    Duration begin_{0};  // of the safety phase
     RunResult result_;
     CheckReport report_;
     Cluster cluster_;
@@ -294,6 +342,7 @@ Scenario spelled_out(const Scenario& scenario, uint64_t seed) {
     out.world = profile.world;
     out.workloads = profile.workloads;
     out.checks = scenario.checks;
+    out.expected = scenario.expected;
     for (const DrawnFault& drawn : profile.faults)
         if (drawn.level != FaultLevel::Off)
             if (auto rest = std::visit(NotScheduled{}, drawn.fault))

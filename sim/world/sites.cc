@@ -86,7 +86,7 @@ struct SitesOf {
     void operator()(const ReplyFault&) const { add_sites(out, {"client.reply_lost"}); }
     void operator()(const RotFault& f) const {
         const auto may = [&f](std::string_view mode) { return f.mode == mode || f.mode == "any"; };
-        if (may("journal")) add_sites(out, {"disk.bit_rot"});
+        if (may("journal") || may("recent")) add_sites(out, {"disk.bit_rot"});
         if (may("engine")) add_sites(out, {"engine.damaged"});
         if (may("write")) add_sites(out, {"disk.lost_write", "disk.misdirected"});
         if (f.mode != "engine") add_sites(out, {"node.refused"});
@@ -98,8 +98,8 @@ struct SitesOf {
     void operator()(const MemberFault& f) const {
         add_sites(out, {"members.done", "members.refused", "members.unknown"});
         if (f.mode == "any")
-            add_sites(out,
-                      {"members.add", "members.remove", "members.replace", "members.transfer"});
+            add_sites(out, {"members.add", "members.remove", "members.replace", "members.transfer",
+                            "members.add_witness", "members.remove_witness"});
     }
 };
 
@@ -115,7 +115,9 @@ std::string site_of_step(const Step& step) {
     };
     for (const auto& [verb, site] : kSites)
         if (step.verb == verb) return std::string(site);
-    if (step.verb == "rot" && step.what == "journal") return "disk.bit_rot";
+    if (step.verb == "rot" && (step.what == "journal" || step.what == "recent"))
+        return "disk.bit_rot";
+    if (step.verb == "members" && step.what == "witness") return "witness.led";
     if (step.verb == "directory") return "directory." + step.what;
     return {};
 }

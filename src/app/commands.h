@@ -1,5 +1,6 @@
 // app/commands.h: the commands of the program. Each returns the process's exit code:
-// 0 done · 1 failed · 2 wrong use · 3 could not reach a node · 4 a check of the demo failed ·
+// 0 done · 1 failed: the same again, later, may help · 2 wrong use · 3 could not reach a node ·
+// 4 it answered, and not all is well (why, demo), or the answer is partial (replica list) ·
 // 5 the directory or the cluster refuses: doing the same again does not help.
 #pragma once
 
@@ -77,11 +78,13 @@ struct ReplicaOptions {
     std::string keyspace;
     uint64_t node = 0, from = 0;
     bool witness = false;
+    bool force = false;
     bool no_wait = false;
     uint32_t timeout_s = 600;
     bool json = false;
 };
-// kRefused when the cluster refuses; kFailed when it is not done in time, or nobody leads.
+// kRefused when the cluster refuses; kFailed when it is not done in time, nobody leads, or another
+// change is under way; list: kCheckFailed when some keyspaces could not be asked.
 int run_replica(const ReplicaOptions& options);
 
 struct DemoOptions {

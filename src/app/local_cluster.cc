@@ -1,5 +1,6 @@
 #include "app/local_cluster.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -19,6 +21,7 @@
 #include "app/client.h"
 #include "app/commands.h"
 #include "app/ports.h"
+#include "service/node/identity.h"
 
 namespace asterias::app {
 namespace {
@@ -156,12 +159,33 @@ Result<void> LocalCluster::start(Duration timeout) {
                                         "holds a directory for each; start the node with: asterias "
                                         "serve --data " +
                                         options_.data);
+    if (auto same = check_same(); !same) return same;
     const bool made = std::filesystem::create_directories(options_.data, ec);
     if (ec) return fail(Errc::Io, options_.data + ": " + ec.message());
     auto started = start_nodes(timeout);
     if (!started && made && !std::filesystem::exists(directory(0) + "/identity", ec))
         std::filesystem::remove_all(options_.data, ec);
     return started;
+}
+
+// What a cluster was born with stays: other wishes are told at once, not waited for or passed over.
+Result<void> LocalCluster::check_same() const {
+    std::ifstream in(directory(0) + "/" + std::string(node::kIdentityFile), std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(in), {}};
+    const auto identity = node::decode_identity(Bytes::copy(content));
+    if (!identity) return {};  // nothing yet; or the node says what is wrong with it
+    const auto& born = identity->founding;
+    if (born.expected != options_.nodes)
+        return fail(Errc::Conflict, options_.data + " holds a cluster that was born with --nodes " +
+                                        std::to_string(born.expected) +
+                                        ": start it so, or name another directory with --data");
+    for (const auto& k : options_.keyspaces)
+        if (std::find(born.keyspaces.begin(), born.keyspaces.end(), k) == born.keyspaces.end())
+            return fail(Errc::Conflict,
+                        options_.data + " holds a cluster without keyspace '" + k +
+                            "', and one that was born gets no more of them: leave it out, or name "
+                            "another directory with --data");
+    return {};
 }
 
 Result<void> LocalCluster::start_nodes(Duration timeout) {

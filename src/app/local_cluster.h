@@ -31,8 +31,9 @@ public:
 
     // Founds the cluster if the directory is empty, starts all nodes and waits until every group
     // has a leader. Errors name a port that is taken and the flag that moves it, and carry the last
-    // words of a process that ended; InvalidArgument: `init` took the options for wrong use. A data
-    // directory that this made, and in which nothing was founded, is gone again then.
+    // words of a process that ended; Conflict, too, if the directory holds a cluster of another
+    // size or without a keyspace of these; InvalidArgument: `init` took the options for wrong use.
+    // A data directory that this made, and in which nothing was founded, is gone again then.
     Result<void> start(Duration timeout);
     Result<void> spawn(size_t node);
     void kill_hard(size_t node);  // kill -9, and waits for its end
@@ -59,6 +60,7 @@ private:
         return static_cast<uint16_t>(base + node);
     }
     Result<void> check_ports() const;
+    Result<void> check_same() const;
     Result<void> start_nodes(Duration timeout);
     Result<void> found();
     std::string log_path(size_t node) const { return directory(node) + "/log"; }

@@ -6,10 +6,23 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "service/node/json.h"
 #include "sim/command.h"
 
 namespace asterias::app {
 namespace {
+
+// CLI11 would take -1 for a large one.
+CLI::Validator node_number() {
+    return {[](std::string& text) -> std::string {
+                const bool digits = !text.empty() && text.size() <= 5 &&
+                                    text.find_first_not_of("0123456789") == std::string::npos;
+                if (digits && std::stoul(text) >= 1 && std::stoul(text) <= 65535) return "";
+                return "the number of a node is 1 to 65535 (asterias status lists them), not '" +
+                       text + "'";
+            },
+            "1-65535"};
+}
 
 CLI::App* add_init(CLI::App& app, InitOptions& init) {
     auto* command = app.add_subcommand("init", "Create a cluster, exactly once");
@@ -34,9 +47,11 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& serve) {
         ->capture_default_str();
     command->add_option("--peer-port", serve.peer_port, "Other nodes")->capture_default_str();
     command->add_option("--join", serve.join, "HOST:PEER_PORT of a node of the cluster");
-    command->add_option("--replace", serve.replace,
-                        "With --join, on an empty directory: take the place of this node, whose "
-                        "disk is lost");
+    command
+        ->add_option("--replace", serve.replace,
+                     "With --join, on an empty directory: take the place of this node, whose "
+                     "disk is lost")
+        ->check(node_number());
     command->add_option("--shards", serve.shards, "Event loops, one thread each")
         ->capture_default_str()
         ->check(CLI::Range(1, 64));
@@ -51,6 +66,9 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& serve) {
     command->add_flag("--insecure", serve.insecure,
                       "Serve beyond loopback although there is no TLS and no password yet");
     command->footer(
+        "Ends with 1 where the same again, later, may help: another process holds the directory or "
+        "a\nport. With 5 where it does not: no node lives in the directory (init, or --join), or "
+        "what lies\nthere is damaged, an old copy, or another cluster's.\n"
         "Example: asterias serve --data n2 --resp-port 6380 --http-port 8081 "
         "--peer-port 7401 --join 127.0.0.1:7400");
     return command;
@@ -108,6 +126,10 @@ void add_replica(CLI::App& app, ReplicaOptions& replica) {
         op->add_flag("--json", replica.json, "As JSON");
         op->callback([&replica, name] { replica.op = name; });
         if (!keyspace) return op;
+        if (std::string_view(name) != "transfer")
+            op->add_flag("--force", replica.force,
+                         "Also when it leaves fewer copies than the keyspace was founded with, or "
+                         "the node that comes is not up");
         op->add_flag("--no-wait", replica.no_wait, "Do not wait until it is done");
         op->add_option("--timeout", replica.timeout_s, "Seconds to wait; it goes on after that")
             ->capture_default_str();
@@ -116,25 +138,36 @@ void add_replica(CLI::App& app, ReplicaOptions& replica) {
     add("list", "Who holds it, and how far each is", false)
         ->footer("Example: asterias replica list --keyspace orders");
     auto* op = add("add", "A copy on another node: it catches up first, then it votes", true);
-    op->add_option("--node", replica.node, "Number of the node")->required();
+    op->add_option("--node", replica.node, "Number of the node")->required()->check(node_number());
     op->add_flag("--witness", replica.witness, "It votes, and holds no data");
     op->footer("Example: asterias replica add --keyspace orders --node 4");
     op = add("remove", "Take the copy of a node away", true);
-    op->add_option("--node", replica.node, "Number of the node")->required();
+    op->add_option("--node", replica.node, "Number of the node")->required()->check(node_number());
     op->footer("Example: asterias replica remove --keyspace orders --node 3");
     op = add("replace", "A copy on one node instead of another, in one step", true);
-    op->add_option("--node", replica.node, "Number of the node that comes")->required();
-    op->add_option("--from", replica.from, "Number of the node that goes")->required();
+    op->add_option("--node", replica.node, "Number of the node that comes")
+        ->required()
+        ->check(node_number());
+    op->add_option("--from", replica.from, "Number of the node that goes")
+        ->required()
+        ->check(node_number());
     op->footer("Example: asterias replica replace --keyspace orders --from 3 --node 4");
     op = add("transfer", "Give the lead to another node", true);
-    op->add_option("--node", replica.node, "Number of the node; without it the best one");
+    op->add_option("--node", replica.node, "Number of the node; without it the best one")
+        ->check(node_number());
     op->footer("Example: asterias replica transfer --keyspace orders --node 2");
     command->footer(
         "A change is done when it is committed; while a copy catches up the way is told. What "
         "would\n"
-        "leave no full copy, or no live majority, is refused, with the way out: exit code 5. "
-        "Ctrl-C and\n"
-        "--timeout end the waiting, not the change.");
+        "leave no full copy, or no live majority, is refused, with the way out: exit code 5. So is "
+        "without\n"
+        "--force what takes a live copy and leaves fewer than at the founding (a copy whose node "
+        "is down\n"
+        "goes without), and a copy for a node that is not up. While another change is under way: "
+        "exit\n"
+        "code 1. list ends with 4 when it could not ask about some keyspaces. Ctrl-C and --timeout "
+        "end\n"
+        "the waiting, not the change; adding is taken back with remove.");
 }
 
 CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
@@ -157,6 +190,17 @@ CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     return command;
 }
 
+// When none of them was named.
+void name_subcommands(const CLI::App& app) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty())
+        at = at->get_subcommands().front();
+    std::string names;
+    for (const auto* command : at->get_subcommands(nullptr))
+        names += " " + command->get_name();
+    if (!names.empty()) std::fprintf(stderr, "The subcommands are:%s\n", names.c_str());
+}
+
 }  // namespace
 }  // namespace asterias::app
 
@@ -166,8 +210,9 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", version());
     app.require_subcommand(0, 1);  // none is told apart from an unknown one below
     app.footer(
-        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 no node reached, 4 a check failed,\n"
-        "5 refused: doing the same again does not help (serve: do not restart it blindly).\n"
+        "Exit codes: 0 done, 1 failed (the same again, later, may help), 2 wrong use, 3 no node "
+        "reached,\n4 not all is well, or not all could be asked, 5 refused: doing the same again "
+        "does not help\n(serve: do not restart it blindly).\n"
         "Begin with: asterias dev --nodes 3");
 
     InitOptions init;
@@ -194,13 +239,13 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
         const int code = app.exit(e);
-        if (code != 0 && app.get_subcommands().empty() && argc > 1) {
-            std::string names;
-            for (const auto* command : app.get_subcommands(nullptr))
-                names += " " + command->get_name();
-            std::fprintf(stderr, "The subcommands are:%s\n", names.c_str());
-        }
-        return code == 0 ? kDone : kUsage;
+        if (code == 0) return kDone;
+        if (argc > 1) name_subcommands(app);
+        for (int i = 1; i < argc; ++i)
+            if (std::string_view(argv[i]) == "--json")
+                std::printf("{\"error\":%s,\"exit_code\":%d}\n",
+                            asterias::node::quoted(e.what()).c_str(), kUsage);
+        return kUsage;
     }
     if (app.get_subcommands().empty()) {
         std::fputs(("A subcommand is required.\n\n" + app.help()).c_str(), stderr);

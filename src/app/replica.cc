@@ -4,23 +4,25 @@
 #include <thread>
 
 #include "app/commands.h"
+#include "app/doors.h"
 #include "app/local_cluster.h"
 #include "app/operate.h"
+#include "service/node/json.h"
 
 namespace asterias::app {
 namespace {
 
-constexpr const char* kName = "replica";
-constexpr const char* kFlag = "--node-address";
-constexpr Duration kAnswerTime = seconds(20);  // a leader is looked for, then it answers
 constexpr std::chrono::milliseconds kLook{200};
+// That no node answers, until the waiting ends.
+constexpr std::chrono::seconds kSilence{20};
+constexpr int kLooksMost = 10;  // that find nothing under way, and not what was ordered
 
 struct Copy {
     std::string node, role, match, snapshot_bytes;
     bool witness = false, heard = false, needs_snapshot = false;
 };
 struct Group {
-    std::string keyspace, leader, last;
+    std::string keyspace, leader, last, held, wanted;
     bool settled = false;
     std::vector<Copy> copies;
 
@@ -46,6 +48,8 @@ std::vector<Group> groups_in(const std::string& json) {
         Group g{json_field(json, "keyspace", at),
                 json_field(json, "leader", at),
                 json_field(json, "last", at),
+                json_field(json, "copies", at),
+                json_field(json, "wanted", at),
                 json_field(json, "settled", at) == "true",
                 {}};
         for (size_t m = json.find(kMember, at); m < end; m = json.find(kMember, m + 1)) {
@@ -63,8 +67,8 @@ std::vector<Group> groups_in(const std::string& json) {
 }
 
 void print(const Group& g) {
-    std::printf("%s: led by node %s%s\n", g.keyspace.c_str(), g.leader.c_str(),
-                g.settled ? "" : ", being changed");
+    std::printf("%s: led by node %s, %s of %s copies%s\n", g.keyspace.c_str(), g.leader.c_str(),
+                g.held.c_str(), g.wanted.c_str(), g.settled ? "" : ", being changed");
     for (const auto& c : g.copies)
         std::printf("  node %-4s %-8s %s of %s%s%s%s\n", c.node.c_str(),
                     c.witness ? "witness" : c.role.c_str(), c.match.empty() ? "?" : c.match.c_str(),
@@ -85,23 +89,35 @@ std::string progress(const Group& g, const std::string& node) {
                       (copy->snapshot_bytes.empty() ? std::string()
                                                     : ", " + copy->snapshot_bytes + " bytes so far")
                 : "it has entry " + (copy->match.empty() ? "0" : copy->match) + " of " + g.last;
-        return "node " + node + " catches up: " + how + (copy->heard ? "" : " (it is not heard)");
+        return "node " + node + " catches up: " + how +
+               (copy->heard ? ""
+                            : "; it is not heard, and asterias replica remove --keyspace " +
+                                  g.keyspace + " --node " + node + " takes the order back");
     }
     return g.settled ? "" : "the old members and the new agree on the change";
 }
 
 class Change {
 public:
-    Change(const ReplicaOptions& options, port::Address address)
-        : options_(options), address_(std::move(address)), node_(std::to_string(options.node)) {}
+    Change(const ReplicaOptions& options, const Caller& caller, port::Address address)
+        : options_(options),
+          caller_(caller),
+          doors_(std::move(address), caller),
+          node_(std::to_string(options.node)) {}
 
     // The exit code.
     int run() {
+        if (auto there = doors_.learn(); !there) return unreachable(there.error(), caller_);
         if (options_.op == "transfer" && !options_.node)
             if (auto before = look()) before_ = before->leader;
-        const auto answer = http_ask(address_, "POST", query(), kAnswerTime);
-        if (!answer) return unreachable(answer.error(), kName, kFlag);
-        if (answer->code != 200) return failed(*answer, kName);
+        const auto answer = doors_.ask("POST", query());
+        if (!answer) {
+            fate_ = "It is not known whether the order was taken";
+            return follow(false);
+        }
+        if (answer->code != 200) return failed(*answer, caller_);
+        warning_ = json_field(answer->body, "warning");
+        if (!warning_.empty()) caller_.tell(warning_);
         const bool done = json_field(answer->body, "done") == "true";
         if (!done && options_.no_wait) return say("under way");
         return follow(done);
@@ -114,16 +130,22 @@ private:
         if (options_.node) text += "&node=" + node_;
         if (options_.from) text += "&from=" + std::to_string(options_.from);
         if (options_.witness) text += "&witness=1";
+        if (options_.force) text += "&force=1";
         return text;
     }
     std::optional<Group> look() {
         const auto answer =
-            http_ask(address_, "GET", "/v1/replica?keyspace=" + percent_encoded(options_.keyspace),
-                     kAnswerTime);
-        if (!answer || answer->code != 200) return std::nullopt;
+            doors_.ask("GET", "/v1/replica?keyspace=" + percent_encoded(options_.keyspace));
+        silent_ = !answer;
+        if (!answer) return std::nullopt;
+        if (answer->code != 200) {
+            doors_.pass_on(error_in(*answer));
+            return std::nullopt;
+        }
         seen_ = answer->body;
         auto groups = groups_in(answer->body);
         if (groups.size() != 1) return std::nullopt;
+        doors_.answered_well();
         return groups[0];
     }
     bool reached(const Group& g) const {
@@ -135,37 +157,39 @@ private:
                (options_.op == "add" || !g.on(std::to_string(options_.from)));
     }
     int follow(bool done) {
-        const auto deadline =
-            std::chrono::steady_clock::now() + std::chrono::seconds(options_.timeout_s);
+        using Clock = std::chrono::steady_clock;
+        const auto deadline = Clock::now() + std::chrono::seconds(options_.timeout_s);
+        auto heard = Clock::now();
         std::string told;
         for (int settled = 0;;) {
-            if (const auto g = look()) {
+            const auto g = look();
+            if (!silent_) heard = Clock::now();
+            if (g) {
                 if (g->settled && reached(*g)) return say("done");
                 const std::string line = progress(*g, node_);
-                if (!line.empty() && line != told)
-                    std::fprintf(stderr, "asterias replica: %s\n", line.c_str());
+                if (!line.empty() && line != told) caller_.tell(line);
                 told = line;
-                // Nothing is under way any more, and it is not as it was ordered.
                 settled = g->settled && !done ? settled + 1 : 0;
-                if (settled > 10) {
-                    std::fprintf(stderr,
-                                 "asterias replica: it was not done, because the lead changed "
-                                 "meanwhile or nobody took it; ask again\n");
-                    return kFailed;
-                }
+                if (settled > kLooksMost)
+                    return caller_.fail(kFailed,
+                                        "it was not done, because the lead changed meanwhile or "
+                                        "nobody took it, or it was taken back; ask again");
             }
-            if (std::chrono::steady_clock::now() > deadline) {
-                std::fprintf(stderr,
-                             "asterias replica: not done within --timeout; it goes on: asterias "
-                             "replica list shows how far it is\n");
-                return kFailed;
-            }
+            if (Clock::now() - heard > kSilence)
+                return caller_.fail(kUnreachable, "no node answers. " + fate_ + look_with());
+            if (Clock::now() > deadline)
+                return caller_.fail(kFailed, "not done within --timeout. " + fate_ + look_with());
             std::this_thread::sleep_for(kLook);
         }
     }
+    std::string look_with() const {
+        return ". How far it is shows: asterias replica list --keyspace " + options_.keyspace +
+               " --node-address " + doors_.present().describe();
+    }
     int say(const char* outcome) {
         if (options_.json)
-            std::printf("{\"outcome\":\"%s\",\"group\":%s}\n", outcome,
+            std::printf("{\"outcome\":\"%s\",\"warning\":%s,\"group\":%s}\n", outcome,
+                        node::quoted(warning_).c_str(),
                         seen_.empty() ? "null" : seen_.substr(0, seen_.find('\n')).c_str());
         else
             std::printf("%s\n", outcome);
@@ -173,28 +197,47 @@ private:
     }
 
     const ReplicaOptions& options_;
-    const port::Address address_;
+    const Caller& caller_;
+    Doors doors_;
     const std::string node_;
-    std::string before_;  // who led
-    std::string seen_;    // the last answer
+    std::string fate_ = "The order was taken, and goes on by itself";
+    bool silent_ = false;  // the last one that was asked did not answer
+    std::string before_;   // who led
+    std::string seen_;     // the last answer
+    std::string warning_;  // of the node that took the order
 };
+
+// Groups that could not be asked make the answer partial: kCheckFailed; all of them: kFailed.
+int print_list(const std::string& json, const Caller& caller) {
+    const auto groups = groups_in(json);
+    constexpr std::string_view kUnknown = "{\"of\":";
+    const size_t unknown = json.find(kUnknown);
+    if (caller.json)
+        std::fputs(json.c_str(), stdout);
+    else
+        for (const auto& group : groups)
+            print(group);
+    for (size_t at = unknown; at != std::string::npos; at = json.find(kUnknown, at + 1)) {
+        if (!caller.json)
+            std::printf("%s: could not be asked: %s\n", json_field(json, "of", at).c_str(),
+                        json_field(json, "error", at).c_str());
+    }
+    if (unknown == std::string::npos) return kDone;
+    return groups.empty() ? kFailed : kCheckFailed;
+}
 
 }  // namespace
 
 int run_replica(const ReplicaOptions& options) {
-    const auto address = door_of(options.address, kName, kFlag);
+    const Caller caller{"replica", "--node-address", options.json};
+    const auto address = door_of(options.address, caller);
     if (!address) return kUsage;
-    if (options.op != "list") return Change(options, *address).run();
+    if (options.op != "list") return Change(options, caller, *address).run();
     const auto answer = http_ask(
-        *address, "GET", "/v1/replica?keyspace=" + percent_encoded(options.keyspace), kAnswerTime);
-    if (!answer) return unreachable(answer.error(), kName, kFlag);
-    if (answer->code != 200) return failed(*answer, kName);
-    if (options.json)
-        std::fputs(answer->body.c_str(), stdout);
-    else
-        for (const auto& group : groups_in(answer->body))
-            print(group);
-    return kDone;
+        *address, "GET", "/v1/replica?keyspace=" + percent_encoded(options.keyspace), seconds(20));
+    if (!answer) return unreachable(answer.error(), caller);
+    if (answer->code != 200) return failed(*answer, caller);
+    return print_list(answer->body, caller);
 }
 
 }  // namespace asterias::app

@@ -72,13 +72,14 @@ bool is_port(const Error& error) { return error.context.starts_with("listen on "
 
 // Starting again as it is does not help.
 bool is_hopeless(const Error& error) {
+    if (is_port(error)) return false;
     switch (error.code) {
         case Errc::Corrupt:
         case Errc::Conflict:
         case Errc::Unsupported:
+        case Errc::Io:
+        case Errc::NotFound:  // nobody lives there
             return true;
-        case Errc::Io:  // also what a taken port is
-            return !is_port(error);
         default:
             return false;
     }
@@ -122,6 +123,7 @@ public:
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
+        node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
         auto engine = [this](std::string directory) {
@@ -129,6 +131,7 @@ public:
             rocks.directory = std::move(directory);
             rocks.log = log_;
             rocks.write_buffer_bytes = size_t{options_.memtable_mib} << 20;
+            rocks.on_damage = [this](const Error& error) { end_damaged(error); };
             return engine::open_rocks(rocks);
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
@@ -179,6 +182,8 @@ private:
     port::Task<edge_http::ApiReply> api(edge_http::ApiRequest request) {
         if (request.path == "/v1/why" && !request.post)
             co_return reply_of(co_await node_->why_json(request.query["keyspace"]));
+        if (request.path == "/v1/nodes" && !request.post)
+            co_return reply_of(co_await node_->nodes_json());
         if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
         co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
     }
@@ -186,6 +191,7 @@ private:
         node::Order order;
         order.keyspace = request.query["keyspace"];
         order.witness = request.query["witness"] == "1";
+        order.force = request.query["force"] == "1";
         if (request.post) {
             const auto what = node::what_of(request.query["op"]);
             if (!what) co_return std::unexpected(what.error());
@@ -247,6 +253,7 @@ private:
     // What was accepted is answered, as far as that is possible soon.
     port::Task<> stop_task() {
         log_.info("stopping");
+        node_->give_up_orders();
         port::Signal closed(runtime_.shard(ShardId(0)));
         size_t open = doors_.size();
         for (size_t i = 0; i < doors_.size(); ++i)
@@ -274,6 +281,16 @@ private:
                      error.describe().c_str(), options_.data.c_str());
         result_ = kRefused;
         runtime_.stop();
+    }
+    // From a thread of the engine, at any time: as a kill would end it.
+    [[noreturn]] void end_damaged(const Error& error) const {
+        std::fprintf(stderr,
+                     "asterias serve: %s\nA table of the engine is damaged, and starting the node "
+                     "again does not help. The way out: take its copies out of their groups "
+                     "(asterias replica remove), and start it on an empty directory with "
+                     "--replace\nThe directory of this node is %s\n",
+                     error.describe().c_str(), options_.data.c_str());
+        ::_exit(kRefused);
     }
     // `port_flag` is what moves the port, if that is what was in the way.
     void fail(const Error& error, const char* port_flag) {
@@ -349,7 +366,7 @@ int run_serve(const ServeOptions& options) {
     }
     if (options.join.empty() && is_empty(options.data)) {
         std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
-        return kFailed;
+        return kRefused;
     }
     Registry registry;
     auto sink = make_log_sink(parse_level(options.log_level),

@@ -147,7 +147,9 @@ Bytes Run::key(size_t i) const {
 
 const Record* Run::live(size_t i) {
     const Record* r = records_[i];
-    if (!r || r->expiry_ms == 0 || r->expiry_ms > context.now_ms) return r;
+    if (!r || r->expiry_ms == 0 || MUTANT(kv_expire_never)) return r;
+    const int64_t early_ms = MUTANT(kv_expire_early) ? 100 : 0;
+    if (r->expiry_ms - early_ms > context.now_ms) return r;
     if (!MUTANT(kv_expiry_not_logged)) remove(i);
     return nullptr;
 }

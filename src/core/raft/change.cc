@@ -25,7 +25,7 @@ NodeId promoted_node(const Membership& m) {
 
 ChangeOutcome Core::Impl::change(const Change& change) {
     if (!leading()) return NotLeader{node_of(leader)};
-    if (std::string why = what_bars_changes(); !why.empty()) return Refused{std::move(why)};
+    if (std::string why = what_bars_changes(); !why.empty()) return Refused{std::move(why), true};
     Planned planned = std::visit([this](const auto& c) { return plan(c); }, change);
     if (auto* refused = std::get_if<Refused>(&planned)) return std::move(*refused);
     used();
@@ -62,8 +62,9 @@ Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaI
     Membership next = membership();
     if (!node) return Refused{"a node's number is not 0"};
     if (next.promote)
-        return Refused{on_node(promoted_node(next)) +
-                       " is still catching up: wait for it, or remove it"};
+        return Refused{
+            on_node(promoted_node(next)) + " is still catching up: wait for it, or remove it",
+            true};
     if (next.on(node)) return Refused{on_node(node) + " is a member already"};
     // By the term, so that nobody gives it again whose log lacks this entry: a later leader counts
     // from no less, and further.
@@ -87,8 +88,9 @@ Core::Impl::Planned Core::Impl::plan(const RemoveReplica& remove) const {
         return next;
     }
     if (next.promote)
-        return Refused{on_node(promoted_node(next)) +
-                       " is still catching up: wait for it, or remove it"};
+        return Refused{
+            on_node(promoted_node(next)) + " is still catching up: wait for it, or remove it",
+            true};
     next.outgoing = next.voters;
     erase(next.voters, gone);
     if (std::string why = what_bars_voters(next.voters); !why.empty())

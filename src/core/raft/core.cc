@@ -434,6 +434,10 @@ Term Core::term() const { return impl_->term; }
 NodeId Core::leader() const { return impl_->node_of(impl_->leader); }
 LogIndex Core::commit() const { return impl_->commit; }
 LogIndex Core::last_index() const { return impl_->log.last(); }
+size_t Core::uncommitted_bytes() const {
+    const Leader* l = impl_->leading();
+    return l ? l->uncommitted_bytes : 0;
+}
 bool Core::ready_to_lead() const { return impl_->ready_to_lead(); }
 bool Core::quorum_stalls() const { return impl_->quorum_stalls(); }
 const Membership& Core::membership() const { return impl_->membership(); }

@@ -211,7 +211,8 @@ struct ReplaceReplica {  // one joint step, so that the number of voters never f
 };
 using Change = std::variant<AddReplica, RemoveReplica, ReplaceReplica>;
 struct Refused {
-    std::string why;  // and the way out, for people
+    std::string why;     // and the way out, for people
+    bool later = false;  // the same order may be taken once what is under way is done
 };
 using ChangeOutcome = std::variant<Accepted, NotLeader, Refused>;
 
@@ -283,6 +284,7 @@ public:
     NodeId leader() const;
     LogIndex commit() const;
     LogIndex last_index() const;
+    size_t uncommitted_bytes() const;  // payload, changes of membership included; leading only
     // Leader whose no-op of this term is applied: may evaluate, propose and read.
     bool ready_to_lead() const;
     // Of a leader: so many other voters say that they are stalled that no quorum without them is

@@ -46,6 +46,13 @@ const Member* Memberships::find(ReplicaId replica) const {
     return nullptr;
 }
 
+bool Memberships::votes_since(LogIndex from, ReplicaId replica) const {
+    const LogIndex first = as_of(from).index;
+    return std::any_of(stack_.begin(), stack_.end(), [&](const At& at) {
+        return at.index >= first && at.membership.votes(replica);
+    });
+}
+
 std::vector<Member> Memberships::named(LogIndex from, LogIndex through) const {
     std::vector<Member> members;
     const LogIndex first = as_of(from).index;

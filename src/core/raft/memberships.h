@@ -24,6 +24,8 @@ public:
     const At& as_of(LogIndex index) const;
     // As far as anything here remembers it; nullptr: it does not.
     const Member* find(ReplicaId replica) const;
+    // In the one that holds at `from`, or in a later one.
+    bool votes_since(LogIndex from, ReplicaId replica) const;
     // Everybody who is named by the one that holds at `from` or by a later one up to `through`,
     // each once, ascending by replica.
     std::vector<Member> named(LogIndex from, LogIndex through) const;

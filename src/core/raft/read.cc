@@ -8,8 +8,8 @@ namespace asterias::raft {
 
 bool Core::Impl::ready_to_lead() const {
     const Leader* l = leading();
-    return l && applied_index >= l->noop && !l->transfer &&
-           (!is_witness() || MUTANT(raft_witness_serves));
+    const bool serves = is_witness() ? MUTANT(raft_witness_serves) : !l || !l->transfer;
+    return l && applied_index >= l->noop && serves;
 }
 
 void Core::Impl::read_requested(uint64_t context) {

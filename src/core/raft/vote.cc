@@ -101,14 +101,17 @@ bool Core::Impl::lost(const Tally& tally) const {
 }
 
 // Whoever votes in the membership in force, in either half of it. Also whoever voted in the last
-// one known to be committed: the entry that removes it may be in its log alone, and then the others
-// need its vote, which it can only give itself. It does not count itself [4.2.2]. Not while the
-// state is being replaced.
+// one that is committed: the entry that removes it may be in its log alone, and then the others
+// need its vote, which it can only give itself. It does not count itself [4.2.2]. Which one that is
+// nobody knows after a restart, so it may be any from the last one known to be committed on. Not
+// while the state is being replaced.
 bool Core::Impl::may_campaign() const {
     // What a witness can bring to others is its log; without any it could only stand in their way.
     const bool empty_witness = is_witness() && log.last() == log.start();
-    const bool voter =
-        membership().votes(config.self) || memberships.as_of(commit).membership.votes(config.self);
+    const bool voter = MUTANT(raft_removed_leader_forgets)
+                           ? membership().votes(config.self) ||
+                                 memberships.as_of(commit).membership.votes(config.self)
+                           : memberships.votes_since(commit, config.self);
     return voter && !installing && !removed && !empty_witness;
 }
 

@@ -169,7 +169,7 @@ public:
 
     port::Consumed on_data(const Bytes& available) override {
         size_t at = 0;
-        while (!ended_ && !busy_) {
+        while (!ended_ && !busy_ && !close_after_) {
             if (connection_->unsent() > port::kHighOutputMark) {
                 // Who does not read its pages is not read from.
                 connection_->pause_reading(true);
@@ -199,12 +199,11 @@ public:
         }
         return {at, 0};
     }
-    void on_end_of_stream() override {
-        if (busy_) {
-            close_after_ = true;
-            return;
-        }
-        // Answers may still be on their way out.
+    void on_end_of_stream() override { finish_up(); }
+    // No more requests; ends when what it owes is on its way out.
+    void finish_up() {
+        close_after_ = true;
+        if (busy_ || ended_) return;
         connection_->close_after_flush();
         end();
     }
@@ -371,6 +370,9 @@ port::Task<> Door::answer_api(uint64_t session, ApiRequest request, bool head, b
 
 port::Task<> Door::close() {
     listener_.reset();
+    // Who goes on asking must not keep the scope from closing.
+    for (auto& [id, session] : sessions_)
+        session->finish_up();
     co_await scope_.close();
 }
 

@@ -56,7 +56,7 @@ public:
 
     Result<void> listen();
     port::Address address() const;
-    // Waits for pages that are being made.
+    // Takes no more requests, waits for pages that are being made.
     port::Task<> close();
 
 private:

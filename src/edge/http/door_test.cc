@@ -218,6 +218,28 @@ TEST(HttpDoor, WhoDoesNotReadItsPagesIsNotReadFrom) {
     EXPECT_EQ(count(c.received, "HTTP/1.1 200 OK"), 1000u);
 }
 
+TEST(HttpDoor, WhoGoesOnAskingDoesNotKeepTheDoorFromClosing) {
+    Bench b;
+    std::string all;
+    for (int i = 0; i < 100; ++i)
+        all += "GET /status HTTP/1.1\r\nHost: s\r\n\r\n";
+    // Of two connections one always waits for a page.
+    for (int i = 0; i < 2; ++i) {
+        auto& c = b.connect();
+        b.guest->shard().post([&c, all] { c.connection->out().append(all); });
+        b.world.run_for(milliseconds(10));
+    }
+    bool closed = false;
+    const auto close = [](Door* door, bool* out) -> port::Task<> {
+        co_await door->close();
+        *out = true;
+    };
+    b.host->shard().post([&] { b.host->scope().spawn("close", close(b.door->get(), &closed)); });
+    b.world.run_for(milliseconds(200));
+    EXPECT_TRUE(closed);
+    b.world.run_for(seconds(5));
+}
+
 TEST(HttpDoor, TheDoorMayGoInTheTurnInWhichAConnectionEnds) {
     Bench b;
     auto& c = b.connect();

@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <future>
+#include <mutex>
 
 #include <gtest/gtest.h>
 
@@ -143,6 +145,37 @@ TEST_F(RocksDamage, of_a_file_that_is_gone_or_cut_short_is_refused_or_reported) 
         EXPECT_FALSE(outcome() == Outcome::Harmless && needed);
         restore();
     }
+}
+
+TEST_F(RocksDamage, that_a_compaction_reads_is_told_with_the_name_of_the_file) {
+    std::string table;
+    for (const auto& [name, content] : fs_->files())
+        if (name.ends_with(".sst") && content.find("value of") != content.npos) table = name;
+    ASSERT_FALSE(table.empty());
+    std::string damaged = before_[table];
+    damaged[5] = static_cast<char>(damaged[5] ^ 1);
+    fs_->put(table, damaged);
+    const std::string value(500, 'v');
+    std::promise<Error> told;
+    RocksOptions options{.directory = "/db", .write_buffer_bytes = 64 * 1024, .read_threads = 1};
+    options.on_damage = [&told, once = std::make_shared<std::once_flag>()](const Error& error) {
+        std::call_once(*once, [&] { told.set_value(error); });
+    };
+    auto engine =
+        open_rocks_with(options, {.env = env_.get(), .space_retry = microseconds(200), .news = {}});
+    ASSERT_TRUE(engine);
+    auto damage = told.get_future();
+    for (int round = 0; round < 10'000; ++round) {
+        if (damage.wait_for(std::chrono::milliseconds(1)) == std::future_status::ready) break;
+        port::EngineBatch batch;  // over the keys of the damaged table
+        for (int i = 0; i < 60; ++i)
+            batch.put(b("k" + std::to_string(i)), b(value));
+        if ((*engine)->write(batch)) (*engine)->request_flush();
+    }
+    ASSERT_EQ(damage.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+    const Error error = damage.get();
+    EXPECT_EQ(error.code, Errc::Corrupt);
+    EXPECT_NE(error.context.find(table), std::string::npos) << error.context;
 }
 
 }  // namespace

@@ -27,9 +27,11 @@ using rocksdb::Status;
 
 // What RocksDB tells from its own threads. It outlives the database.
 struct Health final : rocksdb::EventListener {
-    explicit Health(std::shared_ptr<Disk> d) : disk(std::move(d)) {}
+    Health(std::shared_ptr<Disk> d, std::function<void(const Error&)> damage)
+        : disk(std::move(d)), on_damage(std::move(damage)) {}
 
     const std::shared_ptr<Disk> disk;
+    const std::function<void(const Error&)> on_damage;
     std::atomic<SequenceNumber> flushed{0};
 
     void raise_flushed(SequenceNumber to) {
@@ -48,7 +50,13 @@ struct Health final : rocksdb::EventListener {
         disk->tell();
     }
     void OnStallConditionsChanged(const rocksdb::WriteStallInfo&) override { disk->tell(); }
-    void OnBackgroundError(rocksdb::BackgroundErrorReason, Status*) override { disk->fail(); }
+    void OnBackgroundError(rocksdb::BackgroundErrorReason reason, Status* status) override {
+        // First, so that nobody ends the process for the failure alone.
+        if (reason == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption() &&
+            on_damage)
+            on_damage(to_error(*status, "compaction"));
+        disk->fail();
+    }
     void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* automatic) override {
         *automatic = false;
     }
@@ -414,10 +422,13 @@ Result<std::unique_ptr<port::Engine>> open_rocks(const RocksOptions& options) {
 Result<std::unique_ptr<port::Engine>> open_rocks_with(const RocksOptions& options,
                                                       const RocksInternal& internal) {
     auto health = std::make_shared<Health>(
-        std::make_shared<Disk>(internal.space_retry, options.log, internal.news));
+        std::make_shared<Disk>(internal.space_retry, options.log, internal.news),
+        options.on_damage);
     auto env = make_disk_env(internal.env ? internal.env : rocksdb::Env::Default(), health->disk);
     rocksdb::Options how = make_options(options, env.get());
     how.listeners.push_back(health);
+    // RocksDB would make it, too, but logs an error first because it is not there.
+    env->CreateDirIfMissing(options.directory).PermitUncheckedError();
     rocksdb::DB* opened = nullptr;
     Status status = rocksdb::DB::Open(how, options.directory, &opened);
     std::unique_ptr<rocksdb::DB> db(opened);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,10 @@ struct RocksOptions {
     uint64_t staged_file_bytes = 16 * 1024 * 1024;  // in memory, for each Staging
     uint32_t background_jobs = 2;                   // flushes and compactions at a time
     std::optional<Log> log;  // warnings and errors of RocksDB; its sink is thread-safe
+    // A compaction read a damaged table (Corrupt, naming the file): writes fail from now on, and
+    // would again after a restart. Called from a thread of the engine, which waits for it; it ends
+    // the process, or must not call the engine.
+    std::function<void(const Error&)> on_damage{};
 };
 
 // Errors: Conflict (another process or engine has the directory), Corrupt, NoSpace, Io.

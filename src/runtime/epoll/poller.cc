@@ -60,7 +60,8 @@ size_t Poller::wait(Duration timeout) {
         const timespec t{.tv_sec = timeout.count() / 1'000'000'000,
                          .tv_nsec = timeout.count() % 1'000'000'000};
         n = ::epoll_pwait2(epoll_.get(), events_.data(), most, &t, nullptr);
-        if (n < 0 && errno == ENOSYS) has_pwait2_ = false;  // Linux before 5.11
+        // Linux before 5.11; or a sandbox that does not know the call yet.
+        if (n < 0 && (errno == ENOSYS || errno == EPERM)) has_pwait2_ = false;
     }
     if (timeout <= Duration::zero() || !has_pwait2_) {
         // Rounded up: a loop that wakes early only goes to sleep again.

@@ -262,21 +262,29 @@ void DiskImage::put(const std::string& path, std::string_view bytes) {
     names_[path] = durable_names_[path] = std::move(inode);
 }
 
-std::string DiskImage::rot(const std::string& directory, Prng& prng) {
+std::string DiskImage::rot(const std::string& directory, Prng& prng, uint64_t within) {
     constexpr uint64_t kSparedOfAll = 64;
     constexpr size_t kSparedOfEach = 4;
     std::vector<std::pair<std::string, uint64_t>> candidates;  // and how much of it is old enough
+    uint64_t newest_write = 0;
     for (const auto& [path, inode] : names_) {
         uint64_t old = inode->current.size();
         size_t newest = inode->recent.size();
         for (const auto& [id, offset] : inode->recent)
             if (id + kSparedOfAll >= next_write_ || newest-- <= kSparedOfEach)
                 old = std::min(old, offset);
-        if (path.starts_with(directory) && old > 0) candidates.emplace_back(path, old);
+        if (!path.starts_with(directory) || old == 0) continue;
+        if (within < UINT64_MAX) {
+            const uint64_t last = inode->recent.empty() ? 0 : inode->recent.rbegin()->first;
+            if (last <= newest_write) continue;
+            newest_write = last;
+            candidates.clear();
+        }
+        candidates.emplace_back(path, old);
     }
     if (candidates.empty()) return {};
     const auto& [path, old] = candidates[prng.below(candidates.size())];
-    const uint64_t at = prng.below(old);
+    const uint64_t at = old - 1 - prng.below(std::min(old, within));
     flip(path, at, static_cast<uint8_t>(1u << prng.below(8)));
     return path + " at byte " + std::to_string(at);
 }

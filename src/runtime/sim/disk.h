@@ -91,7 +91,8 @@ public:
     // Flips a bit of what is durable, in a file drawn from those below `directory`. What was
     // written last is spared, in each file and in all of them, so that something durable vouches
     // for what is damaged. Returns the place for people; empty: there was nothing to damage.
-    std::string rot(const std::string& directory, Prng& prng);
+    // `within`: among so many bytes before what is spared, in the file that was written last.
+    std::string rot(const std::string& directory, Prng& prng, uint64_t within = UINT64_MAX);
     // The next write inside a file's size reports success, but is lost or lands elsewhere.
     void lie_next() { lie_ = Lie{.pending = true}; }
     bool lie_told() const { return lie_ && !lie_->pending; }

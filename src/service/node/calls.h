@@ -9,5 +9,6 @@ inline constexpr std::string_view kJoin = "join";
 inline constexpr std::string_view kSeen = "seen";
 inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kReplica = "replica";
+inline constexpr std::string_view kHttp = "http";
 
 }  // namespace asterias::node

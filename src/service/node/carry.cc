@@ -1,6 +1,7 @@
 // Orders of an operator on their way to the node that leads the group.
 #include "service/node/calls.h"
 #include "service/node/findings.h"
+#include "service/node/json.h"
 #include "service/node/node.h"
 
 namespace asterias::node {
@@ -9,6 +10,7 @@ namespace {
 // How long a leader is looked for, and how long an order may take to be done before its answer is
 // that it goes on. A transfer is done or given up within a few election timeouts.
 constexpr Duration kSearch = seconds(12);
+constexpr Duration kSearchToLook = seconds(4);
 constexpr Duration kPause = milliseconds(100);
 constexpr Duration kAnswerSoon = milliseconds(500);
 constexpr Duration kTransferTime = seconds(4);
@@ -35,7 +37,7 @@ port::Task<> Node::work_on(std::shared_ptr<Work> work, GroupId group, Order orde
     if (order.what == Order::What::Transfer)
         result = co_await shard.transfer(group, order.node);
     else
-        result = co_await shard.change(group, change_of(order));
+        result = co_await shard.change(group, change_of(order), order.force);
     if (work->late && !result)
         log_.warn("what was ordered for keyspace " + order.keyspace +
                   " came to nothing: " + result.error().describe());
@@ -47,20 +49,28 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
     const auto group = group_named(order.keyspace);
     if (!group) co_return std::unexpected(group.error());
     std::optional<replica::Status> here;
-    for (auto& shard : co_await status())
-        for (auto& g : shard.groups)
-            if (g.group == *group) here = std::move(g);
+    const auto shards = co_await status();
+    for (const auto& shard : shards)
+        for (const auto& g : shard.groups)
+            if (g.group == *group) here = g;
     if (!here || here->stopped || here->raft.role != raft::Role::Leader)
         co_return fail(Errc::Unavailable, "node " + to_string(identity_.node) +
                                               " does not lead keyspace " + order.keyspace);
     if (order.what == Order::What::List)
-        co_return members_json(*here, order.keyspace, identity_.node);
+        co_return members_json(*here, order.keyspace, identity_.node,
+                               copies_of(here->raft.membership, identity_.founding, *group));
     if (order.what == Order::What::Transfer && order.node == identity_.node)
         co_return std::string("{\"done\":true}");
 
     log_.info(
         "ordered for keyspace " + order.keyspace + ": " +
         std::string(order.what == Order::What::Transfer ? "another leader" : "other members"));
+    std::string left;
+    if (order.what == Order::What::Remove) {
+        const raft::Change change = change_of(order);
+        left = left_behind({change, here->raft, identity_.founding, *group, order.keyspace,
+                            connected_nodes(shards, identity_.node)});
+    }
     const auto work = std::make_shared<Work>(*shards_[0]);
     scopes_[0]->spawn("node.work_on", work_on(work, *group, order));
     const auto timer = shards_[0]->timers().after(
@@ -71,8 +81,9 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
     while (!work->result && !work->late)
         co_await work->changed.wait();
     shards_[0]->timers().cancel(timer);
-    if (!work->result) co_return std::string("{\"done\":false}");
-    if (*work->result) co_return std::string("{\"done\":true}");
+    if (!work->result || *work->result)
+        co_return std::string("{\"done\":") + (work->result ? "true" : "false") +
+            (left.empty() ? "" : ",\"warning\":" + quoted(left)) + "}";
     // The core's word is for good; that it led no more is not.
     const Error& why = work->result->error();
     if (why.code == Errc::InvalidArgument) co_return fail(Errc::Conflict, why.context);
@@ -83,7 +94,8 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
 port::Task<Result<std::string>> Node::carry(Order order) {
     const auto group = group_named(order.keyspace);
     if (!group) co_return std::unexpected(group.error());
-    const Instant deadline = shards_[0]->clock().now() + kSearch;
+    const bool look = order.what == Order::What::List;
+    const Instant deadline = shards_[0]->clock().now() + (look ? kSearchToLook : kSearch);
     std::string told = "no node answered";
     for (size_t turn = 0;; ++turn) {
         // Who is thought to lead, then everybody in turn.
@@ -107,14 +119,13 @@ port::Task<Result<std::string>> Node::carry(Order order) {
             else
                 answer = std::unexpected(reply.error());
         }
-        const bool look = order.what == Order::What::List;
         if (answer || (!look && !ask_elsewhere(answer.error()))) co_return answer;
         told = answer.error().context;
         if (closing_ || shards_[0]->clock().now() >= deadline)
-            co_return fail(
-                Errc::Unavailable,
-                "nobody was found who leads keyspace " + order.keyspace +
-                    ", so nothing was done (asterias why says more). The last word: " + told);
+            co_return fail(Errc::Unavailable,
+                           "nobody was found who leads keyspace " + order.keyspace +
+                               (look ? "" : ", so nothing was done") +
+                               " (asterias why says more). The last word: " + told);
         if (turn % members.size() == 0) co_await port::sleep(*shards_[0], kPause);
     }
 }
@@ -123,15 +134,40 @@ port::Task<Result<std::string>> Node::order(Order order) {
     if (auto fine = check(order, identity_.founding); !fine)
         co_return std::unexpected(fine.error());
     if (order.what != Order::What::List || !order.keyspace.empty()) co_return co_await carry(order);
-    std::string all;
+    co_return co_await list_all();
+}
+
+port::Task<> Node::list_one(Order order, Result<std::string>* out, size_t* left,
+                            port::Signal* changed) {
+    *out = co_await carry(std::move(order));
+    --*left;
+    changed->notify();
+}
+
+// At once, so that groups without a leader cost the time of one.
+port::Task<std::string> Node::list_all() {
+    const auto groups = groups_of(identity_.founding);
     const auto catalogue = catalogue_of(identity_.founding);
-    for (GroupId group : groups_of(identity_.founding)) {
-        order.keyspace = keyspace_name(catalogue, group);
-        auto one = co_await carry(order);
-        if (!one) co_return one;
-        all += (all.empty() ? "" : ",") + *one;
+    std::vector<Result<std::string>> answers(groups.size());
+    port::Signal changed(*shards_[0]);
+    size_t left = groups.size();
+    for (size_t i = 0; i < groups.size(); ++i) {
+        Order order;
+        order.keyspace = keyspace_name(catalogue, groups[i]);
+        scopes_[0]->spawn("node.list", list_one(order, &answers[i], &left, &changed));
     }
-    co_return "{\"groups\":[" + all + "]}";
+    while (left > 0)
+        co_await changed.wait();
+    std::string known, unknown;
+    for (size_t i = 0; i < groups.size(); ++i) {
+        if (answers[i])
+            known += (known.empty() ? "" : ",") + *answers[i];
+        else
+            unknown += (unknown.empty() ? "" : ",") + std::string("{\"of\":") +
+                       quoted(keyspace_name(catalogue, groups[i])) +
+                       ",\"error\":" + quoted(answers[i].error().context) + "}";
+    }
+    co_return "{\"groups\":[" + known + "],\"not_asked\":[" + unknown + "]}";
 }
 
 }  // namespace asterias::node

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <set>
 
+#include "service/node/copies.h"
 #include "service/node/json.h"
 
 namespace asterias::node {
@@ -29,8 +31,13 @@ public:
         : scene_(scene), catalogue_(catalogue_of(scene.identity.founding)) {}
 
     void look_at(const replica::Status& g) {
+        if (g.tail_dropped)
+            say(g.group, Severity::Critical,
+                "one copy: this witness has dropped entries that another copy lacked when last was "
+                "written. Were the copy that has them lost, they would be",
+                "start the copy that is behind, or replace it (asterias replica replace)");
         if (g.stopped)
-            say(g.group, "this copy is stopped: " + g.stopped_why,
+            say(g.group, Severity::Warning, "this copy is stopped: " + g.stopped_why,
                 "the other copies go on while they are a majority. What this node holds of it is "
                 "not trusted any more: keep the directory for whoever looks into it");
         else if (!g.raft.leader)
@@ -40,35 +47,48 @@ public:
     }
     void look_at(const ShardStatus& shard) {
         if (shard.journal.last_sync >= kSlowSync)
-            say({}, "the disk is slow: the last sync took " + millis(shard.journal.last_sync),
+            say({}, Severity::Warning,
+                "the disk is slow: the last sync took " + millis(shard.journal.last_sync),
                 "look at the disk of this node; its groups are led elsewhere meanwhile");
         if (shard.journal.no_space)
-            say({}, "the disk is full: the journal finds no room for its next segment",
+            say({}, Severity::Critical,
+                "the disk is full: the journal finds no room for its next segment",
                 "make room; nothing else is needed");
     }
     void look_at(port::Space space) {
         if (space.total == 0 || space.available > std::min(kSpaceLow, space.total / 20)) return;
-        say({}, "the disk is nearly full: " + std::to_string(space.available >> 20) + " MiB left",
+        say({}, Severity::Warning,
+            "the disk is nearly full: " + std::to_string(space.available >> 20) + " MiB left",
             "make room before the node has to end");
     }
     std::vector<Finding> take() { return std::move(found_); }
 
 private:
     static std::string millis(Duration d) { return std::to_string(d / milliseconds(1)) + " ms"; }
-    void say(GroupId group, std::string what, std::string next) {
+    void say(GroupId group, Severity severity, std::string what, std::string next) {
         found_.push_back({scene_.identity.node, group, keyspace_name(catalogue_, group),
-                          std::move(what), std::move(next)});
+                          std::move(what), std::move(next), severity});
     }
     void no_leader(const replica::Status& g) {
         const auto& members = g.raft.membership.voters;
         if (members.empty()) return;  // just made, and has not heard of its group yet
+        for (const auto& shard : scene_.shards) {
+            const auto leader = shard.leaders.find(g.group);
+            if (leader == shard.leaders.end() || !leader->second) continue;
+            if (const NodeId through = contact_with(scene_.shards, leader->second).through)
+                return say(g.group, Severity::Warning,
+                           "this copy does not hear its leader, node " + to_string(leader->second) +
+                               "; clients of this node are served " + "through node " +
+                               to_string(through),
+                           "mend the network between the two");
+        }
         std::vector<NodeId> silent;
         for (const auto& [replica, node, witness] : members)
             if (node != scene_.identity.node && !contact_with(scene_.shards, node).connected)
                 silent.push_back(node);
         const size_t majority = members.size() / 2 + 1;
         if (members.size() - silent.size() < majority)
-            say(g.group,
+            say(g.group, Severity::Critical,
                 "no leader, nothing is served: " + std::to_string(majority) + " of " +
                     std::to_string(members.size()) +
                     " copies are needed, and this node does not "
@@ -76,7 +96,8 @@ private:
                     list(silent),
                 std::string(kStartThem));
         else
-            say(g.group, "no leader at the moment; enough copies are connected to choose one",
+            say(g.group, Severity::Warning,
+                "no leader at the moment; enough copies are connected to choose one",
                 "ask again in a second; if it stays, read the logs of its nodes");
     }
     void led_here(const replica::Status& g) {
@@ -85,27 +106,57 @@ private:
             if (!peer.recently_heard && g.raft.membership.votes(peer.member.replica))
                 silent.push_back(peer.member.node);
         under_way(g);
+        below_wanted(g);
+        if (const auto* self = g.raft.membership.find(g.self); self && self->witness)
+            return led_by_witness(g, silent);
         if (silent.empty()) return;
         const size_t copies = g.raft.membership.voters.size();
         const size_t left = copies - silent.size();
         const bool last = left == copies / 2 + 1;
-        say(g.group,
+        say(g.group, Severity::Warning,
             std::to_string(left) + " of " + std::to_string(copies) +
                 " copies are up: " + list(silent) + " not heard" +
                 (last ? "; it serves, and one loss more stops it" : ""),
             std::string(kStartThem));
     }
 
+    void below_wanted(const replica::Status& g) {
+        const auto& founding = scene_.identity.founding;
+        const raft::Membership& m = g.raft.membership;
+        const Copies copies = copies_of(m, founding, g.group);
+        if (!copies.below()) return;
+        const auto could =
+            could_hold_one(m, founding, connected_nodes(scene_.shards, scene_.identity.node));
+        say(g.group, copies.loses_data() ? Severity::Critical : Severity::Warning, describe(copies),
+            m.promote ? "nothing: one more is on its way"
+                      : way_to_more(keyspace_name(catalogue_, g.group), could));
+    }
+    // It serves nobody, and gives the lead to the first copy that has all of the log.
+    void led_by_witness(const replica::Status& g, const std::vector<NodeId>& silent) {
+        std::vector<NodeId> beyond;
+        for (const auto& peer : g.raft.peers)
+            if (peer.recently_heard && peer.needs_snapshot) beyond.push_back(peer.member.node);
+        if (beyond.empty())
+            return say(g.group, Severity::Warning,
+                       "a witness leads, so nothing is served: it hands over to a copy as soon as "
+                       "that has all of the log",
+                       silent.empty() ? "ask again in a second" : std::string(kStartThem));
+        say(g.group, Severity::Critical,
+            "a witness leads, so nothing is served: it has dropped entries that " + list(beyond) +
+                " lacks, and only a copy that is not heard has them",
+            "start " + (silent.empty() ? "that copy" : list(silent)));
+    }
+
     void under_way(const replica::Status& g) {
         for (const auto& snapshot : g.snapshots)
             if (!snapshot.incoming)
-                say(g.group,
+                say(g.group, Severity::Note,
                     "a snapshot is on its way to " + name_of(snapshot.peer) + ", " +
                         std::to_string(snapshot.bytes >> 20) + " MiB so far",
                     "nothing: it serves meanwhile");
         const raft::Membership& m = g.raft.membership;
         if (m.joint() || m.promote)
-            say(g.group, "its members are being changed: " + raft::describe(m),
+            say(g.group, Severity::Note, "its members are being changed: " + raft::describe(m),
                 "nothing: it serves meanwhile; asterias replica list shows how far it is. One that "
                 "does not answer has to be started, or taken out again (asterias replica remove)");
     }
@@ -130,7 +181,7 @@ std::vector<Finding> findings_of(const Scene& scene) {
 
 Finding finding_of_silent(const FoundingMember& member, const Error& error, const Contact& contact,
                           const std::string& refused, WallTime now) {
-    Finding f{member.node, {}, "", "", ""};
+    Finding f{member.node, {}, "", "", "", Severity::Warning};
     if (!refused.empty()) {
         f.what = "it is refused: " + refused;
         f.next =
@@ -144,6 +195,11 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
     if (!contact.connected)
         f.what += contact.ever ? "; not connected since " + since(contact.since, now)
                                : "; not seen since this node started, " + since(contact.since, now);
+    if (contact.through) {
+        f.what += "; node " + to_string(contact.through) + " reaches it, and passes commands on";
+        f.next = "mend the network between the two; it serves meanwhile";
+        return f;
+    }
     f.next =
         "start it: asterias serve --data ITS_DIRECTORY. If it ends with exit code 5, the last "
         "lines "
@@ -153,18 +209,42 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
 
 Contact contact_with(const std::vector<ShardStatus>& shards, NodeId node) {
     Contact best;
+    NodeId through;
     for (const auto& shard : shards) {
         const auto it = shard.contacts.find(node);
         if (it == shard.contacts.end()) continue;
         const Contact& c = it->second;
+        if (c.through) through = c.through;
         if (best.since == WallTime{} || (c.connected && !best.connected)) best = c;
     }
+    best.through = through;
     return best;
+}
+
+std::vector<NodeId> connected_nodes(const std::vector<ShardStatus>& shards, NodeId self) {
+    std::set<NodeId> nodes = {self};
+    for (const auto& shard : shards)
+        for (const auto& [node, contact] : shard.contacts)
+            if (contact.connected) nodes.insert(node);
+    return {nodes.begin(), nodes.end()};
+}
+
+std::string_view to_string(Severity severity) {
+    switch (severity) {
+        case Severity::Note:
+            return "note";
+        case Severity::Warning:
+            return "warning";
+        case Severity::Critical:
+            return "critical";
+    }
+    return "?";
 }
 
 std::string to_json(const Finding& f) {
     return "{\"node\":" + number(f.node.value) + ",\"group\":" + number(f.group.value) +
-           ",\"keyspace\":" + quoted(f.keyspace) + ",\"what\":" + quoted(f.what) +
+           ",\"keyspace\":" + quoted(f.keyspace) +
+           ",\"severity\":" + quoted(to_string(f.severity)) + ",\"what\":" + quoted(f.what) +
            ",\"next\":" + quoted(f.next) + "}";
 }
 

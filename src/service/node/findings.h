@@ -10,11 +10,19 @@
 
 namespace asterias::node {
 
+enum class Severity : uint8_t {
+    Note,      // it passes by itself
+    Warning,   // everything is served; one more loss may change that
+    Critical,  // something is not served, or one more loss loses data
+};
+std::string_view to_string(Severity severity);
+
 struct Finding {
     NodeId node;    // that it is about
     GroupId group;  // 0: the node as a whole
     std::string keyspace;
     std::string what, next;
+    Severity severity = Severity::Warning;
 };
 
 struct Scene {
@@ -34,8 +42,10 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
 
 // What the shards know of it together: connected if it is with one of them.
 Contact contact_with(const std::vector<ShardStatus>& shards, NodeId node);
+// Those that are, and `self`; ascending.
+std::vector<NodeId> connected_nodes(const std::vector<ShardStatus>& shards, NodeId self);
 
-// {"node":..,"group":..,"keyspace":..,"what":..,"next":..}
+// {"node":..,"group":..,"keyspace":..,"severity":..,"what":..,"next":..}
 std::string to_json(const Finding& finding);
 // "2026-11-23 15:04:05 UTC, 5 min ago"; the second part as far as the clocks agree.
 std::string since(WallTime then, WallTime now);

@@ -58,6 +58,20 @@ TEST(Findings, ALeaderTellsHowManyCopiesAreLeft) {
     EXPECT_TRUE(says(b.found(), "\"keyspace\":\"default\""));
 }
 
+TEST(Findings, FewerCopiesThanAtTheFoundingAreToldAlsoWhenAllOfThemAreUp) {
+    Bench b;
+    auto& raft = b.group().raft;
+    raft.membership.voters.pop_back();
+    raft.peers.pop_back();
+    EXPECT_TRUE(says(b.found(), "\"severity\":\"warning\",\"what\":\"2 of 3 copies: both"))
+        << b.found();
+    EXPECT_TRUE(says(b.found(), "asterias replica add --keyspace default --node 3"));
+    raft.membership.voters.pop_back();
+    raft.peers.pop_back();
+    EXPECT_TRUE(says(b.found(), "\"severity\":\"critical\",\"what\":\"1 of 3 copies: one more"))
+        << b.found();
+}
+
 TEST(Findings, WithoutALeaderItSaysWhoIsMissingForOne) {
     Bench b;
     b.group().raft.leader = {};
@@ -70,6 +84,37 @@ TEST(Findings, WithoutALeaderItSaysWhoIsMissingForOne) {
                      "2 of 3 copies are needed, and this node does not hear node 2, "
                      "node 3"))
         << b.found();
+}
+
+TEST(Findings, ACopyThatDoesNotHearItsLeaderSaysThroughWhomItIsReached) {
+    Bench b;
+    b.group().raft.leader = {};
+    b.group().raft.role = raft::Role::Follower;
+    b.lose(NodeId(2));
+    b.shards[0].leaders[GroupId(2)] = NodeId(2);
+    b.shards[0].contacts[NodeId(2)].through = NodeId(3);
+    EXPECT_TRUE(says(b.found(),
+                     "hear its leader, node 2; clients of this node are served through "
+                     "node 3"))
+        << b.found();
+}
+
+TEST(Findings, AWitnessThatDroppedWhatACopyLacksSaysOneCopy) {
+    Bench b;
+    b.group().raft.role = raft::Role::Follower;
+    b.group().tail_dropped = true;
+    EXPECT_TRUE(says(b.found(), "one copy: this witness has dropped entries")) << b.found();
+}
+
+TEST(Findings, AWitnessThatLeadsSaysThatNothingIsServedAndWhomToStart) {
+    Bench b;
+    b.group().self = ReplicaId(1);
+    b.group().raft.membership.voters[0].witness = true;
+    EXPECT_TRUE(says(b.found(), "a witness leads, so nothing is served")) << b.found();
+    b.lose(NodeId(3));
+    b.group().raft.peers[0].needs_snapshot = true;
+    EXPECT_TRUE(says(b.found(), "entries that node 2 lacks")) << b.found();
+    EXPECT_TRUE(says(b.found(), "start node 3")) << b.found();
 }
 
 TEST(Findings, AChangeUnderWayIsToldAndALearnerThatIsNotHeardIsNoLostCopy) {
@@ -119,6 +164,7 @@ TEST(Findings, ASilentNodeIsNamedWithItsAddressAndSinceWhen) {
         << json({false, true, then}, "");
     EXPECT_TRUE(says(json({false, false, then}, ""), "not seen since this node started"));
     EXPECT_FALSE(says(json({true, true, then}, ""), "since"));
+    EXPECT_TRUE(says(json({false, true, then, NodeId(2)}, ""), "node 2 reaches it"));
     EXPECT_TRUE(says(json({}, "old \"copy\""), "it is refused: old \\\"copy\\\""));
 }
 
@@ -128,6 +174,8 @@ TEST(Findings, ANodeIsConnectedIfOneShardIs) {
     shards[2].contacts[NodeId(2)] = {true, true, WallTime{9}};
     EXPECT_TRUE(contact_with(shards, NodeId(2)).connected);
     EXPECT_FALSE(contact_with(shards, NodeId(3)).connected);
+    shards[0].contacts[NodeId(2)].through = NodeId(3);
+    EXPECT_EQ(contact_with(shards, NodeId(2)).through, NodeId(3));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace asterias::node {
 namespace {
 
 constexpr size_t kKeyspaceNameMax = 64;
+constexpr size_t kCallsMax = 64;  // that this node works on; anybody may ask
 constexpr Duration kJoinInterval = milliseconds(100);
 constexpr Duration kJoinTimeout = seconds(2);
 constexpr Duration kReplaceTimeout = seconds(15);  // the leaders of all groups are asked
@@ -34,6 +35,24 @@ port::Task<Result<void>> expect_empty(port::Disk& disk, std::string directory) {
                                               " of a node, but its identity file is lost: who it "
                                               "was is not known, and it must not take part again");
     co_return Result<void>{};
+}
+
+// Could the other members reach one more of them there?
+Result<void> reachable_at(const port::Address& address, const Founding& founding) {
+    for (const auto& m : founding.members)
+        if (m.peer_address == address)
+            return fail(Errc::Conflict, "node " + to_string(m.node) + " of this cluster is at " +
+                                            address.describe() +
+                                            "; give this one another --host or --peer-port");
+    const auto loopback = [](const port::Address& a) {
+        return a.host == "localhost" || a.host == "::1" || a.host.starts_with("127.");
+    };
+    const auto& founder = founding.members.front().peer_address;
+    if (loopback(address) && !loopback(founder))
+        return fail(Errc::Conflict, "this node says that it is at " + address.describe() +
+                                        ", where the founder at " + founder.describe() +
+                                        " cannot reach it; name its own address with --host");
+    return {};
 }
 
 }  // namespace
@@ -74,14 +93,15 @@ port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_
         return !std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("._-", c);
     };
     for (const auto& k : keyspaces)
-        if (k.empty() || k == "default" || k.size() > kKeyspaceNameMax ||
-            std::any_of(k.begin(), k.end(), odd) ||
+        // Orders name a group by its keyspace: no name may mean two.
+        if (k.empty() || k == "default" || k == keyspace_name({}, kSystemGroup) ||
+            k.size() > kKeyspaceNameMax || std::any_of(k.begin(), k.end(), odd) ||
             std::count(keyspaces.begin(), keyspaces.end(), k) != 1)
             co_return fail(Errc::InvalidArgument,
                            "keyspace '" + k + "': names are 1 to " +
                                std::to_string(kKeyspaceNameMax) +
-                               " letters, digits, '.', '_' or '-', not 'default', and each is "
-                               "given once");
+                               " letters, digits, '.', '_' or '-', not 'default' or 'system', and "
+                               "each is given once");
     if (auto made = co_await shard.disk().create_directories(directory); !made) co_return made;
     auto present = co_await load_identity(shard.disk(), directory);
     if (present || present.error().code != Errc::NotFound)
@@ -132,18 +152,20 @@ port::Task<Result<void>> Node::start() {
         co_return fail(Errc::Unavailable, "cannot take the directory " + options_.directory +
                                               " for this process: " + lock.error().context);
     lock_ = std::move(*lock);
+    // Before this start takes a place in a cluster, or counts as one: it could never be reached.
+    if (auto probe = shards_[0]->net().listen(options_.peer_address, [](const auto&) {}); !probe)
+        co_return std::unexpected(probe.error());
     if (auto known = co_await become_someone(); !known) co_return known;
 
     if (auto fits = check_fit(); !fits) co_return fits;
     if (count_of(identity_.incarnation) == kStartsMax)
         co_return fail(Errc::Limit, "this directory was started too often for one more");
     // Who may have seen the start before this one asks whether this directory knows of it.
-    if (count_of(identity_.incarnation) > 0) identity_.earlier.push_back(identity_.incarnation);
+    // Of a later life that is first the moment at which it was given out (replace.cc).
+    if (identity_.incarnation) identity_.earlier.push_back(identity_.incarnation);
     if (identity_.earlier.size() > kEarlierStarts)
         identity_.earlier.erase(identity_.earlier.begin());
     identity_.incarnation = next_start(identity_.incarnation, draw(*shards_[0]));
-    if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
-        co_return stored;
 
     auto engine = make_engine_(options_.directory + "/engine");
     if (!engine) co_return std::unexpected(engine.error());
@@ -157,9 +179,11 @@ port::Task<Result<void>> Node::start() {
         members_[i] = std::make_unique<NodeShard>(*shards_[i], identity_, options_, *engine_,
                                                   members_, *this, registry_, log_);
     if (auto opened = co_await on_every_shard(Step::Open); !opened) co_return opened;
-    if (!std::exchange(identity_.born, true))
-        if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
-            co_return stored;
+    // Here, and not before: a start that fails is seen by nobody, and many of them must not push
+    // those that were seen out of `earlier`, or an old copy could pass for one that was long away.
+    identity_.born = true;
+    if (auto stored = co_await store_identity(disk, options_.directory, identity_); !stored)
+        co_return stored;
     if (auto started = co_await on_every_shard(Step::Start); !started) co_return started;
     started_ = true;
     log_.info("node " + to_string(identity_.node) + " of cluster " +
@@ -200,6 +224,8 @@ Result<void> Node::check_fit() const {
                                             "; start it there (moving a node is not possible yet)");
     return {};
 }
+
+void Node::give_up_orders() { closing_ = true; }
 
 port::Task<> Node::close() {
     closing_ = true;
@@ -386,9 +412,11 @@ port::Task<Result<void>> Node::join() {
             co_return co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
         }
         if (answer.error().code == Errc::Conflict) co_return std::unexpected(answer.error());
+        std::string why = answer.error().describe();
+        if (answer.error().code == Errc::Corrupt || answer.error().code == Errc::Unsupported)
+            why += "; is " + options_.join.describe() + " the --peer-port of a node?";
         // Once, not at every attempt.
-        if (const std::string why = answer.error().describe(); std::exchange(told, why) != why)
-            log_.warn("not joined yet, trying on: " + why);
+        if (std::exchange(told, why) != why) log_.warn("not joined yet, trying on: " + why);
         co_await port::sleep(*shards_[0], kJoinInterval);
     }
 }
@@ -398,7 +426,14 @@ void Node::on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer
     const bool takes_place = call.name == kJoin && request && request->replace;
     if (call.name == kJoin && !takes_place) return answer(on_join(call.payload));
     if (!started_ || closing_) return answer(fail(Errc::Unavailable, "the node is not up"));
-    scopes_[0]->spawn("node.call", answer_call(std::move(call), std::move(answer)));
+    if (calls_ >= kCallsMax) return answer(fail(Errc::Unavailable, "too many calls at a time"));
+    ++calls_;
+    scopes_[0]->spawn(
+        "node.call",
+        answer_call(std::move(call), [this, to = std::move(answer)](Result<Bytes> result) {
+            --calls_;
+            to(std::move(result));
+        }));
 }
 
 port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) {
@@ -419,6 +454,9 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
         if (!order) co_return answer(std::unexpected(order.error()));
         const auto done = co_await order_here(*order);
         answer(done ? Result<Bytes>(Bytes::copy(*done)) : std::unexpected(done.error()));
+    } else if (call.name == kHttp) {
+        const bool any = !options_.http_address.host.empty();
+        answer(Bytes::copy(any ? options_.http_address.describe() : ""));
     } else {
         answer(fail(Errc::Unsupported, "no call named '" + call.name + "'"));
     }
@@ -441,6 +479,9 @@ Result<Bytes> Node::on_join(const Bytes& payload) {
                         " founding members; adding nodes is not possible yet. If one of them "
                         "lost its disk, an empty directory can take its place: "
                         "--replace NODE");
+    // What is written into the founding record stays.
+    if (auto fine = reachable_at(request->peer_address, founding); !fine)
+        return std::unexpected(fine.error());
     founding.members.push_back({NodeId(founding.members.size() + 1), request->nonce,
                                 request->peer_address, request->door_address});
     founding_changed_->notify();

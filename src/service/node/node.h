@@ -37,6 +37,9 @@ public:
     // Conflict, Unsupported, Io (this directory cannot take part as it is: starting it again does
     // not help), or what listening says.
     port::Task<Result<void>> start();
+    // On shard 0. Orders that still look for a leader end soon, as Unavailable; none is carried any
+    // more. Whoever waits for them before close() says this first.
+    void give_up_orders();
     // On shard 0. Orderly stop. Destroy the node when the loops of its shards have ended: the last
     // instructions of a step may still run on another thread when this completes.
     port::Task<> close();
@@ -60,11 +63,15 @@ public:
     port::Task<Result<std::string>> why_json(std::string keyspace);
 
     // For `asterias replica`: carried to the leader of the group. A JSON text: of List,
-    // members_json() of one keyspace or of all ({"groups":[..]}); else {"done":..}, false: it goes
-    // on, and List shows how far it is. Errors: InvalidArgument, NotFound (keyspace), Conflict
-    // (refused, with the way out), Unavailable (certainly not done), Timeout, Closed (it may go
-    // on).
+    // members_json() of one keyspace or of all
+    // ({"groups":[..],"not_asked":[{"of":..,"error":..}]}); else {"done":..,"warning":..}, false:
+    // it goes on, and List shows how far it is. Errors: InvalidArgument, NotFound (keyspace),
+    // Conflict (refused, with the way out), Unavailable and Limit (certainly not done; later it may
+    // be), Timeout, Closed (it may go on).
     port::Task<Result<std::string>> order(Order order);
+    // Where operators reach the nodes that are connected to this one, and it: for who asks on when
+    // this one is gone. {"nodes":[{"node":..,"http":"HOST:PORT"}]}
+    port::Task<std::string> nodes_json();
 
 private:
     void on_call(rpc::CallBody call, std::function<void(Result<Bytes>)> answer) override;
@@ -84,6 +91,11 @@ private:
     port::Task<> work_on(std::shared_ptr<Work> work, GroupId group, Order order);
     port::Task<Result<std::string>> order_here(Order order);
     port::Task<Result<std::string>> carry(Order order);
+    port::Task<std::string> list_all();
+    port::Task<> list_one(Order order, Result<std::string>* out, size_t* left,
+                          port::Signal* changed);
+    port::Task<> ask_http(FoundingMember member, std::string* out, size_t* left,
+                          port::Signal* changed);
     Result<GroupId> group_named(const std::string& keyspace) const;
     // A finding each, without the brackets of a list.
     port::Task<std::string> findings_json(std::string keyspace);
@@ -118,6 +130,7 @@ private:
     Result<void> steps_result_;
     std::function<void(const Error&)> end_;
     std::vector<std::function<void(Result<void>)>> held_noted_;  // wait for the next write
+    size_t calls_ = 0;                                           // under way
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;

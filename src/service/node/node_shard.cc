@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace asterias::node {
 
 NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options& options,
@@ -23,6 +25,8 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       flush_pace_(options.journal_flush_bytes, options.compact_entries),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
                                    "Frames whose body did not decode; dropped.")),
+      relayed_commands_(registry.counter("asterias_router_relayed_total",
+                                         "Commands sent to a leader through another node.")),
       scope_(shard) {
     std::map<GroupId, std::vector<NodeId>> members;
     for (GroupId group : groups_of(identity.founding))
@@ -126,6 +130,10 @@ void NodeShard::tick() {
     for (auto& [group, replica] : replicas_)
         replica->tick();
     router_->tick();
+    // Worth a look before a silent connection is given up.
+    for (const auto& [node, contact] : contacts_)
+        if (contact.connected && router_->waits_for(node) && endpoint_->silent(node))
+            endpoint_->relay(node);
     ask_for_flush();
     ticker_ = shard_.timers().after(options_.tick, [this] { tick(); });
 }
@@ -217,6 +225,15 @@ void NodeShard::on_disowned(NodeId by, std::string why) {
 }
 
 void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {
+    if (outgoing && peer.lane == rpc::Lane::Relay) {
+        relayed_[peer.node] = endpoint_->relayed_through(peer.node);
+        log_.info("node " + to_string(peer.node) + " is reached through node " +
+                  to_string(relayed_[peer.node]));
+        // What went the direct way may be lost: nothing of its epoch goes this one.
+        if (contacts_[peer.node].connected && !MUTANT(node_relay_keeps_epoch))
+            router_->on_peer_down(peer.node);
+        return;
+    }
     if (!outgoing || peer.lane != rpc::Lane::Normal) return;
     contacts_[peer.node] = {true, true, shard_.clock().wall()};
     log_.info("node " + to_string(peer.node) + " is connected");
@@ -224,9 +241,15 @@ void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {
 
 void NodeShard::on_peer_down(const rpc::Peer& peer, bool outgoing) {
     if (closing_) return;
+    if (peer.lane == rpc::Lane::Relay) {  // of the way between the two it says nothing
+        if (outgoing && relayed_.erase(peer.node) && !MUTANT(node_relay_end_unnoticed))
+            router_->on_peer_down(peer.node);
+        return;
+    }
     if (outgoing && peer.lane == rpc::Lane::Normal) {
         contacts_[peer.node] = {false, true, shard_.clock().wall()};
-        router_->on_peer_down(peer.node);
+        if (!relayed_.contains(peer.node) || !MUTANT(node_relay_keeps_epoch))
+            router_->on_peer_down(peer.node);
     }
     for (const auto& member : siblings_) {
         if (&*member == this) {
@@ -269,6 +292,8 @@ ShardStatus NodeShard::status() const {
     for (GroupId group : groups_of(identity_.founding))
         s.leaders[group] = router_->leader_of(group);
     s.contacts = contacts_;
+    for (const auto& [node, through] : relayed_)
+        s.contacts[node].through = through;
     s.refused = refused_;
     return s;
 }

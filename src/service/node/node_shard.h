@@ -28,6 +28,7 @@ struct Options {
     std::string directory;
     port::Address peer_address;  // where other nodes reach this one
     port::Address door_address;  // where clients do
+    port::Address http_address;  // where its operator does; empty host: nowhere
     port::Address join;          // a node of the cluster to join; empty host: none
     NodeId replace;  // joining: in the place of this one, whose directory is lost; 0: no
     Duration tick = milliseconds(20);
@@ -70,6 +71,7 @@ struct Contact {
     bool connected = false;
     bool ever = false;  // since this node started
     WallTime since;     // of the present state
+    NodeId through{};   // commands go there through this one; 0: not so
 };
 
 struct ShardStatus {
@@ -113,8 +115,9 @@ public:
     // On any shard. Completes when the change is done: committed, not joint, nothing of it pending.
     // Errors: Conflict (another node leads: "node N leads group G"), Unavailable (nobody is known
     // to lead; or the change was lost with its leader: certainly not done), InvalidArgument
-    // (refused: the core's reason), Timeout, Closed (it may go on).
-    port::Task<Result<void>> change(GroupId group, raft::Change change);
+    // (refused: the core's reason, or without `force` that of unforced() in copies.h), Limit (one
+    // change at a time: later it may be taken), Timeout, Closed (it may go on).
+    port::Task<Result<void>> change(GroupId group, raft::Change change, bool force);
     // Gives the lead of the group to `to` (0: the best one). Completes when another node leads.
     // Errors: as change(); Timeout: it was given up, and this node leads on.
     port::Task<Result<void>> transfer(GroupId group, NodeId to);
@@ -163,13 +166,14 @@ private:
     port::Task<> destroy(GroupId group);
     port::Task<Result<void>> erase(GroupId group, ReplicaId self);
     // operate.cc
-    port::Task<Result<void>> change_here(GroupId group, raft::Change change);
+    port::Task<Result<void>> change_here(GroupId group, raft::Change change, bool force);
     port::Task<Result<void>> transfer_here(GroupId group, NodeId to);
     port::Task<Result<void>> ask_home(
         GroupId group, std::move_only_function<port::Task<Result<void>>(NodeShard&)> what);
     port::Task<> answer_from_home(port::Task<Result<void>> what, ShardId asker,
                                   port::OneShot<Result<void>>* answer);
     Error who_leads(GroupId group) const;
+    std::vector<NodeId> within_reach() const;
 
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
@@ -209,6 +213,7 @@ private:
     std::unique_ptr<rpc::Endpoint> endpoint_;
     KnownStarts known_starts_;
     std::map<NodeId, Contact> contacts_;
+    std::map<NodeId, NodeId> relayed_;  // nodes reached through another one, and through whom
     std::map<NodeId, std::string> refused_;
     port::TimerId ticker_;
     journal::BatchId persisted_;
@@ -221,7 +226,7 @@ private:
     // Raft messages of this turn, by peer and lane; answers of this turn, by connection and group.
     std::map<std::pair<NodeId, rpc::Lane>, rpc::FrameBuilder> raft_out_;
     std::map<std::pair<uint64_t, GroupId>, std::vector<replica::Answered>> answers_out_;
-    Counter& bad_bodies_;
+    Counter &bad_bodies_, &relayed_commands_;
     port::Scope scope_;  // its tasks refer to all of the above
 };
 

@@ -6,6 +6,7 @@
 #include "engine/mem/mem.h"
 #include "runtime/sim/disk.h"
 #include "runtime/sim/test_support.h"
+#include "service/node/calls.h"
 #include "service/node/node_test_cluster.h"
 #include "wire/fields.h"
 
@@ -104,6 +105,78 @@ TEST(Node, WhoComesToACompleteClusterIsToldSo) {
     c.boot(1);
     ASSERT_TRUE(c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(5)));
     EXPECT_EQ(c.processes[1]->started->error().code, Errc::Conflict);
+}
+
+// A founding record is for ever: who could not be reached at what it says has no way back in.
+TEST(Node, AFounderTakesNobodyWhomTheOthersCouldNotReach) {
+    Cluster c(3);
+    c.boot(0);
+    c.world.run_for(seconds(1));
+    sim::Host* guest = sim::boot_host(c.world, c.machines[3]->index);
+    const auto ask = [](port::Shard* shard, uint64_t nonce, port::Address peer,
+                        std::shared_ptr<Result<Bytes>> out) -> port::Task<> {
+        *out = co_await rpc::call_once(
+            *shard, {"n0", 7}, {std::string(kJoin), encode(JoinRequest{nonce, peer, {}, {}})},
+            seconds(1));
+    };
+    for (const port::Address& peer : {port::Address{"n0", 7}, {"127.0.0.1", 7}, {"localhost", 9}}) {
+        const auto answer = std::make_shared<Result<Bytes>>();
+        guest->scope().spawn("ask", ask(&guest->shard(), 5, peer, answer));
+        c.world.run_for(seconds(2));
+        ASSERT_FALSE(*answer) << peer.describe();
+        EXPECT_EQ(answer->error().code, Errc::Conflict) << answer->error().describe();
+    }
+    c.boot(1);
+    c.boot(2);
+    EXPECT_TRUE(c.started()) << "nobody of those holds a place";
+}
+
+TEST(Node, AStartThatCannotListenTakesNoPlace) {
+    Cluster c(2);
+    c.boot(0);
+    sim::Host* squatter = sim::boot_host(c.world, c.machines[1]->index);
+    Registry registry;
+    Node node(
+        {&squatter->shard()},
+        [] {
+            Options o;
+            o.directory = "data";
+            o.peer_address = {"n1", 7};
+            o.join = {"n0", 7};
+            return o;
+        }(),
+        [](std::string) -> Result<std::unique_ptr<port::Engine>> {
+            return fail(Errc::Io, "not asked for");
+        },
+        registry, Log(c.world.log(c.machines[1]->index), "n"));
+    auto taken = squatter->shard().net().listen({"n1", 7}, [](const auto&) {});
+    ASSERT_TRUE(taken);
+    Result<void> started;
+    const auto start = [](Node* n, Result<void>* out) -> port::Task<> {
+        *out = co_await n->start();
+    };
+    squatter->scope().spawn("start", start(&node, &started));
+    c.world.run_for(seconds(3));
+    EXPECT_FALSE(started);
+    EXPECT_FALSE(c.processes[0]->started) << "the founder still waits for its second member";
+}
+
+// An order names a group by its keyspace. With two of one name the place of a node was given away
+// while a group still counted on it.
+TEST(Node, NoKeyspaceIsNamedLikeTheSystemGroup) {
+    Cluster c(1);
+    sim::Host* host = sim::boot_host(c.world, c.machines[0]->index);
+    for (const char* name : {"system", "default", ""}) {
+        Result<void> made;
+        const auto make = [](port::Shard* shard, std::string keyspace,
+                             Result<void>* out) -> port::Task<> {
+            *out = co_await init(*shard, "d", 1, {std::move(keyspace)}, 1);
+        };
+        host->scope().spawn("init", make(&host->shard(), name, &made));
+        c.world.run_for(seconds(1));
+        ASSERT_FALSE(made) << name;
+        EXPECT_EQ(made.error().code, Errc::InvalidArgument);
+    }
 }
 
 TEST(Node, AnEmptyDirectoryIsNotAdopted) {
@@ -271,6 +344,27 @@ TEST(Node, NeitherRestartedPeersNorManyStartsLetAnOldCopyIn) {
     EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
 }
 
+// As a supervisor starts it again and again while something is in its way. Were these starts
+// counted, those that others saw would be forgotten, and the copy would seem to have been away.
+TEST(Node, StartsThatFailLetNoOldCopyIn) {
+    Cluster c(3);
+    const Backup backup = with_old_copy(c);
+    backup.restore(*c.machines[1]);
+    bool fails = true;
+    c.refuse_engine = &fails;
+    for (size_t starts = 0; starts < kEarlierStarts + 5; ++starts) {
+        c.boot(1);
+        ASSERT_TRUE(
+            c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(20)));
+        ASSERT_FALSE(c.up(1));
+        c.crash(1);
+    }
+    fails = false;
+    c.boot(1);
+    ASSERT_TRUE(ends(c, 1));
+    EXPECT_EQ(c.execute(2, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+}
+
 // D9: two processes that both began from one copy have the same count of starts.
 TEST(Node, OfTwoDirectoriesThatAreOneAtMostOneIsHeard) {
     Cluster c(3);
@@ -395,6 +489,85 @@ TEST(Node, AnEmptyDirectoryTakesALostPlaceOnceNobodyCountsOnItAndHoldsNothingByI
     c.boot(1);  // the same words again: it has its place
     ASSERT_TRUE(c.world.run_until([&] { return c.up(1); }, seconds(20)));
     EXPECT_EQ(c.execute(1, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(4));
+}
+
+// The place was given away; then the directory turned up that was thought to be lost. Were it let
+// in and given a copy, the other one would later begin blank under a number that has voted.
+TEST(Node, APlaceThatWasGivenAwayIsNotTakenBackByTheLostDirectory) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    const NodeId lost = c.processes[1]->node->identity().node;
+    const auto boot_on = [&](const char* directory) {
+        c.crash(1);
+        c.machines[1]->engine = engine::MemImage();
+        c.directory = directory;
+        c.boot(1);
+    };
+    c.crash(1);
+    for (const char* keyspace : {"system", "default", "q"})
+        change(c, 2, {Order::What::Remove, keyspace, lost, {}, false});
+    c.replace = lost;
+    c.boot(1);
+    bool fails = true;
+    c.refuse_engine = &fails;
+    boot_on("data-new");
+    ASSERT_TRUE(
+        c.world.run_until([&] { return c.processes[1]->started.has_value(); }, seconds(30)));
+    ASSERT_EQ(c.processes[1]->node->identity().node, lost);
+    ASSERT_FALSE(c.up(1)) << "it has its place, and has not said a word";
+    fails = false;
+    boot_on("data");
+    EXPECT_TRUE(ends(c, 1)) << "the place is another's now";
+    boot_on("data-new");
+    ASSERT_TRUE(c.world.run_until([&] { return c.up(1); }, seconds(30)));
+    c.world.run_for(seconds(3));
+    EXPECT_EQ(c.processes[1]->ended, "");
+}
+
+TEST(Node, AnOrderThatLooksForALeaderGivesUpWhenItsNodeIsToldToEnd) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    c.crash(1);
+    c.crash(2);
+    c.world.run_for(seconds(5));
+    const auto answer = std::make_shared<std::optional<Result<std::string>>>();
+    Process* p = c.processes[0];
+    p->scope.spawn("order",
+                   give(p->node.get(), {Order::What::List, "default", {}, {}, false}, answer));
+    c.world.run_for(seconds(1));
+    ASSERT_FALSE(*answer) << "it looks for one";
+    p->shards[0]->post([p] { p->node->give_up_orders(); });
+    c.world.run_for(milliseconds(500));
+    ASSERT_TRUE(*answer);
+    EXPECT_EQ((*answer)->error().code, Errc::Unavailable);
+}
+
+// Anybody may ask: what is worked on at a time is bounded.
+TEST(Node, ThousandsOfCallsAtATimeAreRefused) {
+    Cluster c(3);
+    for (size_t i = 0; i < 3; ++i)
+        c.boot(i);
+    ASSERT_TRUE(c.started());
+    c.crash(1);
+    c.crash(2);
+    c.world.run_for(seconds(5));
+    const auto node = c.processes[0]->node.get();
+    // Each looks for a leader, for seconds.
+    const auto& lost = c.founding(0).members[1];
+    const Bytes question = encode(JoinRequest{1, lost.peer_address, {}, lost.node});
+    const auto refused = std::make_shared<size_t>(0);
+    c.processes[0]->shards[0]->post([node, question, refused] {
+        for (int i = 0; i < 1000; ++i)
+            static_cast<CallHandler*>(node)->on_call(
+                {std::string(kJoin), question}, [refused](Result<Bytes> a) { *refused += !a; });
+    });
+    c.world.run_for(milliseconds(200));
+    EXPECT_GE(*refused, 900u);
+    EXPECT_LT(*refused, 1000u);
 }
 
 TEST(KnownStarts, ALaterStartIsBelievedIfItKnowsOfTheOneSeen) {

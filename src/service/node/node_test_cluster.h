@@ -26,11 +26,14 @@ struct Machine {
 
 struct Process {
     Process(const std::vector<port::Shard*>& all, Options o, engine::MemImage& image, uint64_t seed,
-            LogSink& sink)
+            LogSink& sink, const bool* refuse_engine)
         : shards(all), options(std::move(o)), scope(*all[0]) {
         node = std::make_unique<Node>(
             shards, options,
-            [&image, seed](std::string) { return engine::open_mem(image, {.prng = Prng(seed)}); },
+            [&image, seed, refuse_engine](std::string) -> Result<std::unique_ptr<port::Engine>> {
+                if (refuse_engine && *refuse_engine) return fail(Errc::Io, "no engine");
+                return engine::open_mem(image, {.prng = Prng(seed)});
+            },
             registry, Log(sink, "n"));
         node->on_end([this](const Error& why) { ended = why.context; });
     }
@@ -87,6 +90,7 @@ public:
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;
     uint64_t compact_entries = 1000;
     NodeId replace;
+    const bool* refuse_engine = nullptr;  // true: every engine fails to open
     std::string directory = "data";
 
     void boot(size_t i, bool join = true) {
@@ -102,7 +106,7 @@ public:
             options.log_retained_bytes_max = log_retained_bytes_max;
             options.compact_entries = compact_entries;
             auto p = std::make_shared<Process>(shards, options, machines[i]->engine, seed_ + i,
-                                               world.log(machines[i]->index));
+                                               world.log(machines[i]->index), refuse_engine);
             processes[i] = p.get();
             p->scope.spawn("run", p->run(i == 0 ? size : 0));
             return p;

@@ -1,4 +1,8 @@
 // What an operator asks of a group: other members, another leader.
+#include <algorithm>
+
+#include "base/mutant.h"
+#include "service/node/copies.h"
 #include "service/node/node_shard.h"
 
 namespace asterias::node {
@@ -38,10 +42,19 @@ Error NodeShard::who_leads(GroupId group) const {
     return {Errc::Unavailable, "nobody is known to lead group " + to_string(group)};
 }
 
-port::Task<Result<void>> NodeShard::change(GroupId group, raft::Change change) {
-    if (home_of(group) == shard_.id()) co_return co_await change_here(group, change);
-    co_return co_await ask_home(
-        group, [group, change](NodeShard& home) { return home.change_here(group, change); });
+port::Task<Result<void>> NodeShard::change(GroupId group, raft::Change change, bool force) {
+    if (home_of(group) == shard_.id()) co_return co_await change_here(group, change, force);
+    co_return co_await ask_home(group, [group, change, force](NodeShard& home) {
+        return home.change_here(group, change, force);
+    });
+}
+
+std::vector<NodeId> NodeShard::within_reach() const {
+    std::vector<NodeId> nodes = {identity_.node};
+    for (const auto& [node, contact] : contacts_)
+        if (contact.connected) nodes.push_back(node);
+    std::sort(nodes.begin(), nodes.end());
+    return nodes;
 }
 
 port::Task<Result<void>> NodeShard::transfer(GroupId group, NodeId to) {
@@ -67,13 +80,20 @@ port::Task<> NodeShard::answer_from_home(port::Task<Result<void>> what, ShardId 
     shard_.submit(asker, [answer, r = std::move(result)]() mutable { answer->set(std::move(r)); });
 }
 
-port::Task<Result<void>> NodeShard::change_here(GroupId group, raft::Change change) {
+port::Task<Result<void>> NodeShard::change_here(GroupId group, raft::Change change, bool force) {
     const Instant deadline = shard_.clock().now() + options_.change_timeout;
     const auto here = replicas_.find(group);
     if (here == replicas_.end()) co_return std::unexpected(who_leads(group));
+    const raft::Status before = here->second->status().raft;
+    const std::string keyspace = keyspace_name(catalogue_of(identity_.founding), group);
+    if (before.role == raft::Role::Leader && !force && !MUTANT(node_order_unforced))
+        if (auto fine =
+                unforced({change, before, identity_.founding, group, keyspace, within_reach()});
+            !fine)
+            co_return fail(Errc::InvalidArgument, fine.error().context);
     const auto outcome = here->second->change(change);
     if (const auto* refused = std::get_if<raft::Refused>(&outcome))
-        co_return fail(Errc::InvalidArgument, refused->why);
+        co_return fail(refused->later ? Errc::Limit : Errc::InvalidArgument, refused->why);
     const auto* accepted = std::get_if<raft::Accepted>(&outcome);
     if (!accepted) co_return std::unexpected(who_leads(group));
     while (true) {
@@ -106,7 +126,7 @@ port::Task<Result<void>> NodeShard::transfer_here(GroupId group, NodeId to) {
     if (here == replicas_.end()) co_return std::unexpected(who_leads(group));
     const auto outcome = here->second->transfer(to);
     if (const auto* refused = std::get_if<raft::Refused>(&outcome))
-        co_return fail(Errc::InvalidArgument, refused->why);
+        co_return fail(refused->later ? Errc::Limit : Errc::InvalidArgument, refused->why);
     if (std::holds_alternative<raft::NotLeader>(outcome))
         co_return std::unexpected(who_leads(group));
     while (true) {

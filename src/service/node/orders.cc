@@ -10,6 +10,8 @@
 namespace asterias::node {
 namespace {
 
+constexpr uint8_t kWitness = 1, kForce = 2;
+
 bool is_of(const Founding& founding, NodeId node) {
     for (const auto& member : founding.members)
         if (member.node == node) return true;
@@ -30,7 +32,8 @@ std::string boolean(bool b) { return b ? "true" : "false"; }
 Bytes encode(const Order& order) {
     wire::Writer out(64);
     out.u8(static_cast<uint8_t>(order.what)).bytes(order.keyspace);
-    out.varint(order.node.value).varint(order.from.value).u8(order.witness);
+    out.varint(order.node.value).varint(order.from.value);
+    out.u8(static_cast<uint8_t>((order.witness ? kWitness : 0) | (order.force ? kForce : 0)));
     return out.take();
 }
 
@@ -41,11 +44,12 @@ Result<Order> decode_order(const Bytes& payload) {
     order.keyspace = in.bytes().str();
     order.node = NodeId(in.varint());
     order.from = NodeId(in.varint());
-    const uint8_t witness = in.u8();
-    if (!in.ok() || !in.at_end() || what < 1 || what > 5 || witness > 1)
+    const uint8_t flags = in.u8();
+    if (!in.ok() || !in.at_end() || what < 1 || what > 5 || flags > (kWitness | kForce))
         return fail(Errc::Corrupt, "order");
     order.what = static_cast<Order::What>(what);
-    order.witness = witness != 0;
+    order.witness = (flags & kWitness) != 0;
+    order.force = (flags & kForce) != 0;
     return order;
 }
 
@@ -64,6 +68,8 @@ Result<void> check(const Order& order, const Founding& founding) {
     if (!order.node && order.what != Order::What::Transfer) return refuse("node is missing");
     if ((order.what == Order::What::Replace) != (order.from != NodeId()))
         return refuse("from is for replace, and it needs it: the node that goes");
+    if (order.force && order.what == Order::What::Transfer)
+        return refuse("force is for changes of members");
     if (order.witness && order.what != Order::What::Add) return refuse("witness is for add");
     for (NodeId node : {order.node, order.from})
         if (node && !is_of(founding, node))
@@ -88,14 +94,16 @@ raft::Change change_of(const Order& order) {
     return {};
 }
 
-std::string members_json(const replica::Status& g, const std::string& keyspace, NodeId leader) {
+std::string members_json(const replica::Status& g, const std::string& keyspace, NodeId leader,
+                         const Copies& copies) {
     const raft::Status& s = g.raft;
     const raft::Membership& m = s.membership;
     const bool settled = s.membership_committed && !m.joint() && !m.promote && !m.retire;
     std::string out = "{\"keyspace\":" + quoted(keyspace) + ",\"group\":" + number(g.group.value) +
                       ",\"leader\":" + number(leader.value) + ",\"term\":" + number(s.term.value) +
                       ",\"last\":" + number(s.last.value) + ",\"settled\":" + boolean(settled) +
-                      ",\"members\":[";
+                      ",\"copies\":" + number(copies.data) +
+                      ",\"wanted\":" + number(copies.wanted) + ",\"members\":[";
     bool first = true;
     const auto add = [&](const raft::Member& member, const char* role) {
         out += (std::exchange(first, false) ? "" : ",") + std::string("{\"node\":") +

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "core/raft/core.h"
+#include "service/node/copies.h"
 #include "service/node/identity.h"
 #include "service/replica/replica.h"
 
@@ -20,6 +21,7 @@ struct Order {
     NodeId node;  // added, removed, put in the place of another, to lead; Transfer: 0 for the best
     NodeId from;  // Replace: who goes
     bool witness = false;  // Add
+    bool force = false;    // although it is risky (copies.h)
     bool operator==(const Order&) const = default;
 };
 
@@ -34,6 +36,7 @@ Result<void> check(const Order& order, const Founding& founding);
 raft::Change change_of(const Order& order);
 
 // Who holds a group, as its leader says: docs/formats/identity.md.
-std::string members_json(const replica::Status& group, const std::string& keyspace, NodeId leader);
+std::string members_json(const replica::Status& group, const std::string& keyspace, NodeId leader,
+                         const Copies& copies);
 
 }  // namespace asterias::node

@@ -9,7 +9,7 @@ namespace {
 using What = Order::What;
 
 TEST(Orders, RoundTripAndEveryTruncationIsRefused) {
-    const Order order{What::Replace, "orders", NodeId(300), NodeId(2), false};
+    const Order order{What::Replace, "orders", NodeId(300), NodeId(2), false, true};
     const Bytes bytes = encode(order);
     EXPECT_EQ(decode_order(bytes).value(), order);
     for (size_t n = 0; n < bytes.size(); ++n)
@@ -31,15 +31,19 @@ TEST(Orders, WhatIsMissingOrNotKnownIsNamed) {
         const auto checked = check(order, founding);
         return checked ? "" : checked.error().context;
     };
-    EXPECT_EQ(why({What::List, "", {}, {}, false}), "");
-    EXPECT_EQ(why({What::Transfer, "", {}, {}, false}), "");
-    EXPECT_EQ(why({What::Add, "", NodeId(2), {}, true}), "");
-    EXPECT_EQ(why({What::Replace, "", NodeId(2), NodeId(1), false}), "");
-    EXPECT_NE(why({What::Add, "", {}, {}, false}).find("node is missing"), std::string::npos);
-    EXPECT_NE(why({What::Replace, "", NodeId(2), {}, false}).find("from"), std::string::npos);
-    EXPECT_NE(why({What::Remove, "", NodeId(2), NodeId(1), false}).find("from"), std::string::npos);
-    EXPECT_NE(why({What::Remove, "", NodeId(2), {}, true}).find("witness"), std::string::npos);
-    EXPECT_EQ(why({What::Add, "", NodeId(9), {}, false}),
+    EXPECT_EQ(why({What::List, "", {}, {}, false, false}), "");
+    EXPECT_EQ(why({What::Transfer, "", {}, {}, false, false}), "");
+    EXPECT_EQ(why({What::Add, "", NodeId(2), {}, true, false}), "");
+    EXPECT_EQ(why({What::Replace, "", NodeId(2), NodeId(1), false, false}), "");
+    EXPECT_NE(why({What::Add, "", {}, {}, false, false}).find("node is missing"),
+              std::string::npos);
+    EXPECT_NE(why({What::Replace, "", NodeId(2), {}, false, false}).find("from"),
+              std::string::npos);
+    EXPECT_NE(why({What::Remove, "", NodeId(2), NodeId(1), false, false}).find("from"),
+              std::string::npos);
+    EXPECT_NE(why({What::Remove, "", NodeId(2), {}, true, false}).find("witness"),
+              std::string::npos);
+    EXPECT_EQ(why({What::Add, "", NodeId(9), {}, false, false}),
               "there is no node 9 in this cluster, but nodes 1, 2");
     EXPECT_FALSE(what_of("list"));
     EXPECT_EQ(what_of("transfer").value(), What::Transfer);
@@ -54,10 +58,11 @@ TEST(Orders, AListTellsWhoComesAndWhoGoes) {
     raft.membership.outgoing = {{ReplicaId(1), NodeId(1)}, {ReplicaId(2), NodeId(2)}};
     raft.membership.learners = {{ReplicaId(5), NodeId(5)}};
     raft.peers.push_back({{ReplicaId(5), NodeId(5)}, LogIndex(40), {}, true, true});
+    const Copies copies{3, 1, 2};
     group.snapshots.push_back({false, NodeId(5), LogIndex(90), 4096});
-    EXPECT_EQ(members_json(group, "orders", NodeId(1)),
+    EXPECT_EQ(members_json(group, "orders", NodeId(1), copies),
               "{\"keyspace\":\"orders\",\"group\":2,\"leader\":1,\"term\":0,\"last\":100,"
-              "\"settled\":false,\"members\":["
+              "\"settled\":false,\"copies\":1,\"wanted\":3,\"members\":["
               "{\"node\":1,\"replica\":1,\"role\":\"voter\",\"witness\":false,\"match\":100,"
               "\"heard\":true},"
               "{\"node\":4,\"replica\":4,\"role\":\"voter\",\"witness\":true},"
@@ -65,9 +70,10 @@ TEST(Orders, AListTellsWhoComesAndWhoGoes) {
               "{\"node\":5,\"replica\":5,\"role\":\"learner\",\"witness\":false,\"match\":40,"
               "\"heard\":true,\"needs_snapshot\":true,\"snapshot_bytes\":4096}]}");
     raft.membership.outgoing.clear();
-    EXPECT_NE(members_json(group, "orders", NodeId(1)).find("\"settled\":true"), std::string::npos);
+    EXPECT_NE(members_json(group, "orders", NodeId(1), copies).find("\"settled\":true"),
+              std::string::npos);
     raft.membership.promote = ReplicaId(5);
-    EXPECT_NE(members_json(group, "orders", NodeId(1)).find("\"settled\":false"),
+    EXPECT_NE(members_json(group, "orders", NodeId(1), copies).find("\"settled\":false"),
               std::string::npos);
 }
 

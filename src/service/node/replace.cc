@@ -1,4 +1,5 @@
 // An empty directory takes the place of a node whose directory is lost (ADR 0015).
+#include "port/sync.h"
 #include "service/node/calls.h"
 #include "service/node/findings.h"
 #include "service/node/node.h"
@@ -76,9 +77,17 @@ port::Task<Result<Joined>> Node::give_place(JoinRequest request) {
     if (!last) co_return std::unexpected(last.error());
     if (life_of(*last) == kLivesMax)
         co_return fail(Errc::Conflict, "the place of " + name + " was taken too often");
+    const Incarnation before = before_life(life_of(*last) + 1);
+    // The lost directory may turn up, and be given replicas again, before the new one says a word;
+    // and the same life must not be given to two. So the place counts as taken from here on.
+    if (closing_) co_return fail(Errc::Unavailable, "this node stops");
+    port::OneShot<Result<void>> noted(*shards_[0]);
+    held_noted_.push_back([&noted](Result<void> stored) { noted.set(std::move(stored)); });
+    on_peer_start(node, before);
+    if (auto stored = co_await noted; !stored) co_return std::unexpected(stored.error());
     log_.warn("an empty directory takes the place of " + name + ", life " +
-              std::to_string(life_of(*last) + 1));
-    co_return Joined{node, before_life(life_of(*last) + 1), identity_.founding};
+              std::to_string(life_of(before)));
+    co_return Joined{node, before, identity_.founding};
 }
 
 }  // namespace asterias::node

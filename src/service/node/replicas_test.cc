@@ -54,10 +54,11 @@ struct Moving : Cluster {
     static port::Task<> note(port::Task<Result<void>> what, Heard heard) {
         *heard = co_await std::move(what);
     }
-    Heard begin(raft::Change change, NodeId at, ShardId shard = ShardId(0)) {
+    Heard begin(raft::Change change, NodeId at, ShardId shard = ShardId(0), bool force = true) {
         auto heard = std::make_shared<std::optional<Result<void>>>();
         Process* p = processes[place_of(at)];
-        p->scope.spawn("change", note(p->node->member(shard).change(kDefault, change), heard));
+        p->scope.spawn("change",
+                       note(p->node->member(shard).change(kDefault, change, force), heard));
         return heard;
     }
     // Asks whoever leads until it is done.
@@ -138,6 +139,42 @@ TEST(Replicas, WhoDoesNotLeadSaysWhoDoes) {
     const auto refused = c.begin(raft::AddReplica{c.leader()}, c.leader());
     ASSERT_TRUE(c.until([&] { return refused->has_value(); }));
     EXPECT_EQ((*refused)->error().code, Errc::InvalidArgument);
+}
+
+// Mutant node_order_unforced.
+TEST(Replicas, ALiveCopyBelowTheWantedNumberGoesOnlyByForce) {
+    Moving c;
+    c.write(1);
+    NodeId goes;
+    for (NodeId node : members_of(c.founding(0), kDefault))
+        if (node != c.leader()) goes = node;
+    const auto refused = c.begin(raft::RemoveReplica{goes}, c.leader(), ShardId(0), false);
+    ASSERT_TRUE(c.until([&] { return refused->has_value(); }));
+    ASSERT_FALSE(**refused);
+    EXPECT_EQ((*refused)->error().code, Errc::InvalidArgument);
+    EXPECT_NE((*refused)->error().context.find("2 of 3 copies"), std::string::npos);
+    EXPECT_TRUE(c.done(raft::RemoveReplica{goes})) << c.last;
+}
+
+TEST(Replicas, ADeadNewcomerIsTakenBackAndBarsOthersOnlyUntilThen) {
+    Moving c;
+    c.write(1);
+    c.crash(c.place_of(c.outsider));
+    c.world.run_for(seconds(10));  // its peers have noticed
+    const NodeId leader = c.leader();
+    const auto refused = c.begin(raft::AddReplica{c.outsider}, leader, ShardId(0), false);
+    ASSERT_TRUE(c.until([&] { return refused->has_value(); }));
+    ASSERT_FALSE(**refused);
+    EXPECT_NE((*refused)->error().context.find("is not connected"), std::string::npos);
+    c.begin(raft::AddReplica{c.outsider}, leader);
+    ASSERT_TRUE(c.until([&] { return c.replica(leader)->raft.membership.on(c.outsider); }));
+    c.world.run_for(seconds(1));
+    const auto second = c.begin(raft::RemoveReplica{leader}, leader);
+    ASSERT_TRUE(c.until([&] { return second->has_value(); }));
+    ASSERT_FALSE(**second);
+    EXPECT_EQ((*second)->error().code, Errc::Limit) << (*second)->error().context;
+    EXPECT_TRUE(c.done(raft::RemoveReplica{c.outsider})) << c.last;
+    EXPECT_FALSE(c.replica(c.leader())->raft.membership.on(c.outsider));
 }
 
 TEST(Replicas, TheLeadGoesWhereItIsSent) {

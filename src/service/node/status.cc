@@ -1,4 +1,8 @@
 // The node's answer to `asterias status`: gathered from its shards, printed as JSON.
+#include <algorithm>
+
+#include "service/node/calls.h"
+#include "service/node/copies.h"
 #include "service/node/findings.h"
 #include "service/node/json.h"
 #include "service/node/node.h"
@@ -6,7 +10,8 @@
 namespace asterias::node {
 namespace {
 
-std::string group_json(const replica::Status& g, const router::Catalogue& catalogue) {
+std::string group_json(const replica::Status& g, const router::Catalogue& catalogue,
+                       const Founding& founding, const std::vector<NodeId>& reached) {
     std::string out =
         "{\"group\":" + number(g.group.value) +
         ",\"keyspace\":" + quoted(keyspace_name(catalogue, g.group)) +
@@ -16,6 +21,15 @@ std::string group_json(const replica::Status& g, const router::Catalogue& catalo
         ",\"applied\":" + number(g.raft.applied.value) + ",\"last\":" + number(g.raft.last.value) +
         ",\"queued\":" + number(g.queued) + ",\"proposed\":" + number(g.proposed);
     out += ",\"membership\":" + quoted(raft::describe(g.raft.membership));
+    const raft::Membership& m = g.raft.membership;
+    if (!g.stopped && !m.voters.empty()) {
+        const Copies copies = copies_of(m, founding, g.group);
+        out += ",\"copies\":" + number(copies.data) + ",\"wanted\":" + number(copies.wanted);
+        if (copies.below())
+            out += ",\"below\":" + quoted(describe(copies) + "; " +
+                                          way_to_more(keyspace_name(catalogue, g.group),
+                                                      could_hold_one(m, founding, reached)));
+    }
     if (g.stopped) out += ",\"why\":" + quoted(g.stopped_why);
     out += ",\"peers\":[";
     for (size_t i = 0; i < g.raft.peers.size(); ++i) {
@@ -61,13 +75,16 @@ port::Task<std::string> Node::status_json() {
         if (m.node != identity_.node)
             out += std::string(",\"connected\":") + (contact.connected ? "true" : "false") +
                    ",\"since\":" + quoted(since(contact.since, shards_[0]->clock().wall()));
+        if (contact.through) out += ",\"through\":" + number(contact.through.value);
         out += "}";
     }
     out += "],\"groups\":[";
+    const auto reached = connected_nodes(all, identity_.node);
     bool first = true;
     for (const auto& shard : all)
         for (const auto& g : shard.groups) {
-            out += (std::exchange(first, false) ? "" : ",") + group_json(g, catalogue);
+            out += (std::exchange(first, false) ? "" : ",") +
+                   group_json(g, catalogue, founding, reached);
         }
     out += "],\"shards\":[";
     for (size_t i = 0; i < all.size(); ++i)
@@ -77,6 +94,41 @@ port::Task<std::string> Node::status_json() {
                number(static_cast<uint64_t>(all[i].journal.last_sync.count() / 1000)) +
                ",\"in_flight\":" + number(all[i].in_flight) + "}";
     co_return out + "]}";
+}
+
+port::Task<> Node::ask_http(FoundingMember member, std::string* out, size_t* left,
+                            port::Signal* changed) {
+    const auto answer = co_await rpc::call_once(*shards_[0], member.peer_address,
+                                                {std::string(kHttp), Bytes()}, seconds(1));
+    if (answer && !answer->empty())
+        *out =
+            "{\"node\":" + number(member.node.value) + ",\"http\":" + quoted(answer->str()) + "}";
+    --*left;
+    changed->notify();
+}
+
+port::Task<std::string> Node::nodes_json() {
+    const auto reached = connected_nodes(co_await status(), identity_.node);
+    const auto& members = identity_.founding.members;
+    std::vector<std::string> answers(members.size());
+    port::Signal changed(*shards_[0]);
+    size_t left = 0;
+    for (size_t i = 0; i < members.size(); ++i) {
+        if (members[i].node == identity_.node) {
+            if (options_.http_address.host.empty()) continue;
+            answers[i] = "{\"node\":" + number(identity_.node.value) +
+                         ",\"http\":" + quoted(options_.http_address.describe()) + "}";
+        } else if (std::binary_search(reached.begin(), reached.end(), members[i].node)) {
+            ++left;
+            scopes_[0]->spawn("node.http", ask_http(members[i], &answers[i], &left, &changed));
+        }
+    }
+    while (left > 0)
+        co_await changed.wait();
+    std::string all;
+    for (const auto& answer : answers)
+        if (!answer.empty()) all += (all.empty() ? "" : ",") + answer;
+    co_return "{\"nodes\":[" + all + "]}";
 }
 
 }  // namespace asterias::node

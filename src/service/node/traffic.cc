@@ -198,7 +198,15 @@ bool NodeShard::forward(NodeId to, const replica::ForwardHead& head,
             }
             frames.push_back(b.finish(header));
         }
-        return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Forward, std::move(frames));
+        // One way at a time (endpoint.h): when it ends, the router begins a new epoch.
+        const bool around = !relayed_.empty() && relayed_.contains(to);
+        const auto lane = around ? rpc::Lane::Relay : rpc::Lane::Normal;
+        if (endpoint_->send(to, lane, rpc::FrameType::Forward, std::move(frames))) {
+            if (around) relayed_commands_.add(commands.size());
+            return true;
+        }
+        endpoint_->relay(to);
+        return false;
     }
     const Instant now = shard_.clock().now();
     std::vector<replica::Incoming> requests;

@@ -16,7 +16,8 @@ void Replica::apply_committed() {
     // Back-pressure, while the engine stalls.
     const bool stalls = engine_stalled_ && unwritten_.bytes >= parts_.unwritten_bytes_max &&
                         !MUTANT(replica_unwritten_unbounded);
-    if (to_apply_.empty() || installing_ || (stalls && !write_to_engine())) return;
+    if (to_apply_.empty() || installing_ || still_to_come() || (stalls && !write_to_engine()))
+        return;
     const LogIndex before = applied_.index;
     try {
         // A poisonous entry stops this group, not the node.
@@ -81,6 +82,14 @@ void Replica::apply_effects(const wire::Entry& entry) {
         else
             unwritten_.batch.put(std::move(write.key), std::move(write.record));
     }
+}
+
+// No membership that it has seen names it yet: so it does not know whether it is a witness, which
+// must not hold what the entries make. It waits for the entry that says so, which is on its way.
+bool Replica::still_to_come() const {
+    const raft::Membership& m = core_->membership();
+    return config_.self > m.last_replica && !m.find(config_.self) &&
+           !MUTANT(replica_applies_unnamed);
 }
 
 // Such a one keeps the log, and of the state only how far it is (rule 46).

@@ -28,7 +28,17 @@ LogIndex Replica::compactable() {
         next_flush_request_ = now + kFlushInterval;
         parts_.engine.request_flush();
     }
-    return std::max(wanted, std::min(durable_applied_, bound));
+    const LogIndex through = std::max(wanted, std::min(durable_applied_, bound));
+    if (through > wanted && keeps) drop_tail(through);
+    return through;
+}
+
+// From here on the state may be on one copy only (docs/limits.md): who looks after it has to know.
+void Replica::drop_tail(LogIndex through) {
+    if (dropped_ <= applied_.matched_by_all)
+        log_.warn("group " + to_string(config_.group) +
+                  ": this witness drops entries that a copy lacks, for it keeps no more of them");
+    dropped_ = through;
 }
 
 void Replica::compact() {

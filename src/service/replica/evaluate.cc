@@ -35,6 +35,14 @@ size_t reply_bytes(const kv::Reply& reply) {
     return bytes;
 }
 
+// Whether the session table keeps it. Most are far below the limit, and not encoded to know that.
+bool is_stored(const kv::Reply& reply) {
+    if (reply_bytes(reply) <= kv::kStoredReplyBytesMax) return true;  // never less than encoded
+    wire::Writer encoded;
+    kv::encode(encoded, reply);
+    return encoded.size() <= kv::kStoredReplyBytesMax;
+}
+
 // What the entry says of the request's session, as far as it is known.
 session::Advance& advance_of(const Incoming& request, session::Effects& effects) {
     session::Advance* advance = nullptr;
@@ -172,6 +180,10 @@ bool Replica::admit(Incoming& request, Round& round) {
         parts_.surroundings.answer(config_.group, request.origin, {kind, {}, {}, {}, {}});
         return false;
     };
+    // Given up by whoever sends it; the table would count it as done before it is applied.
+    if (request.sequence && request.sequence < request.low_water &&
+        !MUTANT(replica_below_low_water_logged))
+        return refuse_for_good();
     if (request.sequence && request.sequence <= g.highest) {
         if (known_already(request, round.writes)) return false;
         // A later number of this session was evaluated: evaluating this one now would turn the
@@ -341,9 +353,12 @@ bool Replica::answer_of_client(const kv::Command& command, const Bytes& stored,
 }
 
 // The core takes one entry of any size when nothing else is uncommitted, and else no more than its
-// limit: what does not fit waits. proposed_bytes_ is what is not applied, so it is no less.
+// limit: what does not fit waits. It counts changes of membership, too; proposed_bytes_ what is not
+// applied.
 bool Replica::has_room(size_t bytes, const Round& round) const {
-    const size_t others = proposed_bytes_ + round.bytes;
+    const size_t uncommitted =
+        MUTANT(replica_changes_take_no_room) ? 0 : core_->uncommitted_bytes();
+    const size_t others = std::max(proposed_bytes_, uncommitted) + round.bytes;
     return others == 0 || others + bytes + kEntryHeadBytes <= config_.uncommitted_bytes_max;
 }
 
@@ -480,10 +495,8 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     if (request.sequence) {
         g.highest = request.sequence;
         g.logged = std::max(g.logged, request.sequence);
-        wire::Writer size;
-        kv::encode(size, evaluation.reply);
         advance_of(request, effects)
-            .results.push_back({request.sequence, size.size() <= kv::kStoredReplyBytesMax
+            .results.push_back({request.sequence, is_stored(evaluation.reply)
                                                       ? evaluation.reply
                                                       : kv::Reply::error(execute::kUnknownResult)});
     }

@@ -89,5 +89,29 @@ TEST(Lost, ADeletionEndsWithItsScopeAlthoughTheEngineStaysFull) {
     EXPECT_EQ(sim::run(*b.shard, load_removed(*b.engine, *b.shard, kGroup))->value(), ReplicaId());
 }
 
+TEST(Lost, AJournalWithoutWhatTheEngineHasIsRefusedInWords) {
+    Bench b(1);
+    b.elect();
+    b.submit(1, 1, set("k", "v"));
+    ASSERT_EQ(b.await(1).kind, Answer::Kind::Done);
+    ASSERT_TRUE(b.turns_until([&] {
+        return b.engine->durable() == b.engine->written() || (b.engine->request_flush(), false);
+    }));
+    raft::Config config;
+    config.group = kGroup;
+    config.self = ReplicaId(1);
+    Registry registry;
+    QuietSink sink;
+    const auto opened = sim::run(
+        *b.shard, Replica::open({*b.shard, *b.engine, *b.journal, b, registry, Log(sink, "test")},
+                                kKeyspace, config, {}));
+    ASSERT_TRUE(opened && !*opened);
+    EXPECT_EQ(opened->error().code, Errc::Corrupt);
+    for (const char* words :
+         {"journal", "engine already has", "ends at 0", "put back", "--replace"})
+        EXPECT_NE(opened->error().context.find(words), std::string::npos)
+            << opened->error().context;
+}
+
 }  // namespace
 }  // namespace asterias::replica

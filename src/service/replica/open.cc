@@ -21,9 +21,14 @@ bool install_happened(const journal::RecoveredGroup& recovered, const Applied& a
 Result<void> check_together(GroupId group, const raft::Recovered& core) {
     const LogIndex last = core.entries.empty() ? core.log_start : core.entries.back().index;
     if (core.applied > last)
-        return fail(Errc::Corrupt, "group " + to_string(group) + " applied entry " +
-                                       to_string(core.applied) + ", but its journal ends at " +
-                                       to_string(last));
+        return fail(
+            Errc::Corrupt,
+            "the journal of this node is missing what its engine already has: group " +
+                to_string(group) + " applied entry " + to_string(core.applied) +
+                ", the journal ends at " + to_string(last) +
+                "; it was damaged, or the directory `journal-*` belongs elsewhere; put back "
+                "the one that it ran with, or take the copies of this node out of their groups "
+                "(asterias replica remove) and start it on an empty directory with --replace");
     if (core.applied < core.log_start)
         return fail(Errc::Corrupt,
                     "the engine of this node is missing what its journal no longer has: the "

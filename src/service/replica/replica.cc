@@ -134,7 +134,7 @@ void Replica::run() {
     evaluate_queue();
     drain();
     // While the engine stalls the next tick is soon enough.
-    if (!to_apply_.empty() && !engine_stalled_ && !stopped_) wake();
+    if (!to_apply_.empty() && !engine_stalled_ && !stopped_ && !still_to_come()) wake();
 }
 
 raft::ChangeOutcome Replica::change(const raft::Change& change) {
@@ -257,9 +257,13 @@ std::string Replica::describe_loss(const raft::Forgotten& lost) const {
 }
 
 void Replica::stop(std::string why) {
+    log_.error("group " + to_string(config_.group) + " is stopped on this node: " + why);
+    halt(std::move(why));
+}
+
+void Replica::halt(std::string why) {
     stopped_ = true;
     stopped_why_ = std::move(why);
-    log_.error("group " + to_string(config_.group) + " is stopped on this node: " + stopped_why_);
     if (core_) lose_leadership();
     end_snapshots("the group is stopped here");
     drop_snapshot();
@@ -267,7 +271,10 @@ void Replica::stop(std::string why) {
 
 void Replica::leave(const std::string& why) {
     if (std::exchange(removed_, true)) return;
-    if (!stopped_) stop(why);
+    if (!stopped_) {
+        log_.info("group " + to_string(config_.group) + " goes from this node: " + why);
+        halt(why);
+    }
     parts_.surroundings.on_removed(config_.group);
 }
 
@@ -277,13 +284,21 @@ void Replica::superseded() {
 
 Status Replica::status() const {
     const LogIndex in_engine = unwritten_.from ? unwritten_.from.prev() : applied_.index;
-    Status s{config_.group,      core_ ? core_->status() : raft::Status{},
-             stopped_,           stopped_why_,
-             queue_.size(),      proposed_.size(),
-             overlay_.size(),    to_apply_.size(),
-             in_engine,          durable_applied_,
-             log_sizes_.bytes(), {},
-             removed_,           config_.self};
+    Status s{config_.group,
+             core_ ? core_->status() : raft::Status{},
+             stopped_,
+             stopped_why_,
+             queue_.size(),
+             proposed_.size(),
+             overlay_.size(),
+             to_apply_.size(),
+             in_engine,
+             durable_applied_,
+             log_sizes_.bytes(),
+             {},
+             removed_,
+             config_.self,
+             dropped_ > applied_.matched_by_all && core_ && is_witness()};
     for (const auto& [to, sender] : sending_)
         s.snapshots.push_back(
             {false, sender->node(), sender->head().meta.index, sender->bytes(), {}});

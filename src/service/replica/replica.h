@@ -157,6 +157,9 @@ struct Status {
     std::vector<Snapshot> snapshots;  // on their way
     bool removed = false;
     ReplicaId self;
+    // A witness, which dropped entries that some data replica lacked, as far as the log tells: were
+    // the others lost, it could not bring that one up to date (rule 46).
+    bool tail_dropped = false;
 };
 
 class Replica {
@@ -312,6 +315,8 @@ private:
     void apply_entry(const wire::Entry& entry);
     void apply_effects(const wire::Entry& entry);
     bool is_witness() const;
+    bool still_to_come() const;
+    void drop_tail(LogIndex through);
     bool write_to_engine();
     void poisoned(const wire::Entry& entry, std::string why);
     port::Task<> note_poison(Poison poison);
@@ -360,7 +365,8 @@ private:
     void send(const raft::Message& message);
     bool is_void(NodeId from, const raft::Message& message);
     void ask_around();
-    void stop(std::string why);
+    void stop(std::string why);  // something is wrong
+    void halt(std::string why);
     void leave(const std::string& why);
     std::string describe_loss(const raft::Forgotten& lost) const;
     void wake();
@@ -409,6 +415,7 @@ private:
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
+    LogIndex dropped_;  // a witness's: below here are entries that somebody lacked
     LogSizes log_sizes_;
     Instant next_flush_request_;
 

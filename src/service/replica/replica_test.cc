@@ -88,6 +88,27 @@ TEST(Replica, AWriteThatWasGivenUpTakesNoEffectBehindALaterRead) {  // replica_g
     EXPECT_EQ(b.answer_to(3).kind, Answer::Kind::Refused);
 }
 
+// No correct gateway sends one, and a replica must not be stopped by one, least of all each of
+// them.
+TEST(Replica, AWriteBelowItsOwnLowWaterMarkIsRefused) {  // replica_below_low_water_logged
+    Bench b(3);
+    b.elect();
+    b.peers_append = false;
+    for (const uint64_t number : {1, 2}) {  // two entries, of which the first is not applied yet
+        Incoming write = b.request(number, number, set("k", "v"));
+        write.low_water = 100;
+        b.replica->submit(std::move(write));
+        b.shard->touch();
+        b.run_for(milliseconds(40));
+    }
+    b.peers_append = true;
+    b.submit(3, 100, set("k", "w"));
+    EXPECT_EQ(b.await(3).kind, Kind::Done);
+    EXPECT_FALSE(b.replica->status().stopped) << b.replica->status().stopped_why;
+    EXPECT_EQ(b.answer_to(1).kind, Kind::Refused);
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Refused);
+}
+
 // Else the leader could fall in between, and the first be made again behind the second.
 TEST(Replica, AReadIsNotAnsweredBeforeAnEarlierReadOfItsSession) {  // mutant replica_reads_overtake
     Bench b(3);
@@ -703,6 +724,28 @@ TEST(Replica, CommandsWaitForRoomInTheLogInsteadOfStoppingTheGroup) {
     b.submit(4, 4, set("c", std::string(1'500'000, 'x')));
     EXPECT_EQ(b.await(4).kind, Kind::Done);
     EXPECT_EQ(b.read("c").text.size(), 1'500'000u);
+}
+
+// A change of membership is uncommitted like a write, and may be large.
+TEST(Replica, ACommandWaitsForAChangeThatTakesItsRoom) {  // mutant replica_changes_take_no_room
+    for (size_t size = 3600; size < 4000; size += 16) {
+        Bench b(40);
+        b.kill();
+        b.limit_uncommitted(4096);
+        b.boot();
+        b.elect();
+        b.peers_append = false;
+        ASSERT_TRUE(std::holds_alternative<raft::Accepted>(
+            b.replica->change(raft::AddReplica{NodeId(77), false})));
+        b.submit(1, 1, set("k", "v"));
+        b.run_for(milliseconds(30));
+        b.submit(2, 2, set("k", std::string(size, 'v')));
+        b.run_for(milliseconds(30));
+        ASSERT_FALSE(b.replica->status().stopped)
+            << size << ": " << b.replica->status().stopped_why;
+        b.peers_append = true;
+        ASSERT_EQ(b.await(2).kind, Kind::Done) << size;
+    }
 }
 
 TEST(Replica, ACommandWhoseEffectsAloneFillAnEntryIsRefusedAndTheRefusalRemembered) {

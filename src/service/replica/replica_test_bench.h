@@ -53,10 +53,12 @@ class WatchedEngine final : public port::Engine {
 public:
     explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
     size_t looks = 0;  // into memory
+    size_t writes = 0;
     size_t reads = 0, under_way = 0, most_under_way = 0;
     size_t scanned = 0, most_scanned = 0;  // bytes: all, and by one scan
 
     Result<port::EngineSeq> write(const port::EngineBatch& batch) override {
+        ++writes;
         return engine_->write(batch);
     }
     port::EngineSeq durable() const override { return engine_->durable(); }
@@ -138,6 +140,7 @@ public:
     uint64_t compact_entries = 1000;                     // likewise
     size_t unwritten_bytes_max = 64 * 1024 * 1024;       // likewise
     Duration stall_patience = seconds(3600);             // likewise
+    SnapshotSlots* sending = nullptr;                    // likewise
 
     sim::DiskImage image;
     engine::MemImage engine_image;
@@ -174,6 +177,7 @@ public:
         parts.log_retained_bytes_max = log_retained_bytes_max;
         parts.snapshot_pace.piece_bytes = 1024;
         parts.stall_patience = stall_patience;
+        parts.sending = sending;
         parts.unwritten_bytes_max = unwritten_bytes_max;
         parts.directory = "node";
         auto replica_made =

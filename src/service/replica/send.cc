@@ -15,9 +15,14 @@ void Replica::start_snapshots() {
 }
 
 void Replica::start_snapshot(const raft::SnapshotWanted& wanted) {
-    // The view has to be of what is applied, neither more nor less.
-    if (applied_.index < wanted.at_least || !write_to_engine()) return;
+    if (applied_.index < wanted.at_least) return;
+    // First, and for as long as others take their time: every turn comes by here.
     if (parts_.sending && !parts_.sending->take()) return;
+    // The view has to be of what is applied, neither more nor less.
+    if (!write_to_engine()) {
+        if (parts_.sending) parts_.sending->give_back();
+        return;
+    }
     wanted_.erase(wanted.to.replica);
     const SnapshotHead head{core_->meta_at(applied_.index), applied_.commit_time,
                             applied_.matched_by_all};

@@ -107,6 +107,32 @@ TEST(SnapshotSend, APeerThatNeedsMoreThanTheLogGetsTheStateInOrderAndWithinTheWi
     }
 }
 
+// Else each turn would end with a write of its own to the engine.
+TEST(SnapshotSend, APeerThatWaitsForItsTurnCostsNothing) {
+    SnapshotSlots slots(1);
+    ASSERT_TRUE(slots.take());
+    Leading b;
+    b.sending = &slots;
+    b.kill();
+    b.boot();
+    b.elect();
+    write(b, 200);
+    b.come_back();
+    b.run_for(seconds(1));
+    ASSERT_FALSE(b.sends());
+    const size_t before = b.engine->writes;
+    const Instant from = b.shard->now();
+    for (uint64_t i = 1000; i < 1100; ++i) {
+        b.submit(i, i, set("k", "v"));
+        ASSERT_EQ(b.await(i).kind, Answer::Kind::Done);
+    }
+    const auto ticks = static_cast<size_t>((b.shard->now() - from) / milliseconds(20));
+    EXPECT_LE(b.engine->writes - before, ticks + 2);
+    slots.give_back();
+    EXPECT_TRUE(b.turns_until([&] { return b.sends(); }));
+    EXPECT_EQ(slots.taken(), 1u);
+}
+
 // A second, real replica takes what is sent.
 TEST(SnapshotSend, WhatIsSentIsTheStateAndIsTakenOverBreaks) {
     Leading b;

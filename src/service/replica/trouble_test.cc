@@ -234,6 +234,29 @@ TEST(Trouble, AWitnessHoldsTheLogAndNoState) {
     EXPECT_TRUE(b.replica->status().raft.membership.find(ReplicaId(1))->witness);
 }
 
+// Before its own place in the group is in its log, a replica does not know that it is a witness.
+// Mutant replica_applies_unnamed.
+TEST(Trouble, AReplicaAppliesNothingBeforeItIsNamed) {
+    Bench b(3, 1, 9);
+    const auto hear = [&](uint64_t after, wire::Entry next) {
+        b.receive({ReplicaId(2), ReplicaId(9), Term(1),
+                   raft::AppendRequest{
+                       LogIndex(after), Term(after > 0), LogIndex(after + 1), {std::move(next)}}});
+        b.run_for(milliseconds(60));
+    };
+    hear(0, entry(1, effect("k", "v")));
+    EXPECT_EQ(b.replica->status().raft.commit, LogIndex(1));
+    EXPECT_EQ(b.replica->status().raft.applied, LogIndex(0));
+    raft::Membership membership;
+    membership.voters = {{ReplicaId(2), NodeId(2)}, {ReplicaId(3), NodeId(3)}};
+    membership.learners = {{ReplicaId(9), NodeId(1), true}};
+    membership.last_replica = ReplicaId(9);
+    hear(1, wire::make_entry(kGroup, Term(1), LogIndex(2), wire::EntryKind::Config,
+                             raft::encode(membership)));
+    EXPECT_EQ(b.replica->status().raft.applied, LogIndex(2));
+    EXPECT_EQ(*b.engine->snapshot()->get(kv::data_key(kKeyspace, 0, "k").view()), std::nullopt);
+}
+
 // It cannot evaluate; who would wait for it would wait until its own deadline.
 TEST(Trouble, AWitnessThatLeadsSaysAtOnceThatItIsNoLeader) {
     Bench b(3);
@@ -284,7 +307,10 @@ TEST(Trouble, AWitnessKeepsMuchMoreOfTheLogThanOthersAndNotAllOfIt) {
             b.run_for(seconds(2));
             return b.replica->status().log_bytes;
         };
-        const uint64_t some = grow(200), much = grow(400);
+        const uint64_t some = grow(200);
+        EXPECT_FALSE(b.replica->status().tail_dropped);
+        const uint64_t much = grow(400);
+        EXPECT_EQ(b.replica->status().tail_dropped, witness) << "somebody has to be told";
         EXPECT_EQ(some > 200'000, witness) << some;
         EXPECT_EQ(much > 100'000, witness) << much;
         EXPECT_LT(much, 16 * 20'000u + 30'000) << witness;

@@ -302,6 +302,11 @@ size_t Router::in_flight() const {
     return n;
 }
 
+bool Router::waits_for(NodeId node) const {
+    return std::ranges::any_of(
+        groups_, [node](const auto& g) { return g.second.target == node && g.second.unsent > 0; });
+}
+
 NodeId Router::leader_of(GroupId group) const {
     const auto it = groups_.find(group);
     return it == groups_.end() ? NodeId{} : it->second.target;

@@ -41,7 +41,8 @@ struct Departure {
     const kv::Command* command;
 };
 
-// The way to a replica, here or elsewhere.
+// The way to a replica, here or elsewhere. Between two calls that return true for one node the way
+// there is the same, or Router::on_peer_down was called: an epoch goes one way (R1).
 class Outlet {
 public:
     virtual ~Outlet() = default;
@@ -74,6 +75,7 @@ public:
 
     size_t in_flight() const;
     NodeId leader_of(GroupId group) const;
+    bool waits_for(NodeId node) const;  // something was sent there, and is not answered
     const Catalogue& catalogue() const { return catalogue_; }
 
 private:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/mutant.h"
+#include "service/rpc/relay.h"
 #include "wire/fields.h"
 
 namespace asterias::rpc {
@@ -17,10 +18,65 @@ enum HelloField : uint32_t {
     kExpected = 5,
     kRefusal = 6,
     kEarlier = 7,
-    kDisowned = 8
+    kDisowned = 8,
+    kThrough = 9
 };
+struct HelloBody {
+    Peer peer;
+    NodeId meant, through;
+    Bytes refusal;
+    bool disowned = false;
+    std::vector<Incarnation> earlier;
+};
+
+bool read_hello(const Bytes& body, HelloBody& out) {
+    wire::Fields fields(body);
+    while (fields.next()) {
+        switch (fields.id()) {
+            case kNode:
+                out.peer.node = NodeId(fields.number());
+                break;
+            case kNodeIncarnation:
+                out.peer.incarnation = Incarnation(fields.number());
+                break;
+            case kShard:
+                out.peer.shard = ShardId(fields.number());
+                break;
+            case kLane: {
+                const uint64_t number = fields.number();
+                if (number >= kLanes) fields.set_failed();
+                out.peer.lane = static_cast<Lane>(number);
+                break;
+            }
+            case kExpected:
+                out.meant = NodeId(fields.number());
+                break;
+            case kRefusal:
+                out.refusal = fields.body();
+                break;
+            case kEarlier: {
+                wire::Reader starts(fields.body());
+                while (starts.ok() && !starts.at_end())
+                    out.earlier.push_back(Incarnation(starts.u64()));
+                if (!starts.ok()) fields.set_failed();
+                break;
+            }
+            case kDisowned:
+                out.disowned = fields.number() != 0;
+                break;
+            case kThrough:
+                out.through = NodeId(fields.number());
+                break;
+            default:
+                break;  // a newer peer says more
+        }
+    }
+    return fields.ok();
+}
+
 // Hello and Calls are short: who is not known to be a member is not lent more memory.
 constexpr size_t kStrangerFrameBytesMax = 64 * 1024;
+constexpr size_t kStrangerUnsentMax = 1024 * 1024;  // answers that it does not read
 // Of a long frame more is asked for before it is whole, because its bytes are signs of life.
 constexpr size_t kProgressBytes = 64 * 1024;
 constexpr size_t kRefusalBytesMax = 500;  // of what a peer says, that much goes to the log
@@ -48,8 +104,8 @@ public:
             if (!ready_) die({Errc::Timeout, "no Hello in time"});
         });
     }
-    void say_hello(NodeId expected, Lane lane, std::string_view refusal = {},
-                   bool disowned = false) {
+    void say_hello(NodeId expected, Lane lane, std::string_view refusal = {}, bool disowned = false,
+                   NodeId through = {}) {
         FrameBuilder b;
         wire::field(b.body(), kNode, owner_.self_.node.value);
         wire::field(b.body(), kNodeIncarnation, owner_.self_.incarnation.value);
@@ -58,6 +114,7 @@ public:
         wire::field(b.body(), kExpected, expected.value);
         if (!refusal.empty()) wire::field(b.body(), kRefusal, refusal);
         if (disowned) wire::field(b.body(), kDisowned, uint64_t{1});
+        if (through) wire::field(b.body(), kThrough, through.value);
         wire::Writer earlier;
         for (Incarnation start : owner_.self_.earlier)
             earlier.u64(start.value);
@@ -68,9 +125,10 @@ public:
     }
 
     port::Consumed on_data(const Bytes& available) override {
+        if (onward_) return onward_->carry(available);
         size_t at = 0;
         heard();
-        while (!dead_) {
+        while (!dead_ && !onward_) {
             size_t used = 0;
             auto frame = read_frame(available.suffix(at), used);
             if (!frame) {
@@ -89,13 +147,34 @@ public:
             at += used;
             on_frame(std::move(std::get<Frame>(*frame)));
         }
-        return {available.size(), 0};
+        return {dead_ ? available.size() : at, 0};
     }
     void on_end_of_stream() override { die({Errc::Closed, "peer closed the connection"}); }
     void on_closed(const Error& why) override { die(why); }
+    void on_drained() override {
+        if (onward_) onward_->near_drained();
+    }
+    void turn_down(Error why, bool disowned) {
+        say_hello(peer_.node, peer_.lane, why.context, disowned);
+        connection_->close_after_flush();
+        die(std::move(why));
+    }
+    // From here on this is one half of a connection to `to`.
+    void pass_on(NodeId to) {
+        owner_.shard_.timers().cancel(handshake_);
+        relayed_to_ = to;
+        onward_ = std::make_unique<Onward>(
+            *connection_,
+            [this](const Error& why) {
+                connection_->close_after_flush();
+                die(why);
+            },
+            owner_.relayed_bytes_);
+    }
 
     void die(Error why) {
         if (std::exchange(dead_, true)) return;
+        if (onward_) onward_->stop();
         // Not inside a callback of the connection: the owner destroys this link.
         owner_.shard_.post([&owner = owner_, alive = std::weak_ptr(owner_.alive_), id = peer_.link,
                             why = std::move(why)] {
@@ -126,11 +205,15 @@ public:
     bool ready_ = false;
     bool dead_ = false;
     port::TimerId handshake_;
+    NodeId relayed_to_;
+    std::unique_ptr<Onward> onward_;  // dies before connection_
 
 private:
+    // What is heard over a relay says nothing of the way between the two nodes, or its silence.
+    bool direct() const { return peer_.lane != Lane::Relay; }
     Duration silence_max() const {
         const Options& options = owner_.options_;
-        return peer_.lane == Lane::Heartbeat
+        return peer_.lane == Lane::Heartbeat || !direct()
                    ? std::min(options.heartbeat_silence_max, options.silence_max)
                    : options.silence_max;
     }
@@ -165,7 +248,7 @@ private:
         if (MUTANT(rpc_silence_without_end)) return;
         owner_.silent_links_.add();
         die({Errc::Timeout, "no word within rpc-silence-max"});
-        if (!MUTANT(rpc_idle_lane_outlives_peer)) owner_.give_up_idle(*this);
+        if (direct() && !MUTANT(rpc_idle_lane_outlives_peer)) owner_.give_up_idle(*this);
     }
 
     bool owed_ = false, watching_ = false;
@@ -196,57 +279,19 @@ private:
     void on_hello(const Frame& frame) {
         if (frame.header.type != FrameType::Hello)
             return die({Errc::Corrupt, "a connection begins with Hello"});
-        NodeId meant;
-        Lane lane = Lane::Normal;
-        Bytes refusal;
-        bool disowned = false;
-        std::vector<Incarnation> earlier;
-        wire::Fields fields(frame.body);
-        while (fields.next()) {
-            switch (fields.id()) {
-                case kNode:
-                    peer_.node = NodeId(fields.number());
-                    break;
-                case kNodeIncarnation:
-                    peer_.incarnation = Incarnation(fields.number());
-                    break;
-                case kShard:
-                    peer_.shard = ShardId(fields.number());
-                    break;
-                case kLane: {
-                    const uint64_t number = fields.number();
-                    if (number >= kLanes) fields.set_failed();
-                    lane = static_cast<Lane>(number);
-                    break;
-                }
-                case kExpected:
-                    meant = NodeId(fields.number());
-                    break;
-                case kRefusal:
-                    refusal = fields.body();
-                    break;
-                case kEarlier: {
-                    wire::Reader starts(fields.body());
-                    while (starts.ok() && !starts.at_end())
-                        earlier.push_back(Incarnation(starts.u64()));
-                    if (!starts.ok()) fields.set_failed();
-                    break;
-                }
-                case kDisowned:
-                    disowned = fields.number() != 0;
-                    break;
-                default:
-                    break;  // a newer peer says more
-            }
-        }
-        if (!fields.ok()) return die({Errc::Corrupt, "Hello body"});
+        HelloBody said;
+        if (!read_hello(frame.body, said)) return die({Errc::Corrupt, "Hello body"});
+        const Lane lane = said.peer.lane;
+        peer_.node = said.peer.node;
+        peer_.incarnation = said.peer.incarnation;
+        peer_.shard = said.peer.shard;
         if (peer_.node && frame.header.cluster.value == 0) {
             owner_.bad_frames_.add();
             return die({Errc::Conflict, "a member's name without its cluster"});
         }
-        if (!refusal.empty()) {
-            const std::string why = told(refusal);
-            if (disowned && outgoing_ && peer_.node && peer_.node == expected_)
+        if (!said.refusal.empty()) {
+            const std::string why = told(said.refusal);
+            if (said.disowned && outgoing_ && peer_.node && peer_.node == expected_)
                 owner_.receiver_.on_disowned(peer_.node, why);
             return die({Errc::Conflict, "refused by it: " + why});
         }
@@ -256,18 +301,22 @@ private:
         if (outgoing_ && peer_.node != expected_)
             return die({Errc::Conflict, "node " + to_string(peer_.node) + " answers where node " +
                                             to_string(expected_) + " was expected"});
-        if (!outgoing_ && meant && meant != owner_.self_.node)
-            return die({Errc::Conflict, "the peer looks for node " + to_string(meant)});
+        const bool for_another = !outgoing_ && said.meant && said.meant != owner_.self_.node;
+        const bool asked_to_relay =
+            for_another && lane == Lane::Relay && peer_.node && said.through == owner_.self_.node;
+        if (for_another && !asked_to_relay)
+            return die({Errc::Conflict, "the peer looks for node " + to_string(said.meant)});
         if (!outgoing_ && peer_.node) {
             auto admitted = owner_.receiver_.admit(peer_);
             if (!admitted) return refuse(std::move(admitted.error()), false);
         }
         if (peer_.node) {
-            auto recognised = owner_.receiver_.recognise(peer_, earlier);
+            auto recognised = owner_.receiver_.recognise(peer_, said.earlier);
             // Whoever was dialed hears it when it dials in turn.
             if (!recognised && outgoing_) return die(std::move(recognised.error()));
             if (!recognised) return refuse(std::move(recognised.error()), true);
         }
+        if (asked_to_relay) return owner_.pass_on(*this, said.meant, frame);
         if (!outgoing_) say_hello(peer_.node, peer_.lane);
         ready_ = true;
         owner_.shard_.timers().cancel(handshake_);
@@ -276,9 +325,7 @@ private:
 
     void refuse(Error why, bool disowned) {
         owner_.note_refused(*this, why);
-        say_hello(peer_.node, peer_.lane, why.context, disowned);
-        connection_->close_after_flush();
-        die(std::move(why));
+        turn_down(std::move(why), disowned);
     }
     // What a peer says about a refusal, fit for a log.
     static std::string told(const Bytes& text) {
@@ -290,11 +337,15 @@ private:
 };
 
 struct Endpoint::Outgoing {
-    explicit Outgoing(port::Shard& shard) : ended(shard), retry(shard) {}
+    explicit Outgoing(port::Shard& shard) : ended(shard), retry(shard), asked(shard) {}
     Link* link = nullptr;  // while ready
     std::string refusal;   // the last that the log was told
     port::Signal ended, retry;
     bool backing_off = false;
+    // Of lane Relay: nobody looks for a way around unasked.
+    port::Signal asked;
+    bool wanted = false;
+    NodeId through;
     void try_now() {
         if (std::exchange(backing_off, false)) retry.notify();
     }
@@ -320,7 +371,11 @@ Endpoint::Endpoint(port::Shard& shard, Identity self, Options options, Receiver&
       silent_links_(registry.counter("asterias_rpc_silent_connections_total",
                                      "Connections dropped after rpc-silence-max without a word.")),
       refused_peers_(registry.counter("asterias_rpc_refused_peers_total",
-                                      "Connections of nodes that this one knows nothing of.")) {}
+                                      "Connections of nodes that this one knows nothing of.")),
+      relays_(registry.counter("asterias_rpc_relays_total",
+                               "Connections passed on between two other nodes.")),
+      relayed_bytes_(registry.counter("asterias_rpc_relayed_bytes_total",
+                                      "Bytes passed on between two other nodes.")) {}
 
 Endpoint::~Endpoint() = default;
 
@@ -353,7 +408,8 @@ void Endpoint::make_room_for_stranger() {
     size_t strangers = 0;
     Link* oldest = nullptr;
     for (auto& [id, link] : links_) {
-        if (link->outgoing_ || link->dead_ || (link->ready_ && link->peer_.node)) continue;
+        if (link->outgoing_ || link->dead_ || link->onward_ || (link->ready_ && link->peer_.node))
+            continue;
         if (strangers++ == 0) oldest = link.get();
     }
     if (strangers > 0 && strangers >= options_.strangers_max)
@@ -379,8 +435,17 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
     Outgoing& slot = *outgoing_[{node, lane}];
     Duration backoff = options_.reconnect_min;
     while (!scope_.stop_requested()) {
-        auto connection =
-            co_await shard_.net().connect(addresses_[node], "", options_.dial_timeout);
+        NodeId dialed = node;
+        if (lane == Lane::Relay) {
+            while (!std::exchange(slot.wanted, false) && !scope_.stop_requested())
+                co_await slot.asked.wait();
+            dialed = slot.through = next_relay(node, slot.through);
+        }
+        Result<std::unique_ptr<port::Connection>> connection =
+            fail(Errc::Unavailable, "no node to relay");
+        if (dialed && !scope_.stop_requested())
+            connection =
+                co_await shard_.net().connect(addresses_[dialed], "", options_.dial_timeout);
         if (scope_.stop_requested()) co_return;
         if (connection) {
             const LinkId id(next_link_++);
@@ -388,7 +453,7 @@ port::Task<> Endpoint::keep_connected(NodeId node, Lane lane) {
                 links_.emplace(id, std::make_unique<Link>(*this, id, true, std::move(*connection)))
                     .first->second.get();
             link->start();
-            link->say_hello(node, lane);
+            link->say_hello(node, lane, {}, false, lane == Lane::Relay ? dialed : NodeId{});
             slot.link = nullptr;
             const Instant began = shard_.clock().now();
             co_await slot.ended.wait();
@@ -415,14 +480,29 @@ void Endpoint::link_up(Link& link) {
         Outgoing& slot = *outgoing_[{link.peer_.node, link.peer_.lane}];
         slot.link = &link;
         slot.refusal.clear();
+        slot.wanted = false;
         if (link.peer_.lane == Lane::Heartbeat) give_up_stale(link);
     } else if (link.peer_.node) {
         drop_older(link);
         // There is a way from there; so there is one to there.
         for (auto& [key, slot] : outgoing_)
-            if (key.first == link.peer_.node && !MUTANT(rpc_waits_out_its_pause)) slot->try_now();
+            if (key.first == link.peer_.node && link.peer_.lane != Lane::Relay &&
+                !MUTANT(rpc_waits_out_its_pause))
+                slot->try_now();
     }
     if (link.peer_.node) receiver_.on_peer_up(link.peer_, link.outgoing_);
+    if (link.outgoing_) keep_one_way(link.peer_.node);
+}
+
+// Of the direct way and the one around.
+void Endpoint::keep_one_way(NodeId node) {
+    const auto direct = outgoing_.find({node, Lane::Normal});
+    const auto around = outgoing_.find({node, Lane::Relay});
+    if (around == outgoing_.end() || !around->second->link || !direct->second->link) return;
+    if (reaches(node))
+        around->second->link->die({Errc::Closed, "there is a direct way again"});
+    else
+        direct->second->link->die({Errc::Timeout, "silent, while a way around is not"});
 }
 
 void Endpoint::drop_older(const Link& link) {
@@ -436,14 +516,14 @@ void Endpoint::drop_older(const Link& link) {
 void Endpoint::give_up_idle(const Link& silent) {
     for (auto& [id, other] : links_)
         if (other->outgoing_ && other->ready_ && other->expected_ == silent.expected_ &&
-            other->idle())
+            other->peer_.lane != Lane::Relay && other->idle())
             other->die({Errc::Timeout, "its other lane had no word within rpc-silence-max"});
 }
 
 void Endpoint::give_up_stale(const Link& fresh) {
     for (auto& [id, other] : links_)
         if (other->outgoing_ && other->ready_ && other->expected_ == fresh.expected_ &&
-            other->stale() && !MUTANT(rpc_stale_lane_waits))
+            other->peer_.lane != Lane::Relay && other->stale() && !MUTANT(rpc_stale_lane_waits))
             other->die({Errc::Timeout, "silent, while a new connection is not"});
 }
 
@@ -465,8 +545,9 @@ void Endpoint::link_down(Link& link, const Error& why) {
     const Peer peer = link.peer_;
     const bool outgoing = link.outgoing_, was_ready = link.ready_;
     const NodeId slot_node = outgoing ? link.expected_ : NodeId{};
-    // Why two do not come together is said once, not at every attempt.
-    const bool apart = outgoing && !was_ready && why.code == Errc::Conflict;
+    // Why two do not come together is said once, not at every attempt; relays are only tried.
+    const bool apart =
+        outgoing && !was_ready && why.code == Errc::Conflict && peer.lane != Lane::Relay;
     if (apart &&
         std::exchange(outgoing_[{slot_node, peer.lane}]->refusal, why.context) != why.context)
         log_.warn("no connection to node " + to_string(slot_node) + ": " + why.context);
@@ -513,7 +594,9 @@ void Endpoint::deliver(Link& link, Frame frame) {
 }
 
 bool Endpoint::takes_output(const Link& link) const {
-    return !link.dead_ && link.connection_->unsent() <= options_.unsent_bytes_max;
+    const size_t most = link.peer_.node ? options_.unsent_bytes_max
+                                        : std::min(options_.unsent_bytes_max, kStrangerUnsentMax);
+    return !link.dead_ && link.connection_->unsent() <= most;
 }
 
 bool Endpoint::write(Link& link, FrameType type, Bytes frame) {
@@ -575,6 +658,74 @@ bool Endpoint::connected(NodeId to, Lane lane) const {
     return it != outgoing_.end() && it->second->link;
 }
 
+// ------------------------------------------------------------------------------- ways around
+
+void Endpoint::relay(NodeId to) {
+    if (reaches(to) || !addresses_.contains(to)) return;
+    keep_lane(to, Lane::Relay);
+    Outgoing& slot = *outgoing_[{to, Lane::Relay}];
+    if (!slot.link && !std::exchange(slot.wanted, true)) slot.asked.notify();
+}
+
+NodeId Endpoint::relayed_through(NodeId to) const {
+    const auto it = outgoing_.find({to, Lane::Relay});
+    return it != outgoing_.end() && it->second->link ? it->second->through : NodeId{};
+}
+
+bool Endpoint::silent(NodeId to) const {
+    const auto it = outgoing_.find({to, Lane::Normal});
+    return it != outgoing_.end() && it->second->link && it->second->link->stale();
+}
+
+bool Endpoint::reaches(NodeId node) const {
+    const auto it = outgoing_.find({node, Lane::Normal});
+    return it != outgoing_.end() && it->second->link && !it->second->link->dead_ &&
+           !it->second->link->stale();
+}
+
+// The next one behind `after` that is reached, around the circle.
+NodeId Endpoint::next_relay(NodeId to, NodeId after) const {
+    NodeId first;
+    for (const auto& [node, address] : addresses_) {
+        if (node == to || !reaches(node)) continue;
+        if (node > after) return node;
+        if (!first) first = node;
+    }
+    return first;
+}
+
+void Endpoint::pass_on(Link& link, NodeId to, const Frame& hello) {
+    size_t others = 0;
+    for (auto& [id, other] : links_) {
+        if (!other->onward_ || other->dead_) continue;
+        if (other->relayed_to_ == to && other->peer_.node == link.peer_.node &&
+            other->peer_.shard == link.peer_.shard)
+            other->die({Errc::Closed, "its node asked again"});
+        else
+            ++others;
+    }
+    if (!reaches(to) || others >= options_.relays_max)
+        return link.turn_down({Errc::Unavailable, "node " + to_string(self_.node) +
+                                                      " cannot pass on to node " + to_string(to)},
+                              false);
+    link.pass_on(to);
+    FrameBuilder said;  // as it came
+    said.body().raw(hello.body.view());
+    scope_.spawn("rpc.dial_onward", dial_onward(link.peer_.link, to, said.finish(hello.header)));
+}
+
+port::Task<> Endpoint::dial_onward(LinkId near, NodeId to, Bytes hello) {
+    auto far = co_await shard_.net().connect(addresses_[to], "", options_.dial_timeout);
+    const auto it = links_.find(near);
+    if (it == links_.end() || it->second->dead_) co_return;
+    if (!far) {
+        it->second->die(far.error());
+        co_return;
+    }
+    relays_.add();
+    it->second->onward_->begin(std::move(*far), hello);
+}
+
 port::Task<> Endpoint::close() {
     listener_.reset();
     scope_.request_stop();
@@ -582,6 +733,7 @@ port::Task<> Endpoint::close() {
     for (auto& [key, slot] : outgoing_) {
         slot->link = nullptr;
         slot->ended.notify();
+        slot->asked.notify();
         slot->try_now();
     }
     co_await scope_.close();

@@ -12,6 +12,14 @@
 // without a word is dropped when the next one of the same node, shard and lane comes. After a cut a
 // transport waits for seconds before it tries again; so the lane of heartbeats is dropped sooner,
 // and once it is up again it takes down the others that are silent still.
+//
+// Ways around (N4). A node that is not reached may be reached through another one: asked by
+// relay(), the endpoint dials each that it has a connection to in turn, and says in its Hello whom
+// it looks for; who has a connection there passes the bytes on (relay.h). What comes of it is a
+// connection to the node itself, of lane Relay: the two judge each other's Hello and say Alive over
+// it as over any, and it ends with either half. One hop: a relay dials the node itself. When it
+// comes up and the Normal lane is there and silent, that one is dropped; it is dropped itself when
+// the Normal lane is not, or comes back.
 #pragma once
 
 #include <array>
@@ -74,8 +82,8 @@ public:
     // error's text is told to the peer.
     virtual Result<void> admit(const Peer& peer) = 0;
     // Is this a start of that node which may take part? Asked once for each connection of a member,
-    // in both directions; `earlier` is what it says of itself (Identity). The error means never,
-    // and is told to a peer that dialed.
+    // in both directions, and for one that is only passed on; `earlier` is what it says of itself
+    // (Identity). The error means never, and is told to a peer that dialed.
     virtual Result<void> recognise(const Peer&, const std::vector<Incarnation>& /*earlier*/) {
         return {};
     }
@@ -102,6 +110,7 @@ struct Options {
     // Incoming connections of whoever is no member, or has not said so yet. The next one takes the
     // place of the oldest: those that stay silent keep no member out.
     size_t strangers_max = 64;
+    size_t relays_max = 64;  // connections that are passed on for others
 };
 
 class Endpoint {
@@ -116,6 +125,12 @@ public:
     // Keeps connections to this peer up from now on; the one for bulk, from the first send on.
     void add_peer(NodeId node, port::Address address);
     void add_interceptor(Interceptor& interceptor);
+    // Looks for a way around to a peer whose Normal lane is not connected, or silent: one attempt,
+    // behind those asked for before. A connection of lane Relay comes of it, or nothing.
+    void relay(NodeId to);
+    // Its Normal lane is connected and has owed a word for heartbeat_silence_max.
+    bool silent(NodeId to) const;
+    NodeId relayed_through(NodeId to) const;  // 0: there is none
 
     // False: no connection now, or its output is full; the frame is gone.
     bool send(NodeId to, Lane lane, FrameType type, Bytes frame);
@@ -140,6 +155,12 @@ private:
     port::Task<> keep_connected(NodeId node, Lane lane);
     void accept(std::unique_ptr<port::Connection> connection);
     void make_room_for_stranger();
+    // relaying for others, and being relayed
+    void pass_on(Link& link, NodeId to, const Frame& hello);
+    port::Task<> dial_onward(LinkId near, NodeId to, Bytes hello);
+    void keep_one_way(NodeId node);
+    NodeId next_relay(NodeId to, NodeId after) const;
+    bool reaches(NodeId node) const;
     void deliver(Link& link, Frame frame);
     void link_up(Link& link);
     void link_down(Link& link, const Error& why);
@@ -170,7 +191,7 @@ private:
     // Callbacks on their way hold it weakly: none runs once this is gone.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>();
     Counter &frames_in_, &frames_out_, &bytes_in_, &bytes_out_, &bad_frames_, &refused_frames_,
-        &silent_links_, &refused_peers_;
+        &silent_links_, &refused_peers_, &relays_, &relayed_bytes_;
 };
 
 }  // namespace asterias::rpc

@@ -37,9 +37,10 @@ enum class FrameType : uint16_t {
 };
 inline constexpr uint16_t kLastFrameType = 9;
 
-// Heartbeats never wait behind commands, commands never behind snapshots.
-enum class Lane : uint8_t { Heartbeat = 0, Normal = 1, Bulk = 2 };
-inline constexpr size_t kLanes = 3;
+// Heartbeats never wait behind commands, commands never behind snapshots. Relay: commands to a node
+// that is only reached through another one.
+enum class Lane : uint8_t { Heartbeat = 0, Normal = 1, Bulk = 2, Relay = 3 };
+inline constexpr size_t kLanes = 4;
 
 struct Header {
     FrameType type = FrameType::Hello;

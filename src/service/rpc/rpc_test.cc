@@ -4,7 +4,7 @@
 #include "base/crc32c.h"
 #include "runtime/sim/test_support.h"
 #include "service/rpc/call.h"
-#include "service/rpc/endpoint.h"
+#include "service/rpc/rpc_test_station.h"
 #include "wire/fields.h"
 
 namespace asterias::rpc {
@@ -86,52 +86,6 @@ TEST(Call, BodiesRoundTripAndTruncationsAreRefused) {
 }
 
 // ------------------------------------------------------------------------------- endpoints
-
-constexpr ClusterId kCluster{5};
-
-// An endpoint and what it heard.
-struct Station : Receiver {
-    Station(port::Shard& s, Identity self, LogSink& sink, Options options = {})
-        : shard(s),
-          endpoint(std::make_unique<Endpoint>(s, self, options, *this, registry, Log(sink, "t"))) {}
-
-    port::Shard& shard;
-    Registry registry;
-    std::unique_ptr<Endpoint> endpoint;
-    std::vector<std::pair<FrameType, std::string>> heard;
-    std::vector<Peer> from;
-    int ups = 0, downs = 0, outgoing_ups = 0, outgoing_downs = 0;
-    uint64_t highest_member = 10;
-
-    void on_frame(const Peer& peer, Frame frame) override {
-        heard.emplace_back(frame.header.type, frame.body.str());
-        from.push_back(peer);
-    }
-    Result<void> admit(const Peer& peer) override {
-        if (peer.node.value <= highest_member) return {};
-        return fail(Errc::Conflict, "node " + to_string(peer.node) + " is unknown here");
-    }
-    void on_peer_up(const Peer&, bool outgoing) override { ++(outgoing ? outgoing_ups : ups); }
-    void on_peer_down(const Peer&, bool outgoing) override {
-        ++(outgoing ? outgoing_downs : downs);
-    }
-    bool send(NodeId to, Lane lane, std::string_view body) {
-        FrameBuilder b;
-        b.body().raw(body);
-        return endpoint->send(to, lane, FrameType::Raft,
-                              b.finish(endpoint->header(FrameType::Raft)));
-    }
-    uint64_t bad_frames() {
-        return registry
-            .counter("asterias_rpc_bad_frames_total",
-                     "Frames of other clusters or formats, or with a wrong checksum.")
-            .value();
-    }
-};
-
-Identity member(uint64_t node, ClusterId cluster = kCluster) {
-    return {cluster, Incarnation(1), NodeId(node), Incarnation(3)};
-}
 
 // Two machines; `a` dials, `b` listens at port 7.
 struct Two {
@@ -356,6 +310,32 @@ TEST(Endpoint, AStrangersLongFrameIsNotWaitedFor) {
     out.u32(crc32c(out.view())).raw(std::string(100, 'x'));
     auto& c = t.say(out.take());
     EXPECT_TRUE(c.ended || c.closed);
+}
+
+// Anybody may call, and need not read what it is told.
+TEST(Endpoint, AStrangerThatReadsNoAnswersIsNotLentMemory) {
+    Two t;
+    FrameBuilder hello;
+    const Bytes call = call_frame({FrameType::Call, {}, {}, 0, 1, 0}, {"x", {}});
+    auto& c = t.say(hello.finish({FrameType::Hello, {}, {}, 0, 0, 0}));
+    c.connection->pause_reading(true);
+    t.host_a->shard().post([&] { c.connection->out().append(call); });
+    t.world.run_for(milliseconds(100));
+    ASSERT_EQ(t.b->from.size(), 1u);
+    const LinkId link = t.b->from[0].link;
+    sim::LinkProfile narrow;
+    narrow.bytes_per_second = 1000;
+    t.world.set_link(t.nb, t.na, narrow);
+    size_t owed = 0;
+    const auto answer = [&] {
+        return t.b->endpoint->reply(link, FrameType::CallReply,
+                                    reply_frame(t.b->endpoint->header(FrameType::CallReply, 1),
+                                                Bytes::copy(std::string(100'000, 'x'))));
+    };
+    while (owed < 1000 && answer())
+        ++owed;
+    EXPECT_LT(owed, 100u) << "10 MB";
+    EXPECT_GT(owed, 5u);
 }
 
 TEST(Endpoint, FramesAreRefusedWhileTheOutputIsFull) {
