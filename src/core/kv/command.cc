@@ -37,6 +37,7 @@ constexpr OpTraits kTraits[] = {
     {1, kMany,   0,     false, false, false},  // Version
     {1, 1,       0,     false, false, false},  // IfVersion
     {0, 0,       0,     false, false, true},   // Batch
+    {0, 0,       1,     true,  true,  false},  // Boundary
 };
 // clang-format on
 static_assert(std::size(kTraits) == kLastOp + 1);
@@ -121,7 +122,7 @@ Command decode_command(wire::Reader& in, int depth) {
             c.batch.push_back(decode_command(in, depth + 1));
     const bool inner = depth > 0;
     if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId())) in.set_failed();
-    if ((c.op == Op::IfVersion) > inner || !in.ok() || !fits(c)) in.set_failed();
+    if ((c.op == Op::IfVersion) > inner || (c.op == Op::Boundary && inner) || !in.ok() || !fits(c)) in.set_failed();
     return c;
 }
 

@@ -47,8 +47,10 @@ enum class Op : uint8_t {
     // `batch`, one after the other, each seeing those before it, in one go: the replies of all but
     // IfVersion. An error does not stop it, but what exceeds a limit is an error as a whole.
     Batch = 26,
+    // value: an order of core/catalogue, which evaluates it. No door makes one.
+    Boundary = 27,
 };
-inline constexpr uint8_t kLastOp = 26;
+inline constexpr uint8_t kLastOp = 27;
 
 // What is fixed about an operation.
 struct OpTraits {
