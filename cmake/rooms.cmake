@@ -123,7 +123,7 @@ room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Thr
 
 room(service/execute DEPS base core/kv)
 room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
-room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute
+room(service/replica DEPS base wire core/kv core/session core/catalogue core/raft port journal service/execute
                      TEST_DEPS runtime/sim engine/mem)
 room(service/router  DEPS base core/kv core/raft port service/execute service/replica
                      TEST_DEPS runtime/sim)

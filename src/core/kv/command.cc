@@ -122,7 +122,8 @@ Command decode_command(wire::Reader& in, int depth) {
             c.batch.push_back(decode_command(in, depth + 1));
     const bool inner = depth > 0;
     if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId())) in.set_failed();
-    if ((c.op == Op::IfVersion) > inner || (c.op == Op::Boundary && inner) || !in.ok() || !fits(c)) in.set_failed();
+    if ((c.op == Op::IfVersion) > inner || (c.op == Op::Boundary && inner) || !in.ok() || !fits(c))
+        in.set_failed();
     return c;
 }
 

@@ -84,4 +84,8 @@ inline constexpr std::string_view kUnknown =
 inline constexpr std::string_view kUnknownResult =
     "UNKNOWN the write took effect, but its answer was too large to be kept for a second delivery";
 
+// Between a group and its gateways, never to a client: certainly nothing happened, and the keys
+// are, or will be, another group's.
+inline constexpr std::string_view kMoved = "MOVED to another keyspace";
+
 }  // namespace asterias::execute

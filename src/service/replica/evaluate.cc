@@ -134,6 +134,8 @@ void Replica::lose_leadership() {
     queue_.clear();
     queue_bytes_ = 0;
     if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
+    bounds_ = boundary_;
+    bounds_since_ = {};
     if (unwritten_.through && !MUTANT(replica_reads_stalled_engine)) unwritten_.foreign = true;
     head_ = {};
     fetching_ = 0;
@@ -414,14 +416,18 @@ bool Replica::changed_in(LogIndex entry) const {
 // group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     const kv::Command& command = request.command;
-    const bool named = !command.request.client.empty();
-    if (!look_up(command)) return false;
+    // Its answer is one like any other: logged, if it is a write, so that no copy of it is done
+    // later, and told when the fence is committed.
+    const bool moved = bounds_.refuses(command) && !MUTANT(replica_fence_not_checked);
+    const bool named = !command.request.client.empty() && !moved;
+    if (!moved && !look_up(command)) return false;
     const auto& found = head_.found;
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
+    if (moved) depends_on = bounds_since_;
     Gateway& gateway = gateways_[request.session];
-    if (command.op == kv::Op::Version && changed_in(round.index)) return false;
+    if (command.op == kv::Op::Version && !moved && changed_in(round.index)) return false;
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
     std::vector<kv::Record> records;
@@ -443,13 +449,16 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (answered_before) {
         evaluation.reply = std::move(*answered_before);
     } else {
-        const int64_t now_ms = parts_.shard.clock().wall().millis();
-        if (head_.too_long)
+        const kv::Context context{parts_.shard.clock().wall().millis(), round.effects.commit_time,
+                                  round.index, &deletions_, config_.group};
+        if (moved)
+            evaluation.reply = kv::Reply::error(execute::kMoved);
+        else if (head_.too_long)
             evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
+        else if (command.op == kv::Op::Boundary)
+            evaluation = evaluate_order(command, context);
         else
-            evaluation =
-                kv::evaluate(command, head_.keys, pointers,
-                             {now_ms, round.effects.commit_time, round.index, &deletions_});
+            evaluation = kv::evaluate(command, head_.keys, pointers, context);
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
@@ -479,12 +488,21 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     return true;
 }
 
+// What it makes of the boundary holds from log_write() on.
+kv::Evaluation Replica::evaluate_order(const kv::Command& command, const kv::Context& context) {
+    return catalogue::evaluate(bounds_, command, {config_.group, keyspace_}, context).evaluation;
+}
+
 // Adds what was evaluated to the entry that this round makes, and to the overlay.
 void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Round& round) {
     const LogIndex index = round.index;
     session::Effects& effects = round.effects;
     round.bytes += logged_bytes(evaluation);
     for (auto& write : evaluation.writes) {
+        if (write.key[0] == static_cast<uint8_t>(kv::Space::Meta)) {
+            bounds_ = catalogue::decode_boundary(write.record).value();
+            bounds_since_ = index;
+        }
         overlay_[write.key] = {index, write.record};
         if (write.record.empty()) deletions_.note(write.key, index);
         effects.writes.push_back(std::move(write));
