@@ -123,12 +123,13 @@ room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Thr
 
 room(service/execute DEPS base core/kv)
 room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
-room(service/replica DEPS base wire core/kv core/session core/catalogue core/raft port journal service/execute
+room(service/replica DEPS base wire core/kv core/session core/catalogue core/raft port journal
+                     service/execute
                      TEST_DEPS runtime/sim engine/mem)
-room(service/router  DEPS base core/kv core/raft port service/execute service/replica
+room(service/router  DEPS base core/kv core/catalogue core/raft port service/execute service/replica
                      TEST_DEPS runtime/sim)
-room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
-                     service/replica service/router TEST_DEPS runtime/sim engine/mem)
+room(service/node    DEPS base wire core/kv core/catalogue core/raft port journal service/execute
+                     service/rpc service/replica service/router TEST_DEPS runtime/sim engine/mem)
 room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS runtime/sim)
 room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)

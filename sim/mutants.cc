@@ -112,6 +112,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"catalogue_move_forgets_deadlines", "test_core_catalogue", "no deadlines while keys move"},
     {"replica_fence_not_checked", "test_service_replica", "keyspaces are not made in a hunt"},
     {"replica_fence_not_in_snapshot", "test_service_replica", "keyspaces are not made in a hunt"},
+    {"router_moved_keys_overtake", "test_service_router", "keyspaces are not made in a hunt"},
     {"catalogue_late_orders_taken", "test_core_catalogue", "an order that waited for a minute"},
     {"replica_version_of_open_entry", "test_service_replica", "nobody watches"},
     {"raft_removed_leader_forgets", "test_core_raft", "rule 18's script: one seed in fifty"},

@@ -79,7 +79,7 @@ bool Boundary::fences(std::string_view user_key) const {
 }
 
 bool Boundary::refuses(const kv::Command& command) const {
-    if (!closed && fenced.empty()) return false;
+    if ((!closed && fenced.empty()) || command.op == kv::Op::Boundary) return false;
     bool beyond = closed;
     command.for_each_key([&](const Bytes& key) { beyond |= fences(key.view()); });
     return beyond;

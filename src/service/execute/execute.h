@@ -59,6 +59,10 @@ public:
 // Certainly nothing happened:
 inline constexpr std::string_view kClusterDown =
     "CLUSTERDOWN nothing was done: no leader with a majority could be reached before the deadline";
+inline constexpr std::string_view kOnTheirWay =
+    "CLUSTERDOWN nothing was done: the keys were on their way to another keyspace until the "
+    "deadline "
+    "passed (asterias keyspace list)";
 inline constexpr std::string_view kTryAgain =
     "TRYAGAIN nothing was done: the command was overtaken while its leader changed; send it again";
 inline constexpr std::string_view kBusy =

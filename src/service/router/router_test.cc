@@ -472,6 +472,119 @@ TEST(Router, TheLowWaterMarkPassesWhatHasItsAnswer) {
     EXPECT_EQ(b.sent[2].head.low_water, 3u);
 }
 
+// ------------------------------------------------------------------------------- R5
+
+constexpr GroupId kCart{4};
+
+// `cart` is at that group (0: on its way), or, without one, `default`'s.
+void tell(Bench& b, uint64_t generation, std::optional<GroupId> cart) {
+    Catalogue c{generation, {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}}};
+    std::map<GroupId, std::vector<NodeId>> members{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}};
+    if (cart) c.keyspaces.push_back({KeyspaceId(3), "cart", *cart});
+    if (cart) members[kCart] = {kB};
+    b.router->set_catalogue(std::move(c), members);
+    b.turn();
+}
+void moved(Bench& b, const Forwarding& f, size_t i) {
+    b.router->on_answer(
+        f.head.group, f.to,
+        {f.commands[i].ticket,
+         f.head.epoch,
+         {Kind::Done, {}, Term(1), LogIndex(1), kv::Reply::error(execute::kMoved)}});
+    b.turn();
+}
+
+TEST(Router, R5WhatAGroupRefusedGoesToTheGroupOfTheNextCatalogueInItsOrder) {
+    Bench b;
+    for (int i = 1; i <= 3; ++i)
+        b.command(i, kv::Op::Set, "cart:" + std::to_string(i));
+    b.turn();
+    moved(b, b.sent[0], 0);
+    moved(b, b.sent[0], 1);
+    EXPECT_EQ(b.sent.size(), 1u) << "nobody knows yet where they are";
+    tell(b, 2, GroupId());
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.sent.size(), 1u);
+    b.router->on_leader(kCart, kB);
+    tell(b, 3, kCart);
+    b.router->on_leader(kCart, kB);
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.sent.size(), 1u) << "the third may yet be done in the old group";
+    moved(b, b.sent[0], 2);
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].head.group, kCart);
+    ASSERT_EQ(b.sent[1].commands.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(b.sent[1].commands[i].command.keys[0].view(), "cart:" + std::to_string(i + 1));
+        EXPECT_EQ(b.sent[1].commands[i].command.keyspace, KeyspaceId(3));
+    }
+}
+
+// mutant router_moved_keys_overtake
+TEST(Router, R5ACommandWaitsForWhatIsUnderWayToWhereItsKeysWere) {
+    Bench b;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.command(2, kv::Op::Set, "other:1");
+    b.turn();
+    tell(b, 2, kCart);
+    b.router->on_leader(kCart, kB);
+    b.command(3, kv::Op::Set, "cart:1");
+    b.command(4, kv::Op::Set, "other:2");
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].commands.size(), 1u) << "other keys do not wait";
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 3u);
+    EXPECT_EQ(b.sent[2].head.group, kCart);
+}
+
+TEST(Router, R5WhatGoesBackToTheGroupThatRefusedItIsForTheClientToTryAgain) {
+    Bench b;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.turn();
+    moved(b, b.sent[0], 0);
+    tell(b, 2, GroupId());
+    tell(b, 3, std::nullopt);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(b.text(1), execute::kTryAgain);
+    EXPECT_EQ(b.sent.size(), 1u);
+    b.command(2, kv::Op::Set, "cart:1");
+    b.turn();
+    EXPECT_EQ(b.sent.size(), 2u);
+}
+
+TEST(Router, R5KeysThatAreOnTheirWayUntilTheDeadlineAreCertainlyNotWritten) {
+    Bench b;
+    tell(b, 2, GroupId());
+    b.command(1, kv::Op::Set, "cart:1", 1, milliseconds(200));
+    EXPECT_TRUE(b.router->wants_catalogue());
+    b.run_for(milliseconds(400));
+    EXPECT_EQ(b.text(1), execute::kOnTheirWay);
+    EXPECT_TRUE(b.sent.empty());
+    EXPECT_FALSE(b.router->wants_catalogue());
+}
+
+TEST(Router, R5WhatWasNotSentToAGroupThatIsGoneFindsItsWayAnew) {
+    Bench b;
+    tell(b, 2, kCart);
+    b.reachable = false;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.turn();
+    b.reachable = true;
+    tell(b, 3, std::nullopt);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].head.group, kGroup);
+}
+
+TEST(Router, R5AnOlderCatalogueChangesNothing) {
+    Bench b;
+    tell(b, 5, kCart);
+    tell(b, 4, std::nullopt);
+    EXPECT_EQ(b.router->catalogue().generation, 5u);
+}
+
 // ------------------------------------------------------------------------------- bounds
 
 TEST(Router, InFlightCommandsAreBounded) {
