@@ -97,6 +97,7 @@ private:
     port::Task<> ask_http(FoundingMember member, std::string* out, size_t* left,
                           port::Signal* changed);
     Result<GroupId> group_named(const std::string& keyspace) const;
+    const catalogue::Catalogue& keyspaces() const { return *members_[0]->known_catalogue(); }
     // A finding each, without the brackets of a list.
     port::Task<std::string> findings_json(std::string keyspace);
     port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
