@@ -471,6 +471,7 @@ TEST(Node, AnEmptyDirectoryTakesALostPlaceOnceNobodyCountsOnItAndHoldsNothingByI
     EXPECT_NE(c.processes[1]->started->error().context.find("still holds a copy of system"),
               std::string::npos);
     lose_directory();
+    c.world.run_for(seconds(3));  // it is missed, also if it went without a word
     for (const char* keyspace : {"system", "default", "q"})
         change(c, 2, {Order::What::Remove, keyspace, lost, {}, false});
     c.boot(1);
