@@ -165,7 +165,7 @@ def init_twice(directory):
     """init where a node lives is refused and says how to start it"""
     data = f"{directory}/twice"
     founded(data)
-    refused(run("init", "--data", data), FAILED, data, f"asterias serve --data {data}")
+    refused(run("init", "--data", data), REFUSED, data, f"asterias serve --data {data}")
 
 
 def init_words(directory):

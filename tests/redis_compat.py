@@ -114,7 +114,8 @@ SCRIPTS = {
         restore k FAR000 "\x00\xc0{\n\x00H\xe2S\xe1\x00zg\xb9" replace absttl idletime 5
         expiretime k | restore k 1 "\x00\xc0{\n\x00H\xe2S\xe1\x00zg\xb9" replace absttl freq 5
         get k | restore n 0 "\x00\xc0{\n\x00H\xe2S\xe1\x00zg\xb8" | restore n 0 foo
-        restore n 0 "" | restore n x foo | restore n -1 foo | restore n 0 foo bar
+        set i 1 | restore n 0 "" | restore i 0 "" | restore n x foo
+        restore n -1 foo | restore n 0 foo bar
         restore n 0 foo idletime x | restore n 0 foo idletime -1
         restore n 0 foo idletime 1 freq 3 | restore n 0 foo freq 256 | restore n 0 foo freq -1
         restore n 0 | dump absent | set i -129 | dump i | set i 70000 | dump i | set i 12345678901

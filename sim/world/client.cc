@@ -140,7 +140,7 @@ void Client::send(Op op) {
     op.client = plan_.id;
     op.connection = order_of(op);
     const Duration now = seen_.now();
-    const Asked asked = encode_command(op);
+    const Encoded asked = encode_command(op);
     connection_->out().append(asked.bytes);
     const auto id = seen_.recorder.invoked(now, op);
     counted_.asked += counted_.covers(now);

@@ -73,7 +73,7 @@ private:
         Op op;
         Duration invoked;
         Instant deadline;
-        size_t replies_before;  // as Asked has it
+        size_t replies_before;  // as Encoded has it
     };
 
     struct Count {

@@ -163,9 +163,9 @@ void append_words(std::string& out, const Words& words) {
 
 }  // namespace
 
-Asked encode_command(const Op& op) {
+Encoded encode_command(const Op& op) {
     std::vector<Words> commands = commands_of(op, spelling_of(op));
-    Asked asked;
+    Encoded asked;
     if (op.request) {
         Words named{"ASTERIAS.REQUEST", "client" + std::to_string(op.client),
                     std::to_string(op.request)};

@@ -44,11 +44,11 @@ std::string_view keyspace_of(std::string_view key);
 
 // What an operation means can be asked for in several ways: as a transaction, by an older name.
 // Which one depends on the operation alone; a named request is always plain.
-struct Asked {
+struct Encoded {
     std::string bytes;
     size_t replies_before = 0;  // of MULTI and what it queues, before the one that tells
 };
-Asked encode_command(const Op& op);
+Encoded encode_command(const Op& op);
 
 // What a reply says about an operation. Strange: a reply that no honest server gives.
 struct Answered {

@@ -105,7 +105,7 @@ TEST(Workload, TheSameIsAskedForInSeveralWaysAndTheAnswersMeanTheSame) {
     std::map<std::string, size_t> spelled;
     for (int i = 0; i < 1000; ++i) {
         op.arguments = {std::to_string(i)};
-        const Asked asked = encode_command(op);
+        const Encoded asked = encode_command(op);
         const bool set = asked.bytes.contains("NX\r\n") && asked.bytes.contains("\r\nSET\r\n");
         ++spelled[std::string(set                              ? "SET"
                               : asked.bytes.contains("MSETNX") ? "MSETNX"

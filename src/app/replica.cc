@@ -15,6 +15,7 @@ namespace {
 constexpr std::chrono::milliseconds kLook{200};
 // That no node answers, until the waiting ends.
 constexpr std::chrono::seconds kSilence{20};
+constexpr int kOutcomeUnknown = 504;
 constexpr int kLooksMost = 10;  // that find nothing under way, and not what was ordered
 
 struct Copy {
@@ -111,8 +112,9 @@ public:
         if (options_.op == "transfer" && !options_.node)
             if (auto before = look()) before_ = before->leader;
         const auto answer = doors_.ask("POST", query());
-        if (!answer) {
+        if (!answer || answer->code == kOutcomeUnknown) {
             fate_ = "It is not known whether the order was taken";
+            if (answer) caller_.tell(error_in(*answer) + "; the order may go on, so it is watched");
             return follow(false);
         }
         if (answer->code != 200) return failed(*answer, caller_);
@@ -150,7 +152,7 @@ private:
     }
     bool reached(const Group& g) const {
         if (options_.op == "transfer")
-            return options_.node ? g.leader == node_ : g.leader != before_;
+            return options_.node ? g.leader == node_ : !before_.empty() && g.leader != before_;
         const Copy* copy = g.on(node_);
         if (options_.op == "remove") return !copy;
         return copy && copy->role == "voter" &&

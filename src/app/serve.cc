@@ -78,10 +78,30 @@ bool is_hopeless(const Error& error) {
         case Errc::Conflict:
         case Errc::Unsupported:
         case Errc::Io:
-        case Errc::NotFound:  // nobody lives there
+        case Errc::NotFound:         // nobody lives there
+        case Errc::AlreadyExists:    // somebody does
+        case Errc::InvalidArgument:  // the cluster knows better, or the options
+        case Errc::Limit:            // started too often
             return true;
         default:
             return false;
+    }
+}
+
+// Of HTTP.
+int status_of(Errc code) {
+    switch (code) {
+        case Errc::InvalidArgument:
+            return 400;
+        case Errc::NotFound:
+            return 404;
+        case Errc::Conflict:
+            return 409;
+        case Errc::Timeout:
+        case Errc::Closed:
+            return 504;  // it may have been done, or go on
+        default:
+            return 503;
     }
 }
 
@@ -210,11 +230,7 @@ private:
     static edge_http::ApiReply reply_of(const Result<std::string>& result) {
         if (result) return {200, *result};
         const Error& error = result.error();
-        const int code = error.code == Errc::InvalidArgument ? 400
-                         : error.code == Errc::NotFound      ? 404
-                         : error.code == Errc::Conflict      ? 409
-                                                             : 503;
-        return {code, "{\"error\":" + node::quoted(error.context) + "}"};
+        return {status_of(error.code), "{\"error\":" + node::quoted(error.context) + "}"};
     }
 
     port::Task<std::string> trouble() {
@@ -339,7 +355,8 @@ int run_init(const InitOptions& options) {
     scope.reset();
     if (!result) {
         std::fprintf(stderr, "asterias init: %s\n", result.error().describe().c_str());
-        return result.error().code == Errc::InvalidArgument ? kUsage : kFailed;
+        if (result.error().code == Errc::InvalidArgument) return kUsage;
+        return is_hopeless(result.error()) ? kRefused : kFailed;
     }
     std::printf("A cluster of %u node%s begins in %s.\nStart it:       asterias serve --data %s\n",
                 options.nodes, options.nodes == 1 ? "" : "s", options.data.c_str(),

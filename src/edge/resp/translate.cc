@@ -163,7 +163,11 @@ Answer restore(const Request& request, kv::Command command, size_t value_bytes_m
     if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return refused(*error);
     const auto& options = std::get<resp::RestoreOptions>(parsed);
     auto value = resp::restore_string(request[3], value_bytes_max);
-    if (auto* error = std::get_if<resp::ArgumentError>(&value)) return refused(*error);
+    if (auto* error = std::get_if<resp::ArgumentError>(&value)) {
+        if (options.replace || error->text != resp::kWrongDump) return refused(*error);
+        command.op = kv::Op::Exists;
+        return one_key(request, std::move(command), Show::BusyOrWrong);
+    }
     command.op = kv::Op::Set;
     if (!options.replace) command.flags |= kv::flag::kNx;
     set_expiry(command, options.expiry);
@@ -367,11 +371,13 @@ void write_reply(resp::ReplyWriter& out, const kv::Reply& reply, Show show) {
             return show == Show::Flag ? out.integer(1) : out.ok();
         case kv::Reply::Kind::Nil:
             if (show == Show::Flag) return out.integer(0);
-            if (show == Show::BusyKey) return out.error("BUSYKEY Target key name already exists.");
+            if (show == Show::BusyKey) return out.error(resp::kBusyKey);
             return out.null();
         case kv::Reply::Kind::Integer:
             if (show == Show::Seconds && reply.integer > 0)
                 return out.integer(reply.integer / 1000 + (reply.integer % 1000 >= 500));
+            if (show == Show::BusyOrWrong)
+                return out.error(reply.integer ? resp::kBusyKey : resp::kWrongDump);
             return out.integer(reply.integer);
         case kv::Reply::Kind::Bulk:
             if (show == Show::Dumped) return out.bulk(resp::dump_string(reply.text.view()));

@@ -20,6 +20,7 @@ enum class Show : uint8_t {
     Map,      // an array of keys and values in turn
     Dumped,   // a value as DUMP shows it
     BusyKey,  // nil: RESTORE found the key
+    BusyOrWrong,  // 1: so it did; else its payload was wrong, which Redis looks at behind that
 };
 
 struct Translated {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "proto/resp/errors.h"
 #include "proto/resp/integer.h"
 
 namespace asterias::resp {
@@ -200,7 +201,7 @@ Bytes dump_string(std::string_view value) {
 
 std::variant<Bytes, ArgumentError> restore_string(const Bytes& payload, size_t bytes_max) {
     const std::string_view all = payload.view();
-    const ArgumentError wrong{"ERR DUMP payload version or checksum are wrong"};
+    const ArgumentError wrong{std::string(kWrongDump)};
     if (all.size() < kFooterBytes) return wrong;
     Reader footer(all.substr(all.size() - kFooterBytes));
     const auto version = footer.little<uint16_t>();

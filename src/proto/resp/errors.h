@@ -14,6 +14,8 @@ inline constexpr std::string_view kWrongType =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
 inline constexpr std::string_view kStringTooLong =
     "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+inline constexpr std::string_view kBusyKey = "BUSYKEY Target key name already exists.";
+inline constexpr std::string_view kWrongDump = "ERR DUMP payload version or checksum are wrong";
 inline constexpr std::string_view kDbIndexOutOfRange = "ERR DB index is out of range";
 inline constexpr std::string_view kAuthenticationRequired = "NOAUTH Authentication required.";
 inline constexpr std::string_view kUnsupportedProtocol = "NOPROTO unsupported protocol version";

@@ -138,9 +138,11 @@ port::Task<Result<void>> Node::start() {
     port::Disk& disk = shards_[0]->disk();
     if (auto made = co_await disk.create_directories(options_.directory); !made) co_return made;
     auto lock = disk.lock(options_.directory + "/lock");
+    const bool taken = !lock && lock.error().code == Errc::Conflict;  // which may pass
     if (!lock)
-        co_return fail(Errc::Unavailable, "cannot take the directory " + options_.directory +
-                                              " for this process: " + lock.error().context);
+        co_return fail(taken ? Errc::Unavailable : lock.error().code,
+                       "cannot take the directory " + options_.directory +
+                           " for this process: " + lock.error().context);
     lock_ = std::move(*lock);
     // Before this start takes a place in a cluster, or counts as one: it could never be reached.
     if (auto probe = shards_[0]->net().listen(options_.peer_address, [](const auto&) {}); !probe)

@@ -48,6 +48,7 @@ void Replica::begin_snapshot(NodeId from, SnapshotMessage message) {
     auto staging = parts_.engine.stage(spans);
     if (!staging) {
         if (parts_.receiving) parts_.receiving->give_back();
+        engine_failed(staging.error());
         return reply_snapshot(from, message, SnapshotReply::Kind::Refused, 0,
                               staging.error().describe());
     }
@@ -92,6 +93,13 @@ port::Task<> Replica::take_in_snapshot() {
     if (parts_.receiving) parts_.receiving->give_back();
 }
 
+// An engine that failed does so for good (D10), and where snapshots are all that it is asked for
+// nobody else would notice: this replica would refuse them for ever.
+void Replica::engine_failed(const Error& error) {
+    log_.error("engine: " + error.describe());
+    parts_.shard.fatal("the engine failed to take in a snapshot");
+}
+
 port::Task<Result<void>> Replica::stage_pieces() {
     SnapshotReceiver& r = *receiving_;
     while (!r.whole() && !r.dropped) {
@@ -109,7 +117,10 @@ port::Task<Result<void>> Replica::stage_pieces() {
         }
         r.busy = false;
         r.heard = parts_.shard.clock().now();
-        if (!added) co_return added;
+        if (!added) {
+            if (added.error().code == Errc::Io) engine_failed(added.error());
+            co_return added;
+        }
         r.staged();
         parts_.surroundings.send_snapshot_reply(r.node, r.reply(SnapshotReply::Kind::Going));
     }

@@ -224,5 +224,21 @@ TEST(Install, AFullEngineIsWaitedFor) {
     expect_content(b, 9);
 }
 
+// Found by the simulator: a node without writes of its own refused every snapshot, and lived on.
+TEST(Install, AnEngineThatFailedForGoodEndsTheNode) {
+    Bench b(3);
+    make_old(b);
+    b.run_for(seconds(1));
+    engine::MemFaults broken;
+    broken.flush_fails = 1;
+    b.engine_image.set_faults(broken);
+    b.engine->request_flush();
+    b.run_for(seconds(3));
+    ASSERT_TRUE(b.shard->fatal_text().empty()) << "nobody has asked it for anything since";
+    hear_all(b, make_snapshot(100, 9));
+    ASSERT_TRUE(b.turns_until([&] { return !b.shard->fatal_text().empty(); }));
+    EXPECT_NE(b.shard->fatal_text().find("engine"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace asterias::replica

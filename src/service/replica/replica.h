@@ -363,6 +363,7 @@ private:
     void reply_snapshot(NodeId to, const SnapshotMessage& about, SnapshotReply::Kind kind,
                         uint64_t next = 0, std::string why = {});
     port::Task<> take_in_snapshot();
+    void engine_failed(const Error& error);
     port::Task<Result<void>> stage_pieces();
     port::Task<Result<void>> install();
     port::Task<Result<void>> load_records(LogIndex at);
