@@ -187,6 +187,14 @@ public:
             schedule_.events.push_back(std::move(event));
         });
     }
+    void make(const KeyspaceFault& f, Prng prng) {
+        repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Keyspaces;
+            event.what = any_of(kKeyspaceWords, f.mode, prng);
+            event.victims = pick(nodes_, 1, prng);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
     // A round of the script after another.
     void make(const Script& script, Prng prng) {
         for (Duration begin{0}; begin < until_; begin += script.every) {
@@ -409,9 +417,9 @@ void settle_fates(Schedule& schedule) {
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-    static constexpr std::array<std::string_view, 13> kNames = {
-        "partition", "crash",     "pause", "slow",      "full",  "jump",   "loop",
-        "limits",    "strangers", "rot",   "directory", "roles", "members"};
+    static constexpr std::array<std::string_view, 14> kNames = {
+        "partition", "crash",     "pause", "slow",      "full",  "jump",    "loop",
+        "limits",    "strangers", "rot",   "directory", "roles", "members", "keyspaces"};
     return kNames[static_cast<size_t>(kind)];
 }
 
@@ -522,6 +530,8 @@ std::string describe(const FaultEvent& event) {
             return "roles are given out";
         case FaultKind::Members:
             return "an operator changes members (" + event.what + ") among " + who;
+        case FaultKind::Keyspaces:
+            return "an operator asks " + who + " to " + event.what + " a keyspace";
     }
     return {};
 }

@@ -67,6 +67,10 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     static constexpr std::array<std::string_view, 3> kNames = {"a", "b", "c"};
     for (uint64_t i = prng_.between(0, 2) + (profile.shards() > 1 ? 1 : 0); i > 0; --i)
         keyspaces_.emplace_back(kNames[i - 1]);
+    if (!profile.fault<KeyspaceFault>())
+        founded_ = keyspaces_;
+    else if (keyspaces_.empty())
+        keyspaces_.emplace_back(kNames[0]);
     const auto* clock = profile.fault<ClockFault>();
     for (uint64_t i = 0; i < profile.nodes(); ++i) {
         auto machine = std::make_unique<Machine>();
@@ -161,7 +165,7 @@ void Cluster::boot(Machine& m) {
     say(m.name + " starts");
     apply_disk(i);
     world_.boot(m.index, [this, &m, i](const std::vector<port::Shard*>& shards) {
-        auto made = factory_({world_, m, machines_, keyspaces_, sizes_, shards, world_.faults()});
+        auto made = factory_({world_, m, machines_, founded_, sizes_, shards, world_.faults()});
         processes_[i] = made;
         return made;
     });

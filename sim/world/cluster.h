@@ -97,6 +97,7 @@ private:
     void operate_later(Operation operation, uint64_t within_ms);
     void operate_on_many(Operation operation, const std::vector<NodeId>& in, bool few);
     void change_members(const FaultEvent& event);
+    void change_keyspaces(const FaultEvent& event);
     // Of the committed membership, or nothing is known of one.
     bool is_member(const ReplicaView& replica) const;
     std::string members_settled(const std::vector<uint32_t>& nodes, GroupId group) const;
@@ -164,7 +165,8 @@ private:
     const Story story_;
     // What processes refer to lives longer than the World, which holds them.
     Sizes sizes_;
-    std::vector<std::string> keyspaces_;
+    std::vector<std::string> keyspaces_;  // that workloads use
+    std::vector<std::string> founded_;    // those of them that are there at birth
     std::vector<std::unique_ptr<Machine>> machines_;
     World world_;
     Prng prng_;

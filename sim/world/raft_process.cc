@@ -14,15 +14,9 @@ constexpr const char* kSnapshotsSent = "asterias_group_snapshots_sent_total";
 
 // Everything that belongs to a group: its state, its keyspace's newest versions, and the results of
 // named requests there.
-std::vector<Bytes> prefixes_of(const node::Founding& founding, GroupId group) {
-    std::vector<Bytes> prefixes{kv::meta_key(group, "")};
-    for (const auto& keyspace : node::catalogue_of(founding).keyspaces) {
-        if (keyspace.group != group) continue;
-        const Bytes data = kv::data_key(keyspace.id, 0, "");
-        prefixes.push_back(data.slice(0, data.size() - 2));  // of every database
-        prefixes.push_back(kv::request_key(keyspace.id, ""));
-    }
-    return prefixes;
+std::vector<Bytes> prefixes_of(GroupId group) {
+    const KeyspaceId keyspace = catalogue::keyspace_of(group);
+    return {kv::meta_key(group, ""), kv::data_prefix(keyspace), kv::request_key(keyspace, "")};
 }
 
 }  // namespace
@@ -201,7 +195,7 @@ std::string RaftProcess::describe() const {
 // Its keys, but for the word of who was removed here.
 ContentView RaftProcess::content_of(port::EngineSnapshot& snapshot, GroupId group) const {
     ContentView view{group, {}};
-    for (const Bytes& prefix : prefixes_of(node_->identity().founding, group)) {
+    for (const Bytes& prefix : prefixes_of(group)) {
         auto found = snapshot.scan(prefix.view(), kv::after_prefix(prefix).view(), {});
         CHECK(found.has_value(), "a run turns damage off before it compares");
         for (const auto& kv : *found) {
@@ -227,7 +221,7 @@ std::vector<ContentView> RaftProcess::contents() const {
 }
 
 std::vector<GroupId> RaftProcess::leftovers() const {
-    std::vector<GroupId> groups = node::groups_of(node_->identity().founding);
+    std::vector<GroupId> groups = node::groups_of(*node_->member(ShardId(0)).known_catalogue());
     for (const ReplicaView& replica : replicas())
         std::erase(groups, replica.group);
     const auto snapshot = engine_->snapshot();
@@ -246,7 +240,7 @@ void RaftProcess::operate(const Operation& operation, std::function<void(std::st
 port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::string)> done) {
     using What = Operation::What;
     node::Order order;
-    order.keyspace = node::keyspace_name(node::catalogue_of(node_->identity().founding), op.group);
+    order.keyspace = node::keyspace_name(*node_->member(ShardId(0)).known_catalogue(), op.group);
     order.node = op.node;
     order.from = op.from;
     // Whoever would be refused by a wise operator is the one that is looked for here.
@@ -269,6 +263,25 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
                 : std::string(to_string(result.error().code)) + ": " + result.error().context);
 }
 
+void RaftProcess::change_keyspace(bool create, std::string name,
+                                  std::function<void(std::string)> done) {
+    birth_.shards[0]->post(
+        [this, create, name = std::move(name), done = std::move(done)]() mutable {
+            scope_->spawn("sim.keyspace", keyspace_task(create, std::move(name), std::move(done)));
+        });
+}
+
+port::Task<> RaftProcess::keyspace_task(bool create, std::string name,
+                                        std::function<void(std::string)> done) {
+    node::KeyspaceOrder order;
+    order.what = create ? node::KeyspaceOrder::What::Create : node::KeyspaceOrder::What::Drop;
+    order.name = std::move(name);
+    order.move = true;
+    auto answer = co_await node_->order_keyspace(std::move(order));
+    done(answer ? *answer
+                : std::string(to_string(answer.error().code)) + ": " + answer.error().context);
+}
+
 // The labels are those of service/replica.
 std::map<std::string, uint64_t> RaftProcess::counted() const {
     static constexpr std::pair<const char*, const char*> kCounters[] = {
@@ -280,7 +293,7 @@ std::map<std::string, uint64_t> RaftProcess::counted() const {
     };
     std::map<std::string, uint64_t> out;
     if (!ready()) return out;
-    for (const GroupId group : node::groups_of(node_->identity().founding))
+    for (const GroupId group : node::groups_of(*node_->member(ShardId(0)).known_catalogue()))
         for (const auto& [site, name] : kCounters)
             if (const uint64_t n =
                     registry_.counter(name, "", "group=\"" + to_string(group) + "\"").value())

@@ -101,6 +101,10 @@ struct SitesOf {
             add_sites(out, {"members.add", "members.remove", "members.replace", "members.transfer",
                             "members.add_witness", "members.remove_witness"});
     }
+    void operator()(const KeyspaceFault& f) const {
+        if (f.mode != "drop") add_sites(out, {"keyspaces.created"});
+        if (f.mode != "create") add_sites(out, {"keyspaces.kept"});
+    }
 };
 
 // Empty: it counts nothing by itself.

@@ -1,6 +1,7 @@
 #include "service/node/keyspace_orders.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "port/sync.h"
 #include "service/node/findings.h"
@@ -23,6 +24,13 @@ std::string list(const std::vector<std::string>& items) {
     for (const auto& item : items)
         out += (out.empty() ? "" : ",") + item;
     return "[" + out + "]";
+}
+
+std::optional<uint64_t> whole_number(const std::string& text) {
+    uint64_t number = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || ec != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return number;
 }
 
 }  // namespace
@@ -49,6 +57,39 @@ std::string keyspaces_json(const Catalogue& c, const std::string& name) {
                                ",\"why\":" + quoted(r.why) + "}");
     return "{\"generation\":" + number(c.generation) + ",\"keyspaces\":" + list(keyspaces) +
            ",\"refusals\":" + list(refusals) + "}";
+}
+
+Result<KeyspaceOrder> keyspace_order_of(std::map<std::string, std::string> query, bool change) {
+    const auto refuse = [](std::string why) { return fail(Errc::InvalidArgument, std::move(why)); };
+    KeyspaceOrder order;
+    order.name = query["name"];
+    order.move = query["move"] == "1";
+    order.force = query["force"] == "1";
+    if (!change) {
+        order.what = order.name.empty() ? KeyspaceOrder::What::List : KeyspaceOrder::What::Describe;
+        return order;
+    }
+    const std::string& op = query["op"];
+    if (op != "create" && op != "drop") return refuse("op is create or drop, not '" + op + "'");
+    order.what = op == "create" ? KeyspaceOrder::What::Create : KeyspaceOrder::What::Drop;
+    if (order.name.empty()) return refuse("name is missing");
+    const std::string numbers = query["on"];
+    for (size_t at = 0; at < numbers.size();) {
+        const size_t comma = std::min(numbers.find(',', at), numbers.size());
+        const auto node = whole_number(numbers.substr(at, comma - at));
+        if (!node || !*node)
+            return refuse("on: '" + numbers + "' is no list of nodes, as in 1,2,3");
+        order.on.emplace_back(*node);
+        at = comma + 1;
+    }
+    if (const std::string& text = query["copies"]; !text.empty()) {
+        const auto copies = whole_number(text);
+        if (!copies || *copies < 1 || *copies > catalogue::kCopiesMax)
+            return refuse("copies: '" + text + "' is no number from 1 to " +
+                          std::to_string(catalogue::kCopiesMax));
+        order.copies = static_cast<uint32_t>(*copies);
+    }
+    return order;
 }
 
 // The catalogue that the order asks for.

@@ -1,6 +1,7 @@
 // service/node/keyspace_orders.h: what an operator asks of the keyspaces. Any node takes an order.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct KeyspaceOrder {
     bool force = false;      // Drop: although it holds keys
     bool operator==(const KeyspaceOrder&) const = default;
 };
+
+// From the words of a request. Errors: InvalidArgument, with what is missing or not known.
+Result<KeyspaceOrder> keyspace_order_of(std::map<std::string, std::string> query, bool change);
 
 // {"generation":..,"keyspaces":[{"name":..,"id":..,"group":..,"state":..,"settled":..,"copies":..,
 // "founded_on":[..],"promise":[..]}],"refusals":[{"id":..,"name":..,"why":..}]}; `name` not empty:

@@ -1,0 +1,23 @@
+// An operator makes and drops keyspaces whose keys the workloads use all the time.
+#include "sim/world/cluster.h"
+
+namespace asterias::sim {
+
+void Cluster::change_keyspaces(const FaultEvent& event) {
+    const uint32_t at = event.victims.front();
+    Process* p = process(at);
+    if (!all_were_ready_ || !world_.up(machines_[at]->index) || !p || !p->ready()) return;
+    const bool create = event.what == "create";
+    const std::string name = keyspaces_[prng_.below(keyspaces_.size())];
+    const std::string text = (create ? "create " : "drop ") + name;
+    say("operator on " + machines_[at]->name + ": " + text);
+    p->change_keyspace(create, name, [this, create, text](std::string fate) {
+        say("operator: " + text + ": " + fate);
+        const bool done = fate.ends_with("\"done\":true}");
+        const bool kept = fate.find("delete them first") != std::string::npos;
+        const std::string what = done ? (create ? "created" : "dropped") : kept ? "kept" : "other";
+        world_.faults().hit("keyspaces." + what);
+    });
+}
+
+}  // namespace asterias::sim
