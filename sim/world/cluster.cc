@@ -309,8 +309,15 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
             seen.replicas.emplace_back(i, r);
         }
     }
+    std::vector<GroupId> there;
+    if (std::string missing = keyspaces_settled(nodes, there); !missing.empty()) return missing;
     for (const auto& [group, seen] : groups) {
         const std::string name = "group " + to_string(group);
+        if (!there.empty() && std::ranges::find(there, group) == there.end()) {
+            if (seen.replicas.empty()) continue;
+            return name + " was dropped, and " + machines_[seen.replicas.front().first]->name +
+                   " has a replica of it";
+        }
         if (seen.leaders != 1) return name + " has " + std::to_string(seen.leaders) + " leaders";
         if (std::string missing = members_settled(nodes, group); !missing.empty()) return missing;
         const auto& [i1, first] = *std::ranges::find_if(

@@ -98,6 +98,8 @@ private:
     void operate_on_many(Operation operation, const std::vector<NodeId>& in, bool few);
     void change_members(const FaultEvent& event);
     void change_keyspaces(const FaultEvent& event);
+    std::string keyspaces_settled(const std::vector<uint32_t>& nodes,
+                                  std::vector<GroupId>& there) const;
     // Of the committed membership, or nothing is known of one.
     bool is_member(const ReplicaView& replica) const;
     std::string members_settled(const std::vector<uint32_t>& nodes, GroupId group) const;

@@ -20,4 +20,21 @@ void Cluster::change_keyspaces(const FaultEvent& event) {
     });
 }
 
+// `there`: the groups that all agree on; empty: no such thing.
+std::string Cluster::keyspaces_settled(const std::vector<uint32_t>& nodes,
+                                       std::vector<GroupId>& there) const {
+    uint64_t generation = 0;
+    for (const uint32_t i : nodes) {
+        const Process* p = process(i);
+        if (!p || !p->ready()) return machines_[i]->name + " is not up";
+        CatalogueView view = p->catalogue();
+        if (view.unsettled) return machines_[i]->name + " knows a keyspace on its way";
+        if (generation && view.generation != generation)
+            return machines_[i]->name + " knows another catalogue than the others";
+        generation = view.generation;
+        there = std::move(view.groups);
+    }
+    return {};
+}
+
 }  // namespace asterias::sim

@@ -105,6 +105,13 @@ struct Operation {
     bool direct = false;   // of this node alone; else by way of whoever leads
 };
 
+// Which groups there are, as a node knows.
+struct CatalogueView {
+    uint64_t generation = 0;  // 0: the strategy has none
+    bool unsettled = false;   // some keyspace is on its way in or out
+    std::vector<GroupId> groups;
+};
+
 class Process {
 public:
     virtual ~Process() = default;
@@ -115,6 +122,7 @@ public:
     // Groups of which this node has no replica and yet some content.
     virtual std::vector<GroupId> leftovers() const { return {}; }
     virtual NodeId node() const { return {}; }  // 0: not known yet
+    virtual CatalogueView catalogue() const { return {}; }
     // `done` is called once with what became of it ("done", "refused: ..."), unless the process
     // ends. From outside the node's code.
     virtual void operate(const Operation&, std::function<void(std::string)>) {}

@@ -263,6 +263,11 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
                 : std::string(to_string(result.error().code)) + ": " + result.error().context);
 }
 
+CatalogueView RaftProcess::catalogue() const {
+    const auto known = node_->member(ShardId(0)).known_catalogue();
+    return {known->generation, known->unsettled(), node::groups_of(*known)};
+}
+
 void RaftProcess::change_keyspace(bool create, std::string name,
                                   std::function<void(std::string)> done) {
     birth_.shards[0]->post(

@@ -21,6 +21,7 @@ public:
     std::vector<ContentView> contents() const override;
     std::vector<GroupId> leftovers() const override;
     NodeId node() const override { return ready() ? node_->identity().node : NodeId(); }
+    CatalogueView catalogue() const override;
     void operate(const Operation& operation, std::function<void(std::string)> done) override;
     void change_keyspace(bool create, std::string name,
                          std::function<void(std::string)> done) override;
