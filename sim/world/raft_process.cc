@@ -168,7 +168,9 @@ std::string RaftProcess::describe() const {
         auto& member = node_->member(ShardId(i));
         const node::ShardStatus status = member.status();
         out += "  node " + to_string(node_->identity().node) + " shard " + std::to_string(i) +
-               ": " + std::to_string(status.in_flight) + " in flight; leaders";
+               ": " + std::to_string(status.in_flight) + " in flight; catalogue " +
+               std::to_string(member.known_catalogue()->generation) + ", routes " +
+               member.router().describe() + "; leaders";
         for (const auto& [group, leader] : status.leaders)
             out += " " + to_string(group) + ":" + to_string(leader);
         out += "; connected to";

@@ -16,6 +16,10 @@ namespace {
 constexpr Duration kFlushInterval = milliseconds(200);
 constexpr port::ScanLimit kSlice{.entries = 256, .bytes = 256 * 1024};
 
+// This node's own record: it outlives its replica of the system group.
+Bytes own_record_key() { return kv::meta_key(GroupId(0), "catalogue"); }
+
+// That of the system group.
 Result<catalogue::Catalogue> read_record(const Bytes& record) {
     const auto stored = TRY(kv::decode_record(record));
     return catalogue::decode_catalogue(stored.value);
@@ -24,12 +28,23 @@ Result<catalogue::Catalogue> read_record(const Bytes& record) {
 }  // namespace
 
 port::Task<Result<void>> NodeShard::read_catalogue() {
-    const auto stored = co_await engine_.get(shard_, catalogue::record_key());
-    if (!stored) co_return std::unexpected(stored.error());
-    if (!*stored) co_return Result<void>{};
-    auto catalogue = read_record(**stored);
+    const auto own = co_await engine_.get(shard_, own_record_key());
+    if (!own) co_return std::unexpected(own.error());
+    if (*own) {
+        auto catalogue = catalogue::decode_catalogue(**own);
+        if (!catalogue) co_return std::unexpected(catalogue.error());
+        take(std::make_shared<catalogue::Catalogue>(std::move(*catalogue)), true);
+    }
+    // What the replica of the system group applied before the crash it does not apply again.
+    const auto applied = co_await engine_.get(shard_, catalogue::record_key());
+    if (!applied) co_return std::unexpected(applied.error());
+    if (!*applied) co_return Result<void>{};
+    auto catalogue = read_record(**applied);
     if (!catalogue) co_return std::unexpected(catalogue.error());
-    take(std::make_shared<catalogue::Catalogue>(std::move(*catalogue)), true);
+    const auto newer = std::make_shared<catalogue::Catalogue>(std::move(*catalogue));
+    if (home_of(kSystemGroup) == shard_.id() && newer->generation > durable_->generation)
+        heard_ = newer;
+    take(newer, false);
     co_return Result<void>{};
 }
 
@@ -51,21 +66,29 @@ port::Task<Result<void>> NodeShard::bury(journal::Recovered& left) {
     co_return Result<void>{};
 }
 
-void NodeShard::on_watched(GroupId, const Bytes& record, LogIndex at) {
+void NodeShard::on_watched(GroupId, const Bytes& record, LogIndex) {
     if (record.empty()) return;
     auto catalogue = read_record(record);
     if (!catalogue)
         return log_.error("the catalogue of keyspaces cannot be read: " +
                           catalogue.error().describe());
-    const auto newest = heard_.empty() ? durable_ : heard_.back().catalogue;
-    if (catalogue->generation <= newest->generation) return;
-    heard_.push_back({std::make_shared<catalogue::Catalogue>(std::move(*catalogue)), at});
-    spread(heard_.back().catalogue, false);
+    hear(std::move(*catalogue));
 }
 
 void NodeShard::tell_catalogue(catalogue::Catalogue catalogue) {
-    if (catalogue.generation > known_->generation)
-        spread(std::make_shared<catalogue::Catalogue>(std::move(catalogue)), false);
+    shard_.submit(home_of(kSystemGroup),
+                  [s = &sibling(home_of(kSystemGroup)), c = std::move(catalogue)]() mutable {
+                      s->hear(std::move(c));
+                  });
+}
+
+// On the system group's shard.
+void NodeShard::hear(catalogue::Catalogue catalogue) {
+    const auto newest = heard_ ? heard_ : durable_;
+    if (closing_ || catalogue.generation <= newest->generation) return;
+    heard_ = std::make_shared<catalogue::Catalogue>(std::move(catalogue));
+    heard_in_ = {};
+    spread(heard_, false);
 }
 
 void NodeShard::spread(CataloguePtr catalogue, bool durable) {
@@ -92,20 +115,23 @@ void NodeShard::take(const CataloguePtr& catalogue, bool durable) {
     }
 }
 
-// At every tick: what has become durable, and what follows from it.
+// At every tick: what was heard last becomes durable, and what follows from it.
 void NodeShard::mind_catalogue() {
     found_and_bury();
-    if (heard_.empty()) return;
-    const auto it = replicas_.find(kSystemGroup);
-    if (it == replicas_.end()) return;
-    CataloguePtr durable;
-    while (!heard_.empty() && it->second->durable_applied() >= heard_.front().at) {
-        durable = heard_.front().catalogue;
-        heard_.pop_front();
+    if (!heard_) return;
+    if (!heard_in_) {
+        port::EngineBatch batch;
+        batch.put(own_record_key(), catalogue::encode(*heard_));
+        const auto written = engine_.write(batch);
+        if (!written) return;  // full, or so broken that others say so
+        heard_in_ = *written;
     }
-    if (durable) return spread(durable, true);
+    if (engine_.durable() >= *heard_in_ || MUTANT(node_born_before_durable)) {
+        spread(std::exchange(heard_, nullptr), true);
+        return;
+    }
     const Instant now = shard_.clock().now();
-    if (it->second->in_engine() < heard_.front().at || now < next_flush_) return;
+    if (now < next_flush_) return;
     next_flush_ = now + kFlushInterval;
     engine_.request_flush();
 }

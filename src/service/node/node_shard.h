@@ -4,9 +4,9 @@
 // a number that was never here, and go when their removal is committed (rules 19, 47).
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -189,6 +189,7 @@ private:
     using CataloguePtr = std::shared_ptr<const catalogue::Catalogue>;
     port::Task<Result<void>> read_catalogue();
     port::Task<Result<void>> bury(journal::Recovered& left);
+    void hear(catalogue::Catalogue catalogue);
     void mind_catalogue();
     void found_and_bury();
     void spread(CataloguePtr catalogue, bool durable);
@@ -251,11 +252,10 @@ private:
     FlushPace flush_pace_;
     CataloguePtr known_;    // routes follow it
     CataloguePtr durable_;  // this node's engine has it durably: births and deaths follow it
-    struct Heard {
-        CataloguePtr catalogue;
-        LogIndex at;
-    };
-    std::deque<Heard> heard_;  // on the system group's shard: known, and not durable yet
+    // On the system group's shard: the last that was heard, if it is not durable yet, and where in
+    // the engine it is.
+    CataloguePtr heard_;
+    std::optional<port::EngineSeq> heard_in_;
     Instant next_flush_;
     bool router_awake_ = false;
     bool hooked_ = false;

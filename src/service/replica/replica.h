@@ -209,8 +209,7 @@ public:
     bool wants_run() const { return dirty_; }
 
     Status status() const;
-    // What the engine has durably; and all that a reader of the engine finds there now.
-    LogIndex durable_applied() const { return durable_applied_; }
+    // All that a reader of the engine finds there now.
     LogIndex in_engine() const { return unwritten_.from ? unwritten_.from.prev() : applied_.index; }
     GroupId group() const { return config_.group; }
     ReplicaId self() const { return config_.self; }

@@ -64,18 +64,16 @@ void Router::park_moved(Group& g, size_t index) {
     moved_.add();
     Flight& f = g.flights[index];
     f.resolved = true;
-    Parked what{f.deadline, f.stream, std::move(f.command), std::move(f.done), g.id};
-    const uint64_t serial = f.serial;
-    const uint64_t generation = f.generation;
-    drop_resolved(g);
-    park(serial, std::move(what), generation);
+    park(f.serial, {f.deadline, f.stream, std::move(f.command), std::move(f.done), g.id},
+         f.generation);
 }
 
 // The group is gone. What nobody there can have done finds its way anew.
 void Router::leave(Group& g) {
-    for (size_t i = g.flights.size(); i-- > 0;)
+    for (size_t i = 0; i < g.flights.size(); ++i)
         if (const Flight& f = g.flights[i]; !f.resolved && !f.internal && !f.maybe_done())
             park_moved(g, i);
+    drop_resolved(g);
 }
 
 void Router::set_catalogue(Catalogue catalogue,
@@ -162,6 +160,16 @@ void Router::expire_parked(Instant now) {
         auto node = parked_.extract(here);
         fail_later(std::move(node.mapped().done), execute::kOnTheirWay);
     }
+}
+
+std::string Router::describe() const {
+    std::string text = std::to_string(catalogue_.generation);
+    for (const auto& k : catalogue_.keyspaces)
+        text += " " + k.name + "@" + to_string(k.group);
+    if (!unsettled_.empty()) text += ", " + std::to_string(parked_.size()) + " wait for";
+    for (const auto& [name, unsettled] : unsettled_)
+        text += " " + name + " above " + std::to_string(unsettled.above);
+    return text;
 }
 
 }  // namespace asterias::router

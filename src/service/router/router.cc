@@ -222,8 +222,10 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
             g.hops = 0;
             if (answered.epoch == g.epoch) accepted(g);
             if (!f.internal && a.reply.kind == kv::Reply::Kind::Error &&
-                a.reply.text.view() == execute::kMoved)
-                return park_moved(g, index);
+                a.reply.text.view() == execute::kMoved) {
+                park_moved(g, index);
+                return drop_resolved(g);
+            }
             return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
         case Answer::Kind::Refused:
         case Answer::Kind::Busy:

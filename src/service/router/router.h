@@ -88,6 +88,7 @@ public:
     NodeId leader_of(GroupId group) const;
     bool waits_for(NodeId node) const;  // something was sent there, and is not answered
     const Catalogue& catalogue() const { return catalogue_; }
+    std::string describe() const;  // where keyspaces are, and what waits; for people
 
 private:
     struct Flight {
