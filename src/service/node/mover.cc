@@ -297,21 +297,22 @@ port::Task<> Node::carry_keyspaces_on() {
     }
 }
 
-// A node without a replica of the system group hears nothing by itself.
+// A node without state of the system group (no replica, or a witness) hears nothing by itself, and
+// one whose replica is cut off or stopped hears it late: so each asks another one now and then.
 port::Task<> Node::ask_for_catalogue() {
+    const auto& members = identity_.founding.members;
     const auto shards = co_await status();
-    bool hears = false;
-    for (const auto& shard : shards)
-        for (const auto& g : shard.groups)
-            hears |= g.group == kSystemGroup && !g.stopped;
-    if (hears) co_return;
-    for (const auto& member : identity_.founding.members) {
-        if (closing_ || !contact_with(shards, member.node).connected) continue;
+    for (size_t tries = 0; tries < members.size(); ++tries) {
+        const FoundingMember member = members[next_peer_++ % members.size()];
+        if (!contact_with(shards, member.node).connected) continue;
+        wire::Writer known(8);
+        known.u64(keyspaces().generation);
         const auto answer = co_await rpc::call_once(*shards_[0], member.peer_address,
-                                                    {std::string(kCatalogue), Bytes()}, kAsk);
-        if (!answer) continue;
+                                                    {std::string(kCatalogue), known.take()}, kAsk);
+        if (!answer || answer->empty()) co_return;
         auto told = catalogue::decode_catalogue(*answer);
         if (told && !closing_) members_[0]->tell_catalogue(std::move(*told));
+        co_return;
     }
 }
 

@@ -453,7 +453,9 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
     } else if (call.name == kSlice) {
         answer(co_await answer_slice(call.payload));
     } else if (call.name == kCatalogue) {
-        answer(catalogue::encode(keyspaces()));
+        wire::Reader in(call.payload);
+        const bool newer = keyspaces().generation > in.u64();
+        answer(newer ? catalogue::encode(keyspaces()) : Bytes());
     } else if (call.name == kHttp) {
         const bool any = !options_.http_address.host.empty();
         answer(Bytes::copy(any ? options_.http_address.describe() : ""));

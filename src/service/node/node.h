@@ -169,6 +169,7 @@ private:
     size_t calls_ = 0;                                           // under way
     std::map<uint64_t, std::shared_ptr<Asked>> asking_;
     uint64_t next_question_ = 0;
+    size_t next_peer_ = 0;  // to be asked for the catalogue
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;
