@@ -134,9 +134,9 @@ room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS
 room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
-room(sim/world       DEPS base wire core/kv core/catalogue core/raft port proto/resp runtime/sim engine/mem
-                     service/execute service/rpc service/replica service/node edge/resp sim/check
-                     sim/scenario
+room(sim/world       DEPS base wire core/kv core/catalogue core/raft port proto/resp runtime/sim
+                     engine/mem service/execute service/rpc service/replica service/node edge/resp
+                     sim/check sim/scenario
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Keyspaces that are made and dropped while clients write, with the program as it is run: words, exit
-codes, and no key lost on the way, also when nodes are killed meanwhile."""
+"""Keyspaces that are made and dropped while clients write, with the program as it is run: words,
+exit codes, and no key lost on the way, also when nodes are killed meanwhile."""
 import json
 import threading
 import time

@@ -4,7 +4,6 @@
 // takes, a start finds no replica whose keyspace it does not know of, and misses none.
 #include <algorithm>
 
-#include "base/mutant.h"
 #include "core/catalogue/boundary.h"
 #include "port/sync.h"
 #include "service/node/keyspaces.h"
@@ -126,7 +125,7 @@ void NodeShard::mind_catalogue() {
         if (!written) return;  // full, or so broken that others say so
         heard_in_ = *written;
     }
-    if (engine_.durable() >= *heard_in_ || MUTANT(node_born_before_durable)) {
+    if (engine_.durable() >= *heard_in_) {
         spread(std::exchange(heard_, nullptr), true);
         return;
     }
