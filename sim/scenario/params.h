@@ -232,6 +232,7 @@ inline constexpr std::array kVerbs = {
     Verb{.name = "rot", .length = false, .what = kRotWords},
     Verb{.name = "directory", .length = false, .what = kDirectoryWords},
     Verb{.name = "members", .length = false, .what = kMemberWords},
+    Verb{.name = "keyspaces", .length = false, .what = kKeyspaceWords},
 };
 
 // What can be expected, and what each takes.

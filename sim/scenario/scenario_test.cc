@@ -100,7 +100,7 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
         {"at 1s crush n1\n",
          "f.txt:1: unknown verb 'crush'; known: roles, crash, pause, full, slow, loop, limits, "
          "jump, "
-         "strobe, isolate, split, oneway, cut, strangers, rot, directory, members"},
+         "strobe, isolate, split, oneway, cut, strangers, rot, directory, members, keyspaces"},
         {"at 1s crash\n", "f.txt:1: at crash needs names of nodes"},
         {"at 1s crash n0,a\n",
          "f.txt:1: 'n0' of at crash is not a node (n1), a role (a), `leader` or `all`"},

@@ -67,7 +67,7 @@ FaultKind kind_of(std::string_view verb) {
         {"limits", FaultKind::Limits},    {"jump", FaultKind::ClockJump},
         {"strobe", FaultKind::ClockJump}, {"strangers", FaultKind::Strangers},
         {"rot", FaultKind::Rot},          {"directory", FaultKind::Directory},
-        {"members", FaultKind::Members},
+        {"members", FaultKind::Members},  {"keyspaces", FaultKind::Keyspaces},
     };
     for (const auto& [name, kind] : kKinds)
         if (name == verb) return kind;
@@ -243,6 +243,8 @@ private:
         event.kind = kind_of(step.verb);
         event.what = event.kind == FaultKind::Partition ? step.verb : step.what;
         if (event.kind == FaultKind::Members) event.what = any_of(kMemberWords, step.what, prng);
+        if (event.kind == FaultKind::Keyspaces)
+            event.what = any_of(kKeyspaceWords, step.what, prng);
         event.who = step.who;
         event.other = step.other;
         event.loses_unsynced = verb.lose && prng.chance(step.lose);
