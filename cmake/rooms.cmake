@@ -16,7 +16,7 @@ set(MAY_edge base wire proto core port service)
 set(MAY_sim base wire core proto port journal runtime engine service edge sim)
 # app looks into sim, the other composition root, because `asterias sim` is a command of the
 # program: whoever has the program can test what it promises. sim never looks into app.
-set(MAY_app base wire core proto port journal runtime engine service edge sim)
+set(MAY_app base wire core proto port journal runtime engine service edge sim app)
 
 set(ASTERIAS_ROOM_LIST "" CACHE INTERNAL "")
 
@@ -115,7 +115,8 @@ room(core/catalogue  DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
-room(runtime/epoll   DEPS base port          HEAVY Threads::Threads)
+room(runtime/epoll   DEPS base port          HEAVY Threads::Threads OpenSSL::SSL
+                     TEST_HEAVY OpenSSL::SSL)
 room(engine/conformance DEPS base port)  # tests only: nothing of the product links it
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
@@ -128,15 +129,18 @@ room(service/replica DEPS base wire core/kv core/session core/catalogue core/raf
                      TEST_DEPS runtime/sim engine/mem)
 room(service/router  DEPS base core/kv core/catalogue core/raft port service/execute service/replica
                      TEST_DEPS runtime/sim)
+room(service/pubsub  DEPS base wire port service/rpc TEST_DEPS runtime/sim)
 room(service/node    DEPS base wire core/kv core/catalogue core/raft port journal service/execute
-                     service/rpc service/replica service/router TEST_DEPS runtime/sim engine/mem)
-room(edge/resp       DEPS base core/kv port proto/resp service/execute TEST_DEPS runtime/sim)
+                     service/rpc service/pubsub service/replica service/router
+                     TEST_DEPS runtime/sim engine/mem)
+room(edge/resp       DEPS base core/kv port proto/resp service/execute service/pubsub
+                     TEST_DEPS runtime/sim)
 room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
 room(sim/world       DEPS base wire core/kv core/catalogue core/raft port proto/resp runtime/sim
-                     engine/mem service/execute service/rpc service/replica service/node edge/resp
-                     sim/check sim/scenario
+                     engine/mem service/execute service/rpc service/pubsub service/replica
+                     service/node edge/resp sim/check sim/scenario
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)
@@ -151,8 +155,11 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/house_scenarios.cc
                            "-DTEXTS=${scenarios}" -P ${CMAKE_SOURCE_DIR}/cmake/embed_scenarios.cmake
                    DEPENDS ${scenarios} cmake/embed_scenarios.cmake VERBATIM)
 target_sources(asterias_sim PRIVATE ${CMAKE_BINARY_DIR}/house_scenarios.cc)
+room(app/config      DEPS base core/kv port proto/resp service/execute service/router service/rpc
+                     service/replica service/node edge/resp edge/http runtime/epoll)
 room(app             DEPS base core/kv port proto/resp runtime/epoll engine/rocks service/execute
-                     service/router service/rpc service/replica service/node edge/resp edge/http sim
+                     service/router service/rpc service/pubsub service/replica service/node
+                     edge/resp edge/http sim app/config
                      HEAVY fmt::fmt spdlog::spdlog CLI11::CLI11 Threads::Threads)
 
 add_executable(asterias src/app/main.cc)

@@ -79,7 +79,11 @@ def usage(directory):
     """wrong use ends with 2 and names what is wrong; help and version with 0"""
     for arguments, text in (
         (["serve", "--nonsense"], "--nonsense"),
-        (["nonsense"], "The subcommands are: init serve dev status why replica demo sim"),
+        (
+            ["nonsense"],
+            "The subcommands are: init serve config check-config user dev status why replica demo "
+            "sim",
+        ),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),
         (["dev", "--nodes", "x"], "--nodes"),
@@ -94,7 +98,7 @@ def usage(directory):
         (["replica", "add", "--keyspace", "default", "--node", "abc"], "1 to 65535"),
         (["replica", "add", "--keyspace", "default", "--node", "-1"], "--node: the number of a"),
         (["replica", "replace", "--keyspace", "k", "--node", 1, "--from", 0], "--from: the number"),
-        (["serve", "--replace", "x"], "--replace: the number of a node is 1 to 65535"),
+        (["serve", "--replace", "x"], "--replace: takes 0 to 65535"),
         (["replica", "transfer", "--keyspace", "default", "--force"], "--force"),
         (["replica", "remove", "--node", "3"], "--keyspace"),
         (["replica", "list", "--node-address", "nowhere"], "--node-address"),
@@ -128,6 +132,28 @@ def usage(directory):
         done = run(*arguments)
         equal(done.returncode, DONE, f"exit code of {arguments}")
         expect(text in done.stdout, f"no {text!r} in the help of {arguments}")
+
+
+def configuration(directory):
+    """a file with settings is read, judged with its lines, and told where each value comes from"""
+    path = f"{directory}/node.toml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('pipeline-max = 7\nlog-format = "json"\n')
+    equal(run("check-config", path).returncode, DONE)
+    shown = run("config", "--config", path, "--shards", 2, env={"ASTERIAS_PIPELINE_MAX": "8"})
+    equal(shown.returncode, DONE, shown.stderr)
+    for line in (
+        "pipeline-max = 8  # ASTERIAS_PIPELINE_MAX",
+        f'log-format = "json"  # {path}:2',
+        "shards = 2  # --shards",
+        "maxclients = 10000  # default",
+    ):
+        expect(line in shown.stdout.splitlines(), f"no {line!r} in {shown.stdout!r}")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("resp-prot = 1\nshards = 0\n")
+    for command in (["check-config", path], ["serve", "--config", path]):
+        refused(run(*command), USAGE, f"{path}:3: ", "did you mean resp-port?", f"{path}:4: ")
+    refused(run("serve", "--config", f"{directory}/none"), USAGE, "No such file")
 
 
 def simulator(directory):
@@ -233,12 +259,13 @@ def demo_stops(directory):
 
 
 def beyond_loopback(directory):
-    """--host beyond loopback is refused without --insecure"""
+    """--host beyond loopback is refused, and the three ways out are named"""
     data = f"{directory}/beyond"
     founded(data)
     flags, _ = three_ports()
     beyond = run("serve", "--data", data, "--host", "192.0.2.1", *flags)
-    refused(beyond, USAGE, "192.0.2.1", "--insecure")
+    for way in ("keep to 127.0.0.1", "tls-cert and tls-key", "private-network", "--insecure"):
+        refused(beyond, USAGE, "192.0.2.1", way)
 
 
 def lived_in(directory):
@@ -567,6 +594,7 @@ def main():
     claims.run(
         [
             usage,
+            configuration,
             simulator,
             empty_directory,
             init_twice,

@@ -240,6 +240,61 @@ def python_transactions(cluster):
     equal(library(other).get("tx:n"), b"60")
 
 
+def heard(pubsub, count):
+    """The next messages, without notices."""
+    found = []
+    while len(found) < count:
+        message = pubsub.get_message(timeout=10)
+        if message is None:
+            raise Failure(f"no message came behind {found}")
+        if message["type"].endswith("message"):
+            found.append((message["type"], message["channel"], message["data"]))
+    return found
+
+
+def python_messages(cluster):
+    """python3-redis: who subscribes on one node hears what is published on any, in order"""
+    for node, other in others(cluster):
+        with library(node).pubsub() as channels, library(node).pubsub() as patterns:
+            channels.subscribe("news", "more")
+            patterns.psubscribe("n*s")
+            for listening in (channels, channels, patterns):
+                equal(listening.get_message(timeout=10)["type"].endswith("subscribe"), True)
+            # A confirmed subscription is known to every node.
+            for third in cluster.nodes:
+                equal(library(third).pubsub_numsub("news", "none"), [(b"news", 1), (b"none", 0)])
+                equal(library(third).pubsub_numpat(), 1)
+                equal(library(third).pubsub_channels("*e*"), [b"more", b"news"])
+            r = library(other)
+            with r.pipeline(transaction=False) as pipe:
+                for i in range(200):
+                    pipe.set("told", i).publish("news", i)
+                equal(pipe.execute()[1::2], 200 * [2])
+            wanted = [(b"news", str(i).encode()) for i in range(200)]
+            equal([m[1:] for m in heard(channels, 200)], wanted)
+            equal(heard(patterns, 200)[0], ("pmessage", b"news", b"0"))
+            with r.pipeline() as pipe:
+                equal(pipe.set("told", "tx").publish("more", "tx").execute(), [True, 1])
+            equal(heard(channels, 1), [("message", b"more", b"tx")])
+            equal(library(node).get("told"), b"tx")
+            channels.unsubscribe()
+            patterns.punsubscribe()
+        poll(lambda r=r: r.publish("news", "x") == 0, 10, "nobody listens any more")
+
+
+def cli_messages(cluster):
+    """redis-cli: subscribe on one node, publish on another, in RESP2 and RESP3"""
+    node, other = cluster.nodes[:2]
+    for version in ("-2", "-3"):
+        command = ["redis-cli", version, "-h", node.resp[0], "-p", str(node.resp[1])]
+        with subprocess.Popen([*command, "subscribe", "cli"], stdout=subprocess.PIPE) as process:
+            poll(lambda: cli(other, "publish", "cli", "hello") == "1", 10, "a subscriber")
+            found = [process.stdout.readline() for _ in range(6)]
+            process.terminate()
+            expect(b"hello" in found[-1], f"{found}")
+        poll(lambda: cli(other, "publish", "cli", "x") == "0", 10, "nobody listens any more")
+
+
 def python_types(cluster):
     """python3-redis: mget, mset, incr, decr, append, strlen, exists, type"""
     r = library(cluster.nodes[2])
@@ -340,6 +395,36 @@ def applied(cluster, keyspace):
 # ------------------------------------------------------------------------------------ raw sockets
 
 
+def spans(cluster):
+    """SCAN, KEYS, DBSIZE over two keyspaces: redis-cli --scan, --bigkeys, scan_iter"""
+    node, other = cluster.nodes[:2]
+    r = library(node, db=7)
+    equal(r.flushdb(), True)
+    wanted = {f"scan{i}".encode() for i in range(1500)}
+    wanted |= {f"{KEYSPACE}:{i}".encode() for i in range(500)}
+    with r.pipeline(transaction=False) as pipe:
+        for key in wanted:
+            pipe.set(key, "1")
+        pipe.execute()
+    equal(library(other, db=7).dbsize(), len(wanted), "DBSIZE through another node")
+    equal(set(r.keys()), wanted, "KEYS")
+    found = list(r.scan_iter(count=100))
+    equal((len(found), set(found)), (len(wanted), wanted), "scan_iter")
+    equal(set(r.scan_iter("scan1??", count=17)), {k for k in wanted if len(k) == 7 and k[4] == 49})
+    told = cli(node, "-n", "7", "--scan", "--pattern", f"{KEYSPACE}:*").split()
+    equal(len(set(told)), 500, "redis-cli --scan")
+    expect("Sampled 2000 keys" in cli(node, "-n", "7", "--bigkeys"), "redis-cli --bigkeys")
+    expect(r.randomkey() in wanted, "RANDOMKEY")
+    expect("cursor is lost" in refused(r.scan, 12345), "a cursor that nobody gave")
+    library(other, db=7).flushdb()
+    equal((r.dbsize(), r.keys(), list(r.scan_iter()), r.randomkey()), (0, [], [], None))
+    r.mset({f"scan{i}": "1" for i in range(50)})
+    cursor, some = r.scan(count=20)
+    cursor, more = library(other, db=7).scan(cursor, count=20)
+    equal(len(set(some) | set(more)), 40, "a cursor that another node gave")
+    r.flushdb()
+
+
 def inline_commands(cluster):
     """inline commands: telnet works, quotes and empty lines as in Redis"""
     with cluster.nodes[0].resp_client() as raw:
@@ -420,11 +505,14 @@ def main():
                 python_expiry,
                 python_pipelines,
                 python_transactions,
+                python_messages,
+                cli_messages,
                 python_types,
                 python_errors,
                 python_binary,
                 databases,
                 keyspaces,
+                spans,
                 inline_commands,
                 once_only,
                 benchmark_one,

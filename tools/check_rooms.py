@@ -26,7 +26,7 @@ HEAVY = {
     "grpcpp/": set(),
     "spdlog/": {"app"},
     "CLI/": {"app", "sim"},
-    "toml++/": {"app", "sim"},
+    "toml++/": {"app/config"},
     "fmt/": None,  # any room
 }
 

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -64,6 +68,7 @@ Operation operation_of(Mode mode) {
 
 struct Generator::Link {
     int fd = -1;
+    std::unique_ptr<SSL, void (*)(SSL*)> ssl{nullptr, SSL_free};
     size_t endpoint = 0;
     std::unique_ptr<Session> session;
     std::string out;
@@ -73,7 +78,12 @@ struct Generator::Link {
     bool idle = false;             // Fill: nothing left to ask
 };
 
-Generator::Generator(Options options) : options_(std::move(options)), prng_(options_.seed) {
+Generator::Generator(Options options)
+    : options_(std::move(options)), prng_(options_.seed), tls_(nullptr, SSL_CTX_free) {
+    if (options_.tls) {
+        tls_.reset(SSL_CTX_new(TLS_client_method()));
+        std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
+    }
     for (const auto& endpoint : options_.endpoints)
         addresses_.push_back(address_of(endpoint));
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
@@ -104,6 +114,7 @@ void Generator::open(Link& link, uint64_t now) {
     if (connect(link.fd, reinterpret_cast<const sockaddr*>(&addresses_[link.endpoint]),
                 sizeof(sockaddr_in)) != 0)
         return restart(link, now, "connect: " + std::string(std::strerror(errno)));
+    if (tls_ && !open_tls(link)) return restart(link, now, "TLS: the handshake failed");
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &link}};
     if (epoll_ctl(epoll_, EPOLL_CTL_ADD, link.fd, &event) != 0) die("epoll_ctl");
     link.session->greet(link.out);
@@ -111,10 +122,45 @@ void Generator::open(Link& link, uint64_t now) {
     flush(link);
 }
 
+bool Generator::open_tls(Link& link) {
+    link.ssl.reset(SSL_new(tls_.get()));
+    SSL_set_fd(link.ssl.get(), link.fd);
+    SSL_set_mode(link.ssl.get(),
+                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_connect(link.ssl.get()) != 1) return false;
+    fcntl(link.fd, F_SETFL, fcntl(link.fd, F_GETFL) | O_NONBLOCK);
+    return true;
+}
+
+ssize_t Generator::take(Link& link, void* to, size_t room) {
+    if (!link.ssl) return recv(link.fd, to, room, MSG_DONTWAIT);
+    const int n = SSL_read(link.ssl.get(), to, static_cast<int>(room));
+    if (n > 0) return n;
+    const int error = SSL_get_error(link.ssl.get(), n);
+    errno = error == SSL_ERROR_WANT_READ ? EAGAIN : EPROTO;
+    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+ssize_t Generator::give(Link& link, const std::string& from) {
+    if (!link.ssl) return send(link.fd, from.data(), from.size(), MSG_NOSIGNAL);
+    const int n = SSL_write(link.ssl.get(), from.data(), static_cast<int>(from.size()));
+    if (n > 0) return n;
+    const int error = SSL_get_error(link.ssl.get(), n);
+    if (error != SSL_ERROR_WANT_WRITE) {
+        errno = EPROTO;
+        return -1;
+    }
+    pollfd wait{link.fd, POLLOUT, 0};
+    poll(&wait, 1, -1);
+    errno = EINTR;
+    return -1;
+}
+
 void Generator::restart(Link& link, uint64_t now, const std::string& why) {
     if (figures_.first_failure.empty()) figures_.first_failure = why;
     figures_.reconnects++;
     figures_.failed += link.started.size();
+    link.ssl.reset();
     if (link.fd >= 0) close(link.fd);
     link.fd = -1;
     link.started.clear();
@@ -150,7 +196,7 @@ void Generator::ask(Link& link, uint64_t now) {
 
 void Generator::flush(Link& link) {
     while (!link.out.empty() && link.fd >= 0) {
-        const ssize_t n = send(link.fd, link.out.data(), link.out.size(), MSG_NOSIGNAL);
+        const ssize_t n = give(link, link.out);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return restart(link, clock_ns(), "send: " + std::string(std::strerror(errno)));
         link.out.erase(0, static_cast<size_t>(n));
@@ -178,7 +224,7 @@ void Generator::finish(Link& link, const Finished& finished, uint64_t now) {
 
 void Generator::readable(Link& link) {
     uint8_t buffer[kReadBytes];
-    const ssize_t n = recv(link.fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    const ssize_t n = take(link, buffer, sizeof buffer);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     const uint64_t now = clock_ns();
     if (n <= 0) return restart(link, now, n == 0 ? "closed by the server" : std::strerror(errno));
@@ -233,7 +279,10 @@ Figures Generator::run() {
             epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kTickMilliseconds);
         for (int i = 0; i < n; ++i) {
             auto& link = *static_cast<Link*>(events[static_cast<size_t>(i)].data.ptr);
-            if (link.fd >= 0) readable(link);
+            // What is decrypted and not taken has no event.
+            do
+                if (link.fd >= 0) readable(link);
+            while (link.fd >= 0 && link.ssl && SSL_pending(link.ssl.get()) > 0);
         }
         now = clock_ns();
         if (now < next_tick) continue;

@@ -7,11 +7,14 @@
 #include <memory>
 #include <netinet/in.h>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/prng.h"
 #include "load/histogram.h"
 #include "load/session.h"
+
+struct ssl_ctx_st;  // of OpenSSL
 
 namespace asterias::load {
 
@@ -28,6 +31,7 @@ struct Options {
     uint64_t keys = 100'000;      // Fill: each once, in order; else drawn uniformly
     uint32_t value_bytes = 256;
     uint64_t seed = 1;
+    bool tls = false;  // certificates are not checked
 };
 
 struct Figures {
@@ -49,6 +53,10 @@ public:
 
 private:
     struct Link;
+    bool open_tls(Link& link);
+    // As recv(2) and send(2) on the link, under TLS if there is one.
+    static ssize_t take(Link& link, void* to, size_t room);
+    static ssize_t give(Link& link, const std::string& from);
     void open(Link& link, uint64_t now);
     void restart(Link& link, uint64_t now, const std::string& why);
     void ask(Link& link, uint64_t now);
@@ -63,6 +71,7 @@ private:
     std::vector<sockaddr_in> addresses_;
     std::vector<std::unique_ptr<Link>> links_;
     int epoll_ = -1;
+    std::unique_ptr<ssl_ctx_st, void (*)(ssl_ctx_st*)> tls_;
     std::string value_;
     uint64_t next_fill_ = 0;
     uint64_t counted_from_ = 0;  // ns; the end of the warm-up

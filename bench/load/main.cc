@@ -19,6 +19,7 @@ constexpr const char* kHelp =
     "  --connections N (1)    spread evenly over the endpoints\n"
     "  --pipeline N (1)       outstanding operations of each connection\n"
     "  --seconds S (5)  --warmup S (0.5)  --keys N (100000)  --value-bytes N (256)  --seed N (1)\n"
+    "  --tls yes|no (no)      certificates are not checked\n"
     "example: asterias-load --endpoints 127.0.0.1:6379 --mode set --connections 64\n";
 
 [[noreturn]] void usage(const std::string& why) {
@@ -52,6 +53,9 @@ void set_option(Options& o, const std::string& name, const std::string& value) {
             o.endpoints.push_back(value.substr(at, comma - at));
             at = comma + 1;
         }
+    } else if (name == "--tls") {
+        if (value != "yes" && value != "no") usage("--tls takes yes or no");
+        o.tls = value == "yes";
     } else if (name == "--mode") {
         o.mode = mode_of(value);
     } else if (name == "--connections") {

@@ -11,8 +11,8 @@
 namespace asterias::sim {
 
 std::string_view to_string(OpKind kind) {
-    static constexpr std::array<std::string_view, 8> kNames = {"get",   "set",   "del",  "incr",
-                                                               "setnx", "setpx", "mset", "mget"};
+    static constexpr std::array<std::string_view, 9> kNames = {
+        "get", "set", "del", "incr", "setnx", "setpx", "mset", "mget", "wipe"};
     return kNames[static_cast<size_t>(kind)];
 }
 

@@ -20,7 +20,7 @@
 
 namespace asterias::sim {
 
-enum class OpKind : uint8_t { Get, Set, Del, Incr, SetNx, SetPx, MSet, MGet };
+enum class OpKind : uint8_t { Get, Set, Del, Incr, SetNx, SetPx, MSet, MGet, Wipe };
 enum class Outcome : uint8_t { Ok, Failed, Unknown };
 
 // A value of a key, or nil. Integer replies are their decimal digits.
@@ -38,7 +38,7 @@ struct Op {
     uint64_t request = 0;     // not 0: wrapped in ASTERIAS.REQUEST <client> <request>; its retries
                               // carry the same number and together take effect at most once
     OpKind kind = OpKind::Get;
-    std::vector<std::string> keys;       // one; MSet and MGet: one or more, distinct
+    std::vector<std::string> keys;       // one; MSet, MGet, Wipe: one or more, distinct
     std::vector<std::string> arguments;  // Set, SetNx: the value; SetPx: the value and after how
                                          // many milliseconds it is due to expire; Incr: the
                                          // amount; MSet: one value per key; else none
@@ -46,7 +46,7 @@ struct Op {
     Duration completed = kNever;         // kNever: no reply was seen
     Outcome outcome = Outcome::Unknown;
     // Only with Ok. Get: one; MGet: one per key; Del, SetNx: "0" or "1"; Incr: the new number or
-    // kNotAnInteger; Set, SetPx, MSet: none.
+    // kNotAnInteger; Set, SetPx, MSet, Wipe (deletes all its keys): none.
     std::vector<Value> results;
 
     bool operator==(const Op&) const = default;

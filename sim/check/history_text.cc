@@ -136,7 +136,7 @@ Result<void> parse_window(Op& op, const Word& w) {
 }
 
 Result<OpKind> parse_kind(const Word& w) {
-    for (int k = 0; k <= static_cast<int>(OpKind::MGet); ++k)
+    for (int k = 0; k <= static_cast<int>(OpKind::Wipe); ++k)
         if (w.is(to_string(static_cast<OpKind>(k)))) return static_cast<OpKind>(k);
     return fail(Errc::InvalidArgument, "unknown operation '" + w.text + "'");
 }
@@ -144,7 +144,9 @@ Result<OpKind> parse_kind(const Word& w) {
 // Keys and arguments, up to and without "->".
 Result<void> parse_command(Op& op, Words& words) {
     while (!words.next_is("->")) {
-        if (op.kind != OpKind::MGet && op.kind != OpKind::MSet && op.keys.size() == 1) {
+        const bool many =
+            op.kind == OpKind::MGet || op.kind == OpKind::MSet || op.kind == OpKind::Wipe;
+        if (!many && op.keys.size() == 1) {
             op.arguments.push_back(TRY(words.next()).text);
             continue;
         }
@@ -179,7 +181,8 @@ Result<void> parse_outcome(Op& op, Words& words) {
     op.outcome = found[0].is("failed")    ? Outcome::Failed
                  : found[0].is("unknown") ? Outcome::Unknown
                                           : Outcome::Ok;
-    const bool bare = op.kind == OpKind::Set || op.kind == OpKind::SetPx || op.kind == OpKind::MSet;
+    const bool bare = op.kind == OpKind::Set || op.kind == OpKind::SetPx ||
+                      op.kind == OpKind::MSet || op.kind == OpKind::Wipe;
     if (op.outcome == Outcome::Ok && !bare) {
         for (const Word& w : found)
             op.results.push_back(w.is("nil") ? Value() : Value(w.text));

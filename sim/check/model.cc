@@ -95,6 +95,7 @@ void Model::add(const Op& op) {
         if (op.kind == OpKind::Set || op.kind == OpKind::SetNx || op.kind == OpKind::SetPx ||
             op.kind == OpKind::MSet)
             m.written.push_back(intern(m.keys[i], op.arguments[i]));
+        if (op.kind == OpKind::Wipe) m.written.push_back(initial_[m.keys[i]]);
         if (m.answered && is_read(op.kind)) m.seen.push_back(intern(m.keys[i], op.results[i]));
     }
     if (op.kind == OpKind::Incr) m.amount = incr_number(op.arguments[0]).value_or(0);
@@ -181,6 +182,7 @@ bool Model::step(const ModelOp& op, const State& state, std::vector<Write>& chan
             return true;
         case OpKind::Set:
         case OpKind::MSet:
+        case OpKind::Wipe:
             for (size_t i = 0; i < op.written.size(); ++i)
                 put(op.keys[i], op.written[i]);
             return true;

@@ -37,7 +37,7 @@ struct ModelOp {
     OpKind kind = OpKind::Get;
     bool answered = false;
     std::vector<uint32_t> keys;
-    std::vector<Slot> written;      // Set, SetNx, SetPx, MSet: per key
+    std::vector<Slot> written;      // Set, SetNx, SetPx, MSet, Wipe: per key
     std::vector<Slot> seen;         // answered Get, MGet: per key
     std::optional<int64_t> number;  // answered Incr, Del, SetNx; empty: the reply was an error
     int64_t amount = 0;             // Incr

@@ -54,6 +54,10 @@ std::vector<Value> execute(Store& store, const Op& op) {
             store[key].value = std::to_string(std::stoll(now) + std::stoll(op.arguments[0]));
             return {store[key].value};
         }
+        case OpKind::Wipe:
+            for (const std::string& each : op.keys)
+                store.erase(each);
+            return {};
         case OpKind::MSet:
             for (size_t i = 0; i < op.keys.size(); ++i)
                 store[op.keys[i]] = {op.arguments[i]};
@@ -77,7 +81,7 @@ Op random_op(Prng& prng, const Shape& shape, uint64_t number) {
     if (op.kind == OpKind::Set || op.kind == OpKind::SetNx) op.arguments = {value};
     if (op.kind == OpKind::SetPx) op.arguments = {value, "100"};
     if (op.kind == OpKind::Incr) op.arguments = {std::to_string(prng.between(1, 2))};
-    if (op.kind == OpKind::MSet || op.kind == OpKind::MGet) {
+    if (op.kind == OpKind::MSet || op.kind == OpKind::MGet || op.kind == OpKind::Wipe) {
         op.keys.push_back("k" + std::to_string(key ^ 1));
         if (op.kind == OpKind::MSet) op.arguments = {value, value};
     }
@@ -217,6 +221,8 @@ const std::vector<std::vector<OpKind>> kMixes = {
     {OpKind::Get, OpKind::Set, OpKind::Del, OpKind::SetNx},
     {OpKind::Get, OpKind::Set, OpKind::Del, OpKind::SetNx, OpKind::Incr},
     {OpKind::MSet, OpKind::MGet, OpKind::Get},
+    {OpKind::MGet, OpKind::Set, OpKind::SetNx, OpKind::Del, OpKind::Wipe},
+    {OpKind::Get, OpKind::SetPx, OpKind::MSet, OpKind::Wipe},
     {OpKind::Get, OpKind::Get, OpKind::Set, OpKind::SetPx},
     {OpKind::Get, OpKind::SetPx, OpKind::Incr},
     {OpKind::Get, OpKind::Set, OpKind::SetPx, OpKind::Del, OpKind::SetNx, OpKind::Incr},

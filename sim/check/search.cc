@@ -150,6 +150,9 @@ void Search::find_plain(std::span<const SearchOp> ops) {
     for (const SearchOp& op : ops) {
         const ModelOp& m = model_.ops()[op.op];
         keys_.insert(keys_.end(), m.keys.begin(), m.keys.end());
+        if (m.kind == OpKind::Wipe)
+            for (const uint32_t key : m.keys)
+                plain_[key] = false;
         if (m.kind == OpKind::Incr) counted_[m.keys[0]] = true;
         if (m.kind == OpKind::Incr || m.kind == OpKind::Del || m.kind == OpKind::SetNx ||
             m.kind == OpKind::SetPx)

@@ -102,7 +102,7 @@ private:
         for (const Op& op : history_) {
             if (op.outcome == Outcome::Failed) continue;
             if (!is_read(op.kind) && op.kind != OpKind::Set && op.kind != OpKind::MSet)
-                not_plain.insert(op.keys[0]);
+                not_plain.insert(op.keys.begin(), op.keys.end());
             if (op.outcome != Outcome::Ok || !is_read(op.kind)) continue;
             for (size_t k = 0; k < op.keys.size(); ++k)
                 seen.insert({op.keys[k], op.results[k]});

@@ -18,7 +18,8 @@ using text::text_of;
 // Without the first word, `none`.
 constexpr auto kFaultNames = Words(kFaultWords).subspan(1);
 static_assert(kFaultNames.size() == std::variant_size_v<FaultSpec>);
-constexpr std::array<std::string_view, 4> kWorkloadKinds = {"kv", "counter", "pairs", "order"};
+constexpr std::array<std::string_view, 5> kWorkloadKinds = {"kv", "counter", "pairs", "order",
+                                                            "spans"};
 
 std::string joined(auto&& words) {
     std::string out;

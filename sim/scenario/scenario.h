@@ -57,7 +57,8 @@ struct WorldSpec {
 
 struct Workload {
     std::string kind = "kv";  // kv: get, set, del, setnx, set px; counter: incr, get; pairs: mset,
-                              // mget of fixed pairs; order: rising numbers over several keys
+                              // mget of fixed pairs; order: rising numbers over several keys;
+                              // spans: keys, scan, flushdb, alone in its scenario
     Counts clients{8, 8};     // per seed
     Counts keys{40, 40};      // per seed
     Counts pipeline{1, 1};    // commands in flight of one connection; per client

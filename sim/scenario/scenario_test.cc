@@ -89,7 +89,7 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
         {"world nodes\n", "f.txt:1: expected name=value, found 'nodes'"},
         {"world duration=60\n", "f.txt:1: duration=60 of world is not a time from 1ms to 24h"},
         {"world core=some\n", "f.txt:1: core=some of world is not one of all, majority"},
-        {"workload\n", "f.txt:1: workload needs one of kv, counter, pairs, order"},
+        {"workload\n", "f.txt:1: workload needs one of kv, counter, pairs, order, spans"},
         {"workload pairs keys=1\n", "f.txt:1: workload pairs needs keys=2 or more"},
         {"fault flood\n",
          "f.txt:1: fault needs one of partition, crash, pause, disk, slow, full, clock, net, "

@@ -15,7 +15,7 @@ constexpr ClusterId kCluster{4711};
 void write_pairs(wire::Writer& out, const std::vector<kv::Write>& writes) {
     out.varint(writes.size());
     for (const kv::Write& w : writes)
-        out.bytes(w.key).bytes(w.record);
+        out.bytes(w.key).bytes(w.record).bytes(w.until);
 }
 
 }  // namespace
@@ -136,8 +136,10 @@ void PrimaryBackup::on_frame(const rpc::Peer& from, rpc::Frame frame) {
 
 void PrimaryBackup::take(wire::Reader& in) {
     for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
-        Bytes key = in.bytes(), record = in.bytes();
-        if (record.empty())
+        Bytes key = in.bytes(), record = in.bytes(), until = in.bytes();
+        if (!until.empty())
+            data_.erase(data_.lower_bound(key), data_.lower_bound(until));
+        else if (record.empty())
             data_.erase(key);
         else
             data_[std::move(key)] = std::move(record);

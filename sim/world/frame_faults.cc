@@ -12,7 +12,8 @@ rpc::Verdict FrameFaults::on_frame(const rpc::Passage& passage) {
     using Kind = rpc::Verdict::Kind;
     if (!passage.outgoing && passage.type == rpc::FrameType::Snapshot && machine_.on_snapshot_piece)
         machine_.on_snapshot_piece();
-    if (passage.outgoing || passage.type != rpc::FrameType::Raft) return {};
+    const bool raft = passage.type == rpc::FrameType::Raft;
+    if (passage.outgoing || (!raft && passage.type != rpc::FrameType::Pubsub)) return {};
     const FrameFault& f = machine_.frame_faults;
     Prng& prng = machine_.prng;
     if (f.drop.low > 0 && prng.chance(f.drop.low)) {

@@ -4,6 +4,7 @@
 #include "base/crc32c.h"
 #include "base/mutant.h"
 #include "core/kv/record.h"
+#include "proto/resp/glob.h"
 #include "service/replica/state.h"
 
 namespace asterias::sim {
@@ -70,6 +71,9 @@ node::Options RaftProcess::options() const {
     o.log_retained_bytes_max = sizes.log_retained_bytes;
     o.snapshot_pace = sizes.snapshot_pace;
     o.change_timeout = sizes.change_timeout;
+    o.glob = [](std::string_view pattern, std::string_view text) {
+        return resp::glob_match(pattern, text);
+    };
     return o;
 }
 
@@ -109,6 +113,7 @@ void RaftProcess::open_door(size_t i) {
     edge_resp::About about;
     about.version = "sim";
     about.node = node_->identity().node.value;
+    about.messages = &member.messages();
     doors_[i] = std::make_unique<edge_resp::Door>(member.shard(), node_->strategy(ShardId(i)),
                                                   std::move(about), options, registry_, log_);
     if (auto listening = doors_[i]->listen(); !listening) return give_up(listening.error());

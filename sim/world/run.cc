@@ -248,7 +248,8 @@ private:
                            static_cast<int64_t>(workload.rate.low);
                 plan.timeout = workload.timeout;
                 plan.reconnect = workload.reconnect.low;
-                plan.source.emplace(workload, w, plan.id, cluster_.keyspaces(), prng.split());
+                plan.source.emplace(workload, w, plan.id, cluster_.keyspaces(),
+                                    profile_.fault<KeyspaceFault>() != nullptr, prng.split());
                 add_client("c" + std::to_string(id), std::move(plan));
             }
         }

@@ -5,14 +5,21 @@
 
 namespace asterias::sim {
 
+namespace {
+constexpr std::string_view kThere = "1";
+}  // namespace
+
 OpSource::OpSource(const Workload& workload, size_t number, uint64_t client,
-                   const std::vector<std::string>& keyspaces, Prng prng)
+                   const std::vector<std::string>& keyspaces, bool come_and_go, Prng prng)
     : workload_(workload),
       name_(workload.kind + std::to_string(number)),
       client_(client),
       prng_(prng) {
-    prefixes_.emplace_back();
-    for (const std::string& keyspace : keyspaces)
+    // All keys of a keyspace are asked for at a time, of several one after the other: so these keys
+    // are together, in one that comes and goes if there are such.
+    const bool one = workload.kind == "spans";
+    prefixes_.push_back(one && come_and_go ? keyspaces.front() + ":" : "");
+    for (const std::string& keyspace : one ? std::vector<std::string>() : keyspaces)
         prefixes_.push_back(keyspace + ":");
 }
 
@@ -52,6 +59,7 @@ Op OpSource::next(bool& named) {
         if (!reads) op.arguments.assign(2, value());
         return op;
     }
+    if (workload_.kind == "spans") return next_span(std::move(op), reads, named);
     const uint64_t index = any_key();
     op.keys = {key(index)};
     if (reads) return op;
@@ -72,6 +80,25 @@ Op OpSource::next(bool& named) {
     const uint64_t die = workload_.kind == "order" ? 0 : prng_.below(10);
     op.kind = die < 6 ? OpKind::Set : die < 8 ? OpKind::SetNx : OpKind::Del;
     if (op.kind != OpKind::Del) op.arguments = {value()};
+    return op;
+}
+
+// A key is there or not: its value is always the same, so that KEYS tells all that MGET does.
+Op OpSource::next_span(Op op, bool reads, bool& named) {
+    const uint64_t keys = workload_.keys.low, first = prng_.below(keys);
+    const uint64_t die = prng_.below(10);
+    const bool all = reads || die == 9;
+    for (uint64_t i = 0; i < (all ? keys : 1); ++i)
+        op.keys.push_back(key((first + i) % keys));
+    if (reads) {
+        op.kind = OpKind::MGet;
+    } else if (die == 9) {
+        op.kind = OpKind::Wipe;
+        named = false;
+    } else {
+        op.kind = die < 4 ? OpKind::Set : die < 7 ? OpKind::SetNx : OpKind::Del;
+        if (op.kind != OpKind::Del) op.arguments = {std::string(kThere)};
+    }
     return op;
 }
 
@@ -102,7 +129,16 @@ uint32_t spelling_of(const Op& op) {
 // It tells what was there before.
 bool is_getset(const Op& op) { return op.kind == OpKind::Set && spelling_of(op) % 3 == 1; }
 
-bool is_transaction(const Op& op) { return spelling_of(op) / 16 % 4 == 1; }
+// Not FLUSHDB: here are several keyspaces.
+bool is_transaction(const Op& op) {
+    return op.kind != OpKind::Wipe && spelling_of(op) / 16 % 4 == 1;
+}
+
+// Of the workload `spans`, whose keys are all that there are.
+bool reads_all(const Op& op) {
+    return op.kind == OpKind::MGet && op.keys[0].find("spans") != std::string::npos &&
+           !is_transaction(op) && spelling_of(op) % 4 != 0;
+}
 
 }  // namespace
 
@@ -137,7 +173,12 @@ std::vector<Words> commands_of(const Op& op, uint32_t spelling) {
             return {{"DEL", key}};
         case OpKind::Incr:
             return {{"INCRBY", key, argument(0)}};
+        case OpKind::Wipe:
+            return {{spelling % 2 ? "FLUSHALL" : "FLUSHDB"}};
         case OpKind::MGet:
+            if (reads_all(op) && spelling % 4 == 1) return {{"SCAN", "0", "COUNT", "10000"}};
+            if (reads_all(op)) return {{"KEYS", "*spans*"}};
+            break;
         case OpKind::MSet:
             break;
     }
@@ -190,6 +231,8 @@ Meaning meaning_of_error(const Op& op, std::string_view text) {
     for (const std::string_view refusal : {"CLUSTERDOWN ", "TRYAGAIN ", "EXECABORT "})
         if (text.starts_with(refusal)) return CertainlyNot{};
     if (text.starts_with("UNKNOWN ")) return PerhapsDone{};
+    if (reads_all(op) && text.starts_with("ERR to read all keys took too long"))
+        return CertainlyNot{};
     if (op.kind == OpKind::Incr && text.starts_with("ERR value is not an integer"))
         return Answered{{std::string(kNotAnInteger)}};
     return Strange{std::string(text)};
@@ -205,6 +248,27 @@ std::optional<std::string> count_in(const resp::Value& reply) {
 }
 
 bool is_value(const resp::Value& v) { return v.is_null() || v.kind == ValueKind::Bulk; }
+
+// Of KEYS or of a SCAN that goes through all keys of the first keyspace at once.
+Meaning meaning_of_names(const Op& op, const resp::Value& reply) {
+    const Strange strange{reply.describe()};
+    if (reply.kind != ValueKind::Array) return strange;
+    const bool scan = reply.items.size() == 2 && reply.items[1].kind == ValueKind::Array;
+    // The keys are in another keyspace than the first, now or a moment ago.
+    if (scan && keyspace_of(op.keys[0]) != "" && reply.items[0].text.view() != "0")
+        return CertainlyNot{};
+    std::vector<std::string> there;
+    for (const resp::Value& item : scan ? reply.items[1].items : reply.items)
+        there.push_back(item.text.str());
+    Answered answered;
+    for (const std::string& key : op.keys) {
+        const bool found = std::erase(there, key) > 0;
+        answered.results.push_back(found ? Value(kThere) : std::nullopt);
+    }
+    // What nobody writes, or one twice.
+    if (!there.empty()) return strange;
+    return answered;
+}
 
 Meaning meaning_of_one(const Op& op, const resp::Value& reply) {
     if (reply.is_error()) return meaning_of_error(op, reply.text.view());
@@ -222,6 +286,7 @@ Meaning meaning_of_one(const Op& op, const resp::Value& reply) {
             [[fallthrough]];
         case OpKind::SetPx:
         case OpKind::MSet:
+        case OpKind::Wipe:
             if (reply.kind != ValueKind::Simple) return strange;
             return Answered{};
         case OpKind::SetNx:
@@ -232,6 +297,7 @@ Meaning meaning_of_one(const Op& op, const resp::Value& reply) {
             if (reply.kind != ValueKind::Integer) return strange;
             return Answered{{std::to_string(reply.integer)}};
         case OpKind::MGet: {
+            if (reads_all(op)) return meaning_of_names(op, reply);
             if (reply.kind != ValueKind::Array || reply.items.size() != op.keys.size())
                 return strange;
             Answered answered;

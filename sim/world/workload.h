@@ -14,12 +14,14 @@
 
 namespace asterias::sim {
 
-// Operations of one client. Every value that it writes is written once in the whole run.
+// Operations of one client. Every value that it writes is written once in the whole
+// run, but for the one of the workload `spans`.
 class OpSource {
 public:
-    // `number` tells workloads of one scenario apart; `keyspaces` beside the default one.
+    // `number` tells workloads of one scenario apart; `keyspaces` beside the default one, at least
+    // one if they `come_and_go`.
     OpSource(const Workload& workload, size_t number, uint64_t client,
-             const std::vector<std::string>& keyspaces, Prng prng);
+             const std::vector<std::string>& keyspaces, bool come_and_go, Prng prng);
 
     // Client, kind, keys and arguments are filled in; `named` if it wants ASTERIAS.REQUEST.
     Op next(bool& named);
@@ -30,6 +32,7 @@ private:
     uint64_t any_key();
     bool may_expire(uint64_t index) const;
     Op set_px(Op op);
+    Op next_span(Op op, bool reads, bool& named);
 
     const Workload workload_;
     const std::string name_;

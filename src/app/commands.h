@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,22 +28,19 @@ struct InitOptions {
 };
 int run_init(const InitOptions& options);
 
-struct ServeOptions {
-    std::string data = "asterias-data";
-    std::string host = "127.0.0.1";
-    uint16_t resp_port = 6379;
-    uint16_t http_port = 8080;
-    uint16_t peer_port = 7400;
-    std::string join;      // HOST:PORT of a node's peer port
-    uint64_t replace = 0;  // joining in the place of this node
-    uint32_t shards = 1;
-    std::string log_level = "info";
-    bool log_json = false;
-    std::string name;            // stands in log lines
-    uint32_t memtable_mib = 32;  // engine write buffer
-    bool insecure = false;
+// Settings as they were said on the command line; the environment is read with them.
+struct ConfigOptions {
+    std::string file;                          // empty: none
+    std::map<std::string, std::string> flags;  // by the name of their row (app/config)
+    bool markdown = false;
 };
-int run_serve(const ServeOptions& options);
+int run_serve(const ConfigOptions& options);
+int run_config(const ConfigOptions& options);
+// kUsage when something is wrong with it.
+int run_check_config(const std::string& file);
+
+// Reads a password from standard input and prints the line for [users].
+int run_user_hash(const std::string& user);
 
 struct DevOptions {
     std::string program = "asterias";  // as it was called: the card's commands can be copied

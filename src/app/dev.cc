@@ -31,7 +31,7 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
             "that\n             hold its keyspace\n");
     else
         std::printf("  Promise    linearizable; an acknowledged write is on disk on every node\n");
-    std::printf("  Security   loopback only, no password, no TLS (not in this version)\n");
+    std::printf("  Security   loopback only, no password, no TLS (asterias serve has both)\n");
     std::printf("\n  Next       %s demo    # counts words while its leader is killed\n",
                 options.program.c_str());
     std::printf("             Ctrl-C stops the nodes; the data stays.\n\n");

@@ -20,7 +20,7 @@
 
 #include "app/client.h"
 #include "app/commands.h"
-#include "app/ports.h"
+#include "app/config/ports.h"
 #include "service/node/identity.h"
 
 namespace asterias::app {
@@ -136,10 +136,10 @@ std::string LocalCluster::directory(size_t node) const {
 }
 
 Result<void> LocalCluster::check_ports() const {
-    const std::vector<PortRange> doors = {
+    const std::vector<config::PortRange> doors = {
         {"--resp-port", resp_port_}, {"--http-port", http_port_}, {"--peer-port", peer_port_}};
     // Some may have been chosen here.
-    if (auto trouble = port_trouble(doors, options_.nodes); !trouble.empty())
+    if (auto trouble = config::port_trouble(doors, options_.nodes); !trouble.empty())
         return fail(Errc::InvalidArgument, trouble);
     for (const auto& door : doors)
         for (size_t i = 0; i < pids_.size(); ++i)

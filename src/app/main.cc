@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/config/settings.h"
 #include "service/node/json.h"
 #include "sim/command.h"
 
@@ -37,40 +38,61 @@ CLI::App* add_init(CLI::App& app, InitOptions& init) {
     return command;
 }
 
-CLI::App* add_serve(CLI::App& app, ServeOptions& serve) {
+// Every row of the table is a flag; what was said is kept as text.
+void add_settings(CLI::App& command, ConfigOptions& options) {
+    command.add_option("--config", options.file, "File with settings (TOML)");
+    for (const config::Row& row : config::rows()) {
+        const std::string name = row.name;
+        CLI::Option* option = nullptr;
+        if (row.kind == config::Kind::Flag)
+            option = command.add_flag_function(
+                config::flag_of(row),
+                [&options, name](int64_t times) {
+                    options.flags[name] = times > 0 ? "true" : "false";
+                },
+                row.what);
+        else
+            option =
+                command
+                    .add_option_function<std::string>(
+                        config::flag_of(row),
+                        [&options, name](const std::string& text) { options.flags[name] = text; },
+                        row.what)
+                    ->default_str(config::get(row, {}));
+        option->group(row.group);
+    }
+}
+
+CLI::App* add_serve(CLI::App& app, ConfigOptions& serve) {
     auto* command = app.add_subcommand("serve", "Run a node");
-    command->add_option("--data", serve.data, "Its directory")->capture_default_str();
-    command->add_option("--host", serve.host, "Address to listen on and to be reached at")
-        ->capture_default_str();
-    command->add_option("--resp-port", serve.resp_port, "Redis protocol")->capture_default_str();
-    command->add_option("--http-port", serve.http_port, "Metrics, status, health")
-        ->capture_default_str();
-    command->add_option("--peer-port", serve.peer_port, "Other nodes")->capture_default_str();
-    command->add_option("--join", serve.join, "HOST:PEER_PORT of a node of the cluster");
-    command
-        ->add_option("--replace", serve.replace,
-                     "With --join, on an empty directory: take the place of this node, whose "
-                     "disk is lost")
-        ->check(node_number());
-    command->add_option("--shards", serve.shards, "Event loops, one thread each")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 64));
-    command->add_option("--log-level", serve.log_level, "debug, info, warn or error")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-    command->add_flag("--log-json", serve.log_json, "Log lines as JSON");
-    command->add_option("--name", serve.name, "Stands in log lines");
-    command->add_option("--memtable-mib", serve.memtable_mib, "Engine write buffer")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 1024));
-    command->add_flag("--insecure", serve.insecure,
-                      "Serve beyond loopback although there is no TLS and no password yet");
+    add_settings(*command, serve);
     command->footer(
+        "Each flag is also a key of the file and an environment variable: --resp-port, resp-port,\n"
+        "ASTERIAS_RESP_PORT; a flag wins over the environment, that over the file.\n"
         "Ends with 1 where the same again, later, may help: another process holds the directory or "
         "a\nport. With 5 where it does not: no node lives in the directory (init, or --join), or "
         "what lies\nthere is damaged, an old copy, or another cluster's.\n"
         "Example: asterias serve --data n2 --resp-port 6380 --http-port 8081 "
         "--peer-port 7401 --join 127.0.0.1:7400");
+    return command;
+}
+
+CLI::App* add_config(CLI::App& app, ConfigOptions& config) {
+    auto* command = app.add_subcommand(
+        "config", "The settings that serve would take, and where each comes from");
+    add_settings(*command, config);
+    command->add_flag("--markdown", config.markdown, "All settings as docs/configuration.md");
+    command->footer("Example: asterias config --config node.toml --resp-port 6380");
+    return command;
+}
+
+CLI::App* add_check_config(CLI::App& app, std::string& file) {
+    auto* command =
+        app.add_subcommand("check-config", "Whether serve would take this file; all that is wrong");
+    command->add_option("file", file, "File with settings (TOML)")->required();
+    command->footer(
+        "Ends with 0, or with 2 and a line for each problem.\n"
+        "Example: asterias check-config node.toml");
     return command;
 }
 
@@ -225,6 +247,17 @@ CLI::App* add_demo(CLI::App& app, DemoOptions& demo) {
     return command;
 }
 
+CLI::App* add_user(CLI::App& app, std::string& user) {
+    auto* command = app.add_subcommand("user", "Users of the Redis door");
+    command->require_subcommand(1);
+    auto* hash = command->add_subcommand(
+        "hash", "Read a password from standard input, print its line for [users] of the file");
+    hash->add_option("--name", user, "Whose it is; `default` is the user of AUTH with one word")
+        ->capture_default_str();
+    hash->footer("Example: asterias user hash --name orders < secret >> node.toml");
+    return command;
+}
+
 // When none of them was named.
 void name_subcommands(const CLI::App& app) {
     const CLI::App* at = &app;
@@ -252,8 +285,13 @@ int main(int argc, char** argv) {
 
     InitOptions init;
     auto* init_command = add_init(app, init);
-    ServeOptions serve;
+    ConfigOptions serve, config;
     auto* serve_command = add_serve(app, serve);
+    auto* config_command = add_config(app, config);
+    std::string config_file;
+    auto* check_config_command = add_check_config(app, config_file);
+    std::string user = "default";
+    auto* user_command = add_user(app, user);
     DevOptions dev;
     dev.program = argv[0];
     auto* dev_command = add_dev(app, dev);
@@ -290,6 +328,9 @@ int main(int argc, char** argv) {
     }
     if (init_command->parsed()) return run_init(init);
     if (serve_command->parsed()) return run_serve(serve);
+    if (config_command->parsed()) return run_config(config);
+    if (check_config_command->parsed()) return run_check_config(config_file);
+    if (user_command->parsed()) return run_user_hash(user);
     if (dev_command->parsed()) return run_dev(dev);
     if (status_command->parsed()) return run_status(status);
     if (why_command->parsed()) return run_why(why);

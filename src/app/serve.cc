@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "app/commands.h"
+#include "app/configure.h"
+#include "app/guard.h"
 #include "app/log_sink.h"
-#include "app/ports.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
+#include "proto/resp/glob.h"
 #include "runtime/epoll/runtime.h"
 #include "service/node/json.h"
 #include "service/node/node.h"
@@ -29,36 +31,6 @@ LogLevel parse_level(const std::string& text) {
     if (text == "info") return LogLevel::Info;
     if (text == "error") return LogLevel::Error;
     return LogLevel::Warn;
-}
-
-// Every node would look for the others at its own machine.
-bool is_everywhere(const std::string& host) {
-    return host.empty() || host == "*" || host == "::" || host == "0.0.0.0" || host == "0";
-}
-
-bool is_loopback(const std::string& host) {
-    return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-// Why options that are fine each by itself cannot be served together; empty: they can.
-std::string wrong_use(const ServeOptions& options) {
-    if (!is_loopback(options.host) && !options.insecure)
-        return "--host " + options.host +
-               " is beyond loopback, and this version has neither TLS nor passwords. To serve "
-               "without them say --insecure.";
-    if (is_everywhere(options.host))
-        return "--host " + (options.host.empty() ? "''" : options.host) +
-               " is no address under which other nodes could reach this one; name the one that "
-               "they will use.";
-    if (!options.join.empty())
-        if (auto address = port::Address::parse(options.join); !address)
-            return "--join: " + address.error().context;
-    if (options.replace && options.join.empty())
-        return "--replace takes a place in a cluster: name a node of it with --join";
-    return port_trouble({{"--resp-port", options.resp_port},
-                         {"--http-port", options.http_port},
-                         {"--peer-port", options.peer_port}},
-                        1);
 }
 
 // Asked before anything is made there. Where it cannot be seen the node finds out, and says why.
@@ -112,7 +84,8 @@ struct ConnectionLimits {
     size_t resp = 0;  // per shard
     size_t http = 0;
 };
-ConnectionLimits connection_limits(size_t shards) {
+ConnectionLimits connection_limits(const config::Settings& settings) {
+    const size_t shards = settings.shards;
     constexpr rlim_t kWanted = 65536;
     constexpr size_t kFilesMost = 2048;
     rlimit files{};
@@ -126,26 +99,42 @@ ConnectionLimits connection_limits(size_t shards) {
     const size_t connections = all - std::min(all / 2, kFilesMost);
     // The last eighth is for other nodes.
     return {connections / shards,
-            std::min(edge_resp::Options().connections_max, connections * 3 / 4 / shards),
-            std::min(edge_http::Options().connections_max, connections / 8)};
+            std::min(settings.resp.connections_max, connections * 3 / 4 / shards),
+            std::min(settings.http.connections_max, connections / 8)};
+}
+
+// The Redis door speaks TLS if there is a certificate.
+Result<void> use_tls(runtime::Runtime& runtime, const config::Settings& settings) {
+    if (settings.tls_cert.empty()) return {};
+    return runtime.use_tls({settings.host, settings.resp_port},
+                           {settings.tls_cert, settings.tls_key, settings.tls_client_ca});
 }
 
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const ServeOptions& options, const ConnectionLimits& limits, runtime::Runtime& runtime,
-           Registry& registry, Log log)
-        : options_(options), limits_(limits), runtime_(runtime), registry_(registry), log_(log) {
+    Server(const ConfigOptions& given, const config::Settings& options,
+           const ConnectionLimits& limits, runtime::Runtime& runtime, Registry& registry, Log log)
+        : given_(given),
+          options_(options),
+          limits_(limits),
+          runtime_(runtime),
+          registry_(registry),
+          log_(log),
+          users_(options.users) {
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
-        node::Options node_options;
+        node::Options node_options = options.node;
         node_options.directory = options.data;
         node_options.peer_address = {options.host, options.peer_port};
         node_options.door_address = {options.host, options.resp_port};
         node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
+        node_options.glob = [](std::string_view pattern, std::string_view text) {
+            return resp::glob_match(pattern, text);
+        };
         auto engine = [this](std::string directory) {
             engine::RocksOptions rocks;
             rocks.directory = std::move(directory);
@@ -156,6 +145,9 @@ public:
         };
         node_ = std::make_unique<node::Node>(std::move(shards), std::move(node_options), engine,
                                              registry, log);
+        node_->on_cursor([this](uint64_t cursor, node::Node::CursorFound found) {
+            place_of(cursor, std::move(found));
+        });
         node_->on_end([this](const Error& why) { refuse(why); });
         doors_.resize(runtime.shard_count());
     }
@@ -165,7 +157,8 @@ public:
         scope_ = std::make_unique<port::Scope>(shard);
         scope_->spawn("serve.start", start_task(shard));
     }
-    void on_signal() {
+    void on_signal(int signal) {
+        if (signal == SIGHUP) return reload();
         if (!node_->started() || std::exchange(stopping_, true)) return runtime_.stop();
         scope_->spawn("serve.stop", stop_task());
     }
@@ -174,6 +167,22 @@ public:
     bool closed() const { return closed_; }
 
 private:
+    // What is live in the file is taken again; with anything wrong in it nothing is.
+    void reload() {
+        const config::Loaded loaded = configure(given_);
+        for (const auto& problem : loaded.problems)
+            log_.error("SIGHUP: " + problem + "; nothing was changed");
+        if (!loaded.problems.empty()) return;
+        if (loaded.settings.tls_cert.empty() != options_.tls_cert.empty())
+            return log_.error(
+                "SIGHUP: from TLS to none or back takes a restart; nothing was changed");
+        if (auto done = use_tls(runtime_, loaded.settings); !done)
+            return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
+        users_.replace(loaded.settings.users);
+        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users" +
+                  (options_.tls_cert.empty() ? "" : ", certificate and key"));
+    }
+
     port::Task<> start_task(port::Shard& shard) {
         auto started = co_await node_->start();
         if (!started) {
@@ -185,9 +194,7 @@ private:
         pages.status = [this] { return node_->status_json(); };
         pages.trouble = [this] { return trouble(); };
         pages.api = [this](edge_http::ApiRequest request) { return api(std::move(request)); };
-        http_ = std::make_unique<edge_http::Door>(
-            shard, std::move(pages),
-            edge_http::Options{{options_.host, options_.http_port}, limits_.http}, log_);
+        http_ = std::make_unique<edge_http::Door>(shard, std::move(pages), http_options(), log_);
         if (auto listening = http_->listen(); !listening)
             co_return fail(listening.error(), "--http-port");
         for (size_t i = 0; i < doors_.size(); ++i) {
@@ -196,6 +203,13 @@ private:
             else
                 shard.submit(ShardId(i), [this, i] { open_door(i); });
         }
+    }
+
+    edge_http::Options http_options() const {
+        edge_http::Options options = options_.http;
+        options.address = {options_.host, options_.http_port};
+        options.connections_max = limits_.http;
+        return options;
     }
 
     // What lies under /v1/.
@@ -251,14 +265,57 @@ private:
         co_return text;
     }
 
+    // On shard 0: of a cursor that a door of this node gave. `found` is called there.
+    void place_of(uint64_t cursor, node::Node::CursorFound found) {
+        const auto at = edge_resp::Cursors::shard_of(cursor);
+        if (at.value >= doors_.size())
+            return found(asterias::fail(Errc::NotFound, "no door of this node gave this cursor"));
+        runtime_.shard(ShardId(0)).submit(at, [this, at, cursor, to = std::move(found)]() mutable {
+            Result<Bytes> place = asterias::fail(Errc::NotFound, "this cursor is lost");
+            if (const auto& door = doors_[at.value])
+                if (const auto kept = door->place_of(cursor))
+                    place = edge_resp::Cursors::encode(*kept);
+            runtime_.shard(at).submit(
+                ShardId(0),
+                [place = std::move(place), to = std::move(to)]() mutable { to(std::move(place)); });
+        });
+    }
+    // On shard 0: of any other cursor.
+    port::Task<> find_place(uint64_t cursor, node::Node::CursorFound found) {
+        found(co_await node_->fetch_cursor(edge_resp::Cursors::node_of(cursor), 12, cursor));
+        --cursors_sought_;
+    }
+    // On `asker`, where `found` is called.
+    void find_cursor(ShardId asker, uint64_t cursor, edge_resp::About::Found found) {
+        auto back = [this, asker, to = std::move(found)](Result<Bytes> bytes) mutable {
+            runtime_.shard(ShardId(0))
+                .submit(asker, [bytes = std::move(bytes), to = std::move(to)]() mutable {
+                    if (!bytes) return to(std::unexpected(bytes.error()));
+                    to(edge_resp::Cursors::decode(*bytes));
+                });
+        };
+        runtime_.shard(asker).submit(ShardId(0), [this, cursor, to = std::move(back)]() mutable {
+            if ((node_->identity().node.value & 0xFFF) == edge_resp::Cursors::node_of(cursor))
+                return place_of(cursor, std::move(to));
+            if (stopping_) return to(asterias::fail(Errc::Unavailable, "the node stops"));
+            ++cursors_sought_;
+            scope_->spawn("serve.cursor", find_place(cursor, std::move(to)));
+        });
+    }
+
     void open_door(size_t i) {
         edge_resp::About about;
+        about.find_cursor = [this, i](uint64_t cursor, edge_resp::About::Found found) {
+            find_cursor(ShardId(i), cursor, std::move(found));
+        };
         about.version = version();
         about.node = node_->identity().node.value;
         about.cluster = to_string(node_->identity().founding.cluster);
-        edge_resp::Options options;
+        about.messages = &node_->member(ShardId(i)).messages();
+        edge_resp::Options options = options_.resp;
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;
+        options.guard = &guard_;
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -291,6 +348,8 @@ private:
                 doors_[i]->drain(kDrainMost, ended);
             });
         co_await closed.wait();
+        while (cursors_sought_ > 0)
+            co_await port::sleep(runtime_.shard(ShardId(0)), milliseconds(10));
         if (http_) co_await http_->close();
         http_.reset();
         co_await node_->close();
@@ -324,15 +383,19 @@ private:
         runtime_.stop();
     }
 
-    const ServeOptions& options_;
+    const ConfigOptions& given_;
+    const config::Settings& options_;
     const ConnectionLimits limits_;
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
+    runtime::Users users_;
+    Guard guard_{users_};
     std::unique_ptr<node::Node> node_;
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;
     std::unique_ptr<port::Scope> scope_;
+    size_t cursors_sought_ = 0;  // at other nodes; shard 0
     bool stopping_ = false, closed_ = false;
     int result_ = kDone;
 };
@@ -374,39 +437,46 @@ int run_init(const InitOptions& options) {
     return kDone;
 }
 
-int run_serve(const ServeOptions& options) {
+int run_serve(const ConfigOptions& given) {
     // Before the first thread is made: one that does not block them would take these signals, which
     // the runtime reads, as an order to die.
     sigset_t stops;
     sigemptyset(&stops);
-    for (int s : {SIGINT, SIGTERM})
+    for (int s : {SIGINT, SIGTERM, SIGHUP})
         sigaddset(&stops, s);
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     // Whoever read the log is gone: that must not end a node.
     ::signal(SIGPIPE, SIG_IGN);
-    if (const std::string wrong = wrong_use(options); !wrong.empty()) {
-        std::fprintf(stderr, "asterias serve: %s\n", wrong.c_str());
-        return kUsage;
-    }
+    const config::Loaded loaded = configure(given);
+    if (!loaded.problems.empty()) return tell_problems("serve", loaded);
+    const config::Settings& options = loaded.settings;
     if (options.join.empty() && is_empty(options.data)) {
         std::fprintf(stderr, "asterias serve: %s\n", node::nobody_lives_in(options.data).c_str());
         return kRefused;
     }
     Registry registry;
-    auto sink = make_log_sink(parse_level(options.log_level),
-                              options.log_json ? LogForm::Json : LogForm::Human, options.name);
+    auto sink =
+        make_log_sink(parse_level(options.log_level),
+                      options.log_format == "json" ? LogForm::Json : LogForm::Human, options.name);
     Log log(*sink, "serve");
     runtime::RuntimeOptions runtime_options;
     runtime_options.shards = options.shards;
-    const ConnectionLimits limits = connection_limits(options.shards);
+    const ConnectionLimits limits = connection_limits(options);
     runtime_options.max_connections = limits.all;
+    runtime_options.tls_handshake_timeout = options.tls_handshake_timeout;
+    runtime_options.tls_handshakes_max = options.tls_handshakes_max;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    auto server = std::make_unique<Server>(options, limits, **runtime, registry, log);
-    if (auto armed = (*runtime)->on_signal([&server](int) { server->on_signal(); }); !armed) {
+    if (auto done = use_tls(**runtime, options); !done) {
+        std::fprintf(stderr, "asterias serve: %s\n", done.error().context.c_str());
+        return kUsage;
+    }
+    auto server = std::make_unique<Server>(given, options, limits, **runtime, registry, log);
+    if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
+        !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());
         return kFailed;
     }

@@ -1,6 +1,6 @@
 // port/net.h: byte-stream connections of one shard. Identity is an attribute of the port: who the
-// other side is is said by the runtime (runtime/epoll knows an address only, there is no
-// TLS yet; runtime/sim forges it at will), never by the bytes that it sends.
+// other side is is said by the runtime (runtime/epoll knows an address, or a certificate that it
+// checked; runtime/sim forges it at will), never by the bytes that it sends.
 #pragma once
 
 #include <cstdint>

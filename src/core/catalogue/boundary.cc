@@ -79,15 +79,15 @@ bool Boundary::fences(std::string_view user_key) const {
 }
 
 bool Boundary::refuses(const kv::Command& command) const {
-    if ((!closed && fenced.empty()) || command.op == kv::Op::Boundary) return false;
-    bool beyond = closed;
+    if ((!closed && !since) || command.op == kv::Op::Boundary) return false;
+    bool beyond = closed || (command.spans() && command.generation <= since);
     command.for_each_key([&](const Bytes& key) { beyond |= fences(key.view()); });
     return beyond;
 }
 
 Bytes encode(const Boundary& b) {
     wire::Writer out(32);
-    out.u8(kFormat).varint(b.generation).u8(b.closed).varint(b.fenced.size());
+    out.u8(kFormat).varint(b.generation).varint(b.since).u8(b.closed).varint(b.fenced.size());
     for (const auto& name : b.fenced)
         out.bytes(name);
     return out.take();
@@ -100,6 +100,7 @@ Result<Boundary> decode_boundary(const Bytes& bytes) {
         return fail(Errc::Unsupported, "boundary format " + std::to_string(format));
     Boundary b;
     b.generation = in.varint();
+    b.since = in.varint();
     const uint8_t closed = in.u8();
     b.closed = closed == 1;
     for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
@@ -107,7 +108,8 @@ Result<Boundary> decode_boundary(const Bytes& bytes) {
         const size_t size = b.fenced.size();
         if (size > 1 && b.fenced[size - 1] <= b.fenced[size - 2]) in.set_failed();
     }
-    if (!in.ok() || !in.at_end() || closed > 1) return fail(Errc::Corrupt, "boundary");
+    const bool odd = b.since > b.generation || (!b.fenced.empty() && !b.since);
+    if (!in.ok() || !in.at_end() || closed > 1 || odd) return fail(Errc::Corrupt, "boundary");
     return b;
 }
 
@@ -169,10 +171,14 @@ Decided evaluate(const Boundary& now, const kv::Command& command, Place place,
     switch (order->what) {
         case Order::What::Fence:
             if (!check_name(order->name)) return refusal(kNoOrder);
-            if (!there) next.fenced.insert(at, order->name);
+            if (there) break;
+            next.fenced.insert(at, order->name);
+            next.since = next.generation;
             break;
         case Order::What::Lift:
-            if (there) next.fenced.erase(at);
+            if (!there) break;
+            next.fenced.erase(at);
+            next.since = next.generation;
             break;
         case Order::What::Open:
             next.closed = false;

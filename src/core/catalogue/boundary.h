@@ -6,6 +6,8 @@
 // Invariants: (B1) behind an order of generation g nothing of a lower one takes effect in that
 // group, ever: who carried keyspaces on earlier and is late does no harm. (B2) A fence or a closed
 // group refuses every key concerned from its entry on. (B3) Only what a fence hides is deleted.
+// (B4) What is done to all keys of a keyspace goes by a catalogue that is newer than the fences in
+// its way, and sees nothing that they hide.
 #pragma once
 
 #include <optional>
@@ -19,12 +21,14 @@ namespace asterias::catalogue {
 
 struct Boundary {
     uint64_t generation = 0;          // of the newest catalogue that was acted upon here
+    uint64_t since = 0;               // of the order that changed `fenced` last
     bool closed = false;              // serves nobody
     std::vector<std::string> fenced;  // names, ascending: their keys are refused
     bool operator==(const Boundary&) const = default;
 
     bool fences(std::string_view user_key) const;
-    // Is any key of the command beyond it?
+    // Is any key of the command beyond it? Of one on all keys: does it go by a catalogue that may
+    // not know who holds what is fenced here? (B4)
     bool refuses(const kv::Command& command) const;
 };
 Bytes encode(const Boundary& boundary);

@@ -39,6 +39,35 @@ TEST(Boundary, AFencedPrefixIsRefusedAndNothingElse) {
     EXPECT_FALSE(decide(b, {What::Lift, 3, "cart", {}}).boundary->refuses(get("cart:1")));
 }
 
+// Who does not know of a fence does not know who else to ask: it would miss keys.
+TEST(Boundary, WhatIsOnAllKeysGoesByACatalogueAboveTheFences) {
+    const auto on_all = [](kv::Op op, uint64_t generation) {
+        kv::Command c;
+        c.op = op;
+        c.generation = generation;
+        return c;
+    };
+    const Boundary fenced = *decide({}, {What::Fence, 5, "cart", {}}).boundary;
+    for (const kv::Op op : {kv::Op::Flush, kv::Op::Count, kv::Op::Keys, kv::Op::Scan}) {
+        EXPECT_FALSE(Boundary().refuses(on_all(op, 1)));
+        EXPECT_TRUE(fenced.refuses(on_all(op, 5)));
+        EXPECT_FALSE(fenced.refuses(on_all(op, 6)));
+    }
+    kv::Command batch = on_all(kv::Op::Batch, 5);
+    batch.batch = {get("other")};
+    EXPECT_FALSE(fenced.refuses(batch));
+    batch.batch.push_back(on_all(kv::Op::Flush, 0));
+    EXPECT_TRUE(fenced.refuses(batch));
+    const Boundary again = *decide(fenced, {What::Fence, 8, "cart", {}}).boundary;
+    EXPECT_FALSE(again.refuses(on_all(kv::Op::Count, 6))) << "it stood before";
+    const Boundary lifted = *decide(again, {What::Lift, 9, "cart", {}}).boundary;
+    EXPECT_TRUE(lifted.refuses(on_all(kv::Op::Count, 9))) << "it may ask who has them no more";
+    EXPECT_FALSE(lifted.refuses(on_all(kv::Op::Count, 10)));
+    EXPECT_EQ(decode_boundary(encode(lifted)).value(), lifted);
+    EXPECT_TRUE(
+        decide({}, {What::Close, 2, "cart", {}}).boundary->refuses(on_all(kv::Op::Count, 9)));
+}
+
 TEST(Boundary, AClosedGroupRefusesEverything) {
     const auto closed = decide({}, {What::Close, 2, "cart", {}}).boundary;
     EXPECT_TRUE(closed->refuses(get("anything")));

@@ -18,6 +18,8 @@ constexpr uint8_t kMove = 1, kForce = 2;
 std::optional<State> next_of(State state) {
     switch (state) {
         case State::Founding:
+            return State::Fencing;
+        case State::Fencing:
             return State::Copying;
         case State::Copying:
             return State::Opening;
@@ -110,6 +112,13 @@ const Keyspace* Catalogue::of(GroupId group) const {
 
 bool Catalogue::unsettled() const {
     return std::ranges::any_of(keyspaces, [](const auto& k) { return k.state != State::Serving; });
+}
+
+bool Catalogue::moving() const {
+    return std::ranges::any_of(keyspaces, [](const auto& k) {
+        return k.state == State::Fencing || k.state == State::Copying ||
+               k.state == State::Opening || k.state == State::Lifting;
+    });
 }
 
 KeyspaceId keyspace_of(GroupId group) {
@@ -215,6 +224,7 @@ Result<Catalogue> without(const Catalogue& catalogue, std::string_view name, boo
             k.force = force;
             return next;
         case State::Founding:
+        case State::Fencing:
         case State::Copying:  // `default` still has everything
             k.state = State::Lifting;
             return next;
@@ -247,9 +257,9 @@ Catalogue advanced(const Catalogue& catalogue, KeyspaceId id) {
 Catalogue refused(const Catalogue& catalogue, KeyspaceId id, std::string why) {
     Catalogue next = changed(catalogue);
     Keyspace& k = in(next, id);
-    CHECK(k.state == State::Founding || k.state == State::Closing,
+    CHECK(k.state == State::Fencing || k.state == State::Closing,
           "only what somebody has just ordered is refused");
-    k.state = k.state == State::Founding ? State::Lifting : State::Opening;
+    k.state = k.state == State::Fencing ? State::Lifting : State::Opening;
     next.refusals.push_back({k.id, k.name, std::move(why)});
     if (next.refusals.size() > kRefusalsKept) next.refusals.erase(next.refusals.begin());
     return next;

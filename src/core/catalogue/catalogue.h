@@ -5,10 +5,11 @@
 // Every change makes another catalogue, one generation up; it counts once it is committed. Names
 // are never in it twice, numbers of keyspaces (and with them of groups) never given twice.
 //
-//   Founding ─▶ Copying ─▶ Opening ─▶ Clearing ─▶ Serving ─▶ Closing ─▶ Lifting ─▶ (gone)
-//      │           │          ▲                                 │          ▲
-//      └───────────┴──────────┼─────────────────────────────────┼──────────┘  refused, or dropped
-//                             └──────────── holds keys ─────────┘
+//   Founding ─▶ Fencing ─▶ Copying ─▶ Opening ─▶ Clearing ─▶ Serving ─▶ Closing ─▶ Lifting ─▶
+//   (gone)
+//      │          │          │          ▲                                │          ▲
+//      └──────────┴──────────┴──────────┼────────────────────────────────┼──────────┘  refused,
+//                                       └─────────── holds keys ─────────┘             or dropped
 //
 // Threading: values.
 #pragma once
@@ -26,14 +27,15 @@ namespace asterias::catalogue {
 
 enum class State : uint8_t {
     Serving = 1,
-    Founding = 2,  // its group is being founded; `default` serves its keys until the fence
-    Copying = 3,   // the fence stands; what `default` holds of it goes to its group
-    Opening = 4,   // its group holds all; from here on nothing is copied any more
-    Clearing = 5,  // it serves; behind the fence `default` still has what was copied
-    Closing = 6,   // on its way out: its group closes, and is looked through
-    Lifting = 7,   // its group serves nothing; `default` takes its keys back, and then it is gone
+    Founding = 2,  // its group is being founded; `default` serves its keys
+    Fencing = 3,   // so does it here until the fence, which may stand already
+    Copying = 4,   // the fence stands; what `default` holds of it goes to its group
+    Opening = 5,   // its group holds all; from here on nothing is copied any more
+    Clearing = 6,  // it serves; behind the fence `default` still has what was copied
+    Closing = 7,   // on its way out: its group closes, and is looked through
+    Lifting = 8,   // its group serves nothing; `default` takes its keys back, and then it is gone
 };
-inline constexpr uint8_t kLastState = 7;
+inline constexpr uint8_t kLastState = 8;
 
 // A member of a group at its birth: the node, in which life (known_starts.h).
 struct Birth {
@@ -73,6 +75,9 @@ struct Catalogue {
     const Keyspace* of(GroupId group) const;
     // Something is left to do for whoever carries it on.
     bool unsettled() const;
+    // Keys are on their way between groups, or may be: who counts on this catalogue cannot say who
+    // holds all of them.
+    bool moving() const;
 };
 
 inline constexpr size_t kNameBytesMax = 64;
@@ -109,7 +114,7 @@ Result<Catalogue> without(const Catalogue& catalogue, std::string_view name, boo
 
 // Steps of whoever carries it on; a keyspace that is not in a state from which that goes is a bug.
 Catalogue advanced(const Catalogue& catalogue, KeyspaceId id);  // Founding .. Serving; Closing
-// Founding: it goes again. Closing: it serves again.
+// Fencing: it goes again. Closing: it serves again.
 Catalogue refused(const Catalogue& catalogue, KeyspaceId id, std::string why);
 Catalogue gone(const Catalogue& catalogue, KeyspaceId id);  // Lifting
 

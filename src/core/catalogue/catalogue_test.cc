@@ -20,7 +20,7 @@ Catalogue founded() {
 Wish cart() { return {"cart", 2, false, {{NodeId(3), 1}, {NodeId(1)}}}; }
 
 TEST(Catalogue, KeepsWhatItIs) {
-    Catalogue c = with(founded(), cart()).value();
+    Catalogue c = advanced(with(founded(), cart()).value(), KeyspaceId(2));
     c = refused(c, KeyspaceId(2), "it holds 3 keys");
     EXPECT_EQ(decode_catalogue(encode(c)).value(), c);
 }
@@ -31,7 +31,8 @@ TEST(Catalogue, ANewKeyspaceGoesThroughEveryState) {
     EXPECT_EQ(c.generation, 2u);
     EXPECT_EQ(c.find("cart")->members.front(), Birth{NodeId(1)}) << "ascending";
     EXPECT_EQ(c.of(GroupId(3)), c.find("cart"));
-    for (const State state : {State::Copying, State::Opening, State::Clearing, State::Serving}) {
+    for (const State state :
+         {State::Fencing, State::Copying, State::Opening, State::Clearing, State::Serving}) {
         c = advanced(c, id);
         EXPECT_EQ(c.find(id)->state, state);
     }
@@ -40,16 +41,17 @@ TEST(Catalogue, ANewKeyspaceGoesThroughEveryState) {
     EXPECT_EQ(c.find(id)->state, State::Closing);
     c = gone(advanced(c, id), id);
     EXPECT_EQ(c.find("cart"), nullptr);
-    EXPECT_EQ(c.generation, 9u);
+    EXPECT_EQ(c.generation, 10u);
     EXPECT_EQ(with(c, cart())->find("cart")->id, KeyspaceId(3)) << "numbers are not used again";
 }
 
 TEST(Catalogue, ARefusalIsToldAndLeadsBack) {
-    Catalogue c = refused(with(founded(), cart()).value(), KeyspaceId(2), "it holds 3 keys");
+    Catalogue c = advanced(with(founded(), cart()).value(), KeyspaceId(2));
+    c = refused(c, KeyspaceId(2), "it holds 3 keys");
     EXPECT_EQ(c.find("cart")->state, State::Lifting);
     EXPECT_EQ(c.refusals.back().why, "it holds 3 keys");
     Catalogue d = with(founded(), cart()).value();
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 5; ++i)
         d = advanced(d, KeyspaceId(2));
     d = refused(without(d, "cart", false).value(), KeyspaceId(2), "it holds keys");
     EXPECT_EQ(d.find("cart")->state, State::Opening) << "it serves again";
@@ -58,10 +60,23 @@ TEST(Catalogue, ARefusalIsToldAndLeadsBack) {
 TEST(Catalogue, WhatIsBeingMadeCanBeCalledOff) {
     const Catalogue c = with(founded(), cart()).value();
     EXPECT_EQ(without(c, "cart", false)->find("cart")->state, State::Lifting);
-    const Catalogue copying = advanced(c, KeyspaceId(2));
+    const Catalogue copying = advanced(advanced(c, KeyspaceId(2)), KeyspaceId(2));
     EXPECT_EQ(without(copying, "cart", false)->find("cart")->state, State::Lifting);
     const Catalogue opening = advanced(copying, KeyspaceId(2));
     EXPECT_EQ(without(opening, "cart", false).error().code, Errc::Conflict);
+}
+
+TEST(Catalogue, FromBeforeAFenceUntilItsKeysAreServedAgainNobodySpeaksOfAllKeys) {
+    Catalogue c = with(founded(), cart()).value();
+    std::vector<bool> moving{c.moving()};
+    for (int i = 0; i < 5; ++i) {
+        c = advanced(c, KeyspaceId(2));
+        moving.push_back(c.moving());
+    }
+    c = without(c, "cart", false).value();
+    moving.push_back(c.moving());
+    moving.push_back(advanced(c, KeyspaceId(2)).moving());
+    EXPECT_EQ(moving, (std::vector{false, true, true, true, false, false, false, true}));
 }
 
 TEST(Catalogue, OrdersThatCannotBeAreRefused) {

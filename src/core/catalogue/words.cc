@@ -9,6 +9,8 @@ std::string_view word_of(State state) {
             return "serving";
         case State::Founding:
             return "being founded";
+        case State::Fencing:
+            return "about to be given its keys";
         case State::Copying:
             return "its keys are moved to it";
         case State::Opening:

@@ -9,35 +9,40 @@ namespace {
 constexpr uint8_t kMany = OpTraits::kMany;
 // clang-format off
 constexpr OpTraits kTraits[] = {
-    // keys      values write  grows  needs_values
-    {0, 0,       0,     false, false, false},  // none has number 0
-    {1, 1,       0,     false, false, true},   // Get
-    {1, 1,       1,     true,  true,  true},   // Set
-    {1, kMany,   0,     true,  false, false},  // Del
-    {1, kMany,   0,     false, false, false},  // Exists
-    {1, 1,       0,     true,  true,  true},   // IncrBy
-    {1, kMany,   0,     false, false, true},   // MGet
-    {1, kMany,   kMany, true,  true,  true},   // MSet
-    {1, 1,       0,     false, false, false},  // Ttl
-    {1, 1,       0,     true,  false, true},   // ExpireAt
-    {1, 1,       0,     true,  false, true},   // Persist
-    {1, 1,       0,     false, false, false},  // Type
-    {1, 1,       0,     false, false, true},   // StrLen
-    {1, 1,       1,     true,  true,  true},   // Append
-    {1, 1,       0,     true,  false, true},   // GetDel
-    {1, 1,       0,     true,  false, true},   // GetEx
-    {1, kMany,   kMany, true,  true,  false},  // MSetNx
-    {1, 1,       1,     true,  true,  true},   // IncrByFloat
-    {1, 1,       1,     true,  true,  true},   // SetRange
-    {1, 1,       0,     false, false, true},   // GetRange
-    {2, 2,       0,     false, false, true},   // Lcs
-    {2, 2,       0,     true,  true,  true},   // Rename
-    {2, 2,       0,     true,  true,  true},   // Copy
-    {1, 1,       0,     false, false, true},   // Object
-    {1, kMany,   0,     false, false, false},  // Version
-    {1, 1,       0,     false, false, false},  // IfVersion
-    {0, 0,       0,     false, false, true},   // Batch
-    {0, 0,       1,     true,  true,  false},  // Boundary
+    // keys      values write  grows  needs_values, span
+    {0, 0,       0,     false, false, false, false},  // none has number 0
+    {1, 1,       0,     false, false, true, false},   // Get
+    {1, 1,       1,     true,  true,  true, false},   // Set
+    {1, kMany,   0,     true,  false, false, false},  // Del
+    {1, kMany,   0,     false, false, false, false},  // Exists
+    {1, 1,       0,     true,  true,  true, false},   // IncrBy
+    {1, kMany,   0,     false, false, true, false},   // MGet
+    {1, kMany,   kMany, true,  true,  true, false},   // MSet
+    {1, 1,       0,     false, false, false, false},  // Ttl
+    {1, 1,       0,     true,  false, true, false},   // ExpireAt
+    {1, 1,       0,     true,  false, true, false},   // Persist
+    {1, 1,       0,     false, false, false, false},  // Type
+    {1, 1,       0,     false, false, true, false},   // StrLen
+    {1, 1,       1,     true,  true,  true, false},   // Append
+    {1, 1,       0,     true,  false, true, false},   // GetDel
+    {1, 1,       0,     true,  false, true, false},   // GetEx
+    {1, kMany,   kMany, true,  true,  false, false},  // MSetNx
+    {1, 1,       1,     true,  true,  true, false},   // IncrByFloat
+    {1, 1,       1,     true,  true,  true, false},   // SetRange
+    {1, 1,       0,     false, false, true, false},   // GetRange
+    {2, 2,       0,     false, false, true, false},   // Lcs
+    {2, 2,       0,     true,  true,  true, false},   // Rename
+    {2, 2,       0,     true,  true,  true, false},   // Copy
+    {1, 1,       0,     false, false, true, false},   // Object
+    {1, kMany,   0,     false, false, false, false},  // Version
+    {1, 1,       0,     false, false, false, false},  // IfVersion
+    {0, 0,       0,     false, false, true, false},   // Batch
+    {0, 0,       0,     true,  false, false, false},  // Flush
+    {0, 0,       0,     false, false, false, true},   // Count
+    {0, 0,       1,     false, false, false, true},   // Keys
+    {0, 0,       2,     false, false, false, true},   // Scan
+    {0, 0,       0,     false, false, false, true},   // RandomKey
+    {0, 0,       1,     true,  true,  false, false},  // Boundary
 };
 // clang-format on
 static_assert(std::size(kTraits) == kLastOp + 1);
@@ -59,6 +64,12 @@ bool Command::is_write() const {
 
 bool Command::grows() const {
     return traits(op).grows || std::ranges::any_of(batch, &Command::grows);
+}
+
+bool Command::on_all_keys() const { return op == Op::Flush || traits(op).span; }
+
+bool Command::flushes() const {
+    return op == Op::Flush || std::ranges::any_of(batch, &Command::flushes);
 }
 
 namespace {
@@ -95,10 +106,12 @@ void encode(wire::Writer& out, const Command& c) {
         out.bytes(value);
     out.bytes(c.request.client);
     if (!c.request.client.empty()) out.varint(c.request.sequence);
-    if (c.op != Op::Batch) return;
-    out.varint(c.batch.size());
-    for (const auto& command : c.batch)
-        encode(out, command);
+    if (c.op == Op::Batch) {
+        out.varint(c.batch.size());
+        for (const auto& command : c.batch)
+            encode(out, command);
+    }
+    if (c.spans()) out.varint(c.generation);
 }
 
 Command decode_command(wire::Reader& in, int depth) {
@@ -120,10 +133,13 @@ Command decode_command(wire::Reader& in, int depth) {
     if (in.ok() && c.op == Op::Batch && depth == 0)
         for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
             c.batch.push_back(decode_command(in, depth + 1));
+    if (in.ok() && c.spans()) c.generation = in.varint();
     const bool inner = depth > 0;
-    if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId())) in.set_failed();
+    if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId() || c.generation))
+        in.set_failed();
     if ((c.op == Op::IfVersion) > inner || (c.op == Op::Boundary && inner) || !in.ok() || !fits(c))
         in.set_failed();
+    if (inner && in.ok() && traits(c.op).span) in.set_failed();
     return c;
 }
 

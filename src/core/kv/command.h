@@ -47,10 +47,18 @@ enum class Op : uint8_t {
     // `batch`, one after the other, each seeing those before it, in one go: the replies of all but
     // IfVersion. An error does not stop it, but what exceeds a limit is an error as a whole.
     Batch = 26,
+    // Commands without keys, on all keys of the keyspace in `database`; see core/kv/span.h.
+    Flush = 27,  // deletes them; number: 1 in every database
+    Count = 28,
+    Keys = 29,  // values: a glob pattern
+    // values: a glob pattern, the user key to begin at; number: how many records to look at;
+    // number2: 1: only of a type that there is not. [where to go on, or nil; [keys]]
+    Scan = 30,
+    RandomKey = 31,  // [how many there are; one of them, or nil]
     // value: an order of core/catalogue, which evaluates it. No door makes one.
-    Boundary = 27,
+    Boundary = 32,
 };
-inline constexpr uint8_t kLastOp = 27;
+inline constexpr uint8_t kLastOp = 32;
 
 // What is fixed about an operation.
 struct OpTraits {
@@ -60,6 +68,7 @@ struct OpTraits {
     bool write;         // may change state by itself
     bool grows;         // takes more space than it gives back
     bool needs_values;  // else records without their values will do
+    bool span;          // a read of all keys, not evaluated with the others, in no batch
 };
 const OpTraits& traits(Op op);
 
@@ -106,6 +115,9 @@ struct Command {
     std::vector<Bytes> keys;    // user keys
     std::vector<Bytes> values;  // as traits() says
     ClientRequest request;
+    // Of what spans(): the catalogue of keyspaces that it goes by; to execute(): one that is older
+    // will not do.
+    uint64_t generation = 0;
     // Of Batch: no batches, and without keyspace and client of their own. Which databases they name
     // is theirs.
     std::vector<Command> batch;
@@ -114,6 +126,12 @@ struct Command {
     // May it change state by itself? (A read that meets a passed deadline also does, see evaluate.)
     bool is_write() const;
     bool grows() const;  // as in traits
+    // Deletes all keys of a keyspace, or a batch that does; a batch may name no key then.
+    bool flushes() const;
+    // On all keys of a keyspace: Flush, and the reads of all keys.
+    bool on_all_keys() const;
+    // That, or a batch that flushes.
+    bool spans() const { return on_all_keys() || flushes(); }
     // Keys, of a batch those of all its commands.
     template <typename Visit>
     void for_each_key(Visit visit) const {

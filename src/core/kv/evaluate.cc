@@ -39,7 +39,11 @@ void append_keys(const Command& c, KeyspaceId keyspace, std::vector<Bytes>& keys
     }
 }
 
-Reply handle(Run& run) { return kHandlers[static_cast<uint8_t>(run.c.op)](run); }
+Reply handle(Run& run) {
+    if (run.c.op == Op::Flush) return flush(run);
+    if (traits(run.c.op).span) return Reply::error(kReadElsewhere);
+    return kHandlers[static_cast<uint8_t>(run.c.op)](run);
+}
 
 size_t reply_size(const Reply& reply) {
     size_t bytes = reply_bytes(reply.text.size());
@@ -74,6 +78,7 @@ public:
             if (answered_ > kReplyBytesMax) return {Reply::error(kReplyTooLong), {}};
             out.reply.items.push_back(std::move(reply));
         }
+        out.writes = std::move(flushed_);
         for (auto& [key, now] : state_)
             if (now.written) out.writes.push_back({key, std::move(*now.written)});
         return out;
@@ -102,7 +107,18 @@ private:
         return reply;
     }
 
+    // What it deletes is done first, in the entry: of the writes in its range the later ones stay.
+    void flush(Write range) {
+        const auto end = state_.lower_bound(range.until);
+        for (auto it = state_.lower_bound(range.key); it != end; ++it) {
+            it->second.record = nullptr;
+            it->second.written.reset();
+        }
+        flushed_.push_back(std::move(range));
+    }
+
     void apply(Write write) {
+        if (!write.until.empty()) return flush(std::move(write));
         Now& now = state_[write.key];
         if (write.record.empty()) {
             now.record = nullptr;
@@ -119,6 +135,7 @@ private:
     const Context& context_;
     Allowance allowance_;
     std::map<Bytes, Now> state_;  // by engine key
+    std::vector<Write> flushed_;
     std::vector<Bytes> keys_;
     std::vector<const Record*> records_;
     size_t written_ = 0, answered_ = 0;

@@ -14,8 +14,9 @@
 namespace asterias::kv {
 
 struct Write {
-    Bytes key;     // engine key
-    Bytes record;  // encoded; empty: delete
+    Bytes key;      // engine key
+    Bytes record;   // encoded; empty: delete
+    Bytes until{};  // not empty: every key from `key` to before this one is deleted
     bool operator==(const Write&) const = default;
 };
 
@@ -60,6 +61,8 @@ Result<RequestResult> decode_request_result(const Bytes& bytes);
 inline constexpr size_t kKeyBytesMax = 64 * 1024;
 inline constexpr size_t kValueBytesMax = 16 * 1024 * 1024;
 inline constexpr size_t kStoredReplyBytesMax = 4 * 1024;
+// To evaluate() a read of all keys: see span.h.
+inline constexpr std::string_view kReadElsewhere = "ERR all keys are not read like some keys";
 // Of one MGET or batch: a reply fits into one frame between nodes, and a node's memory holds it.
 inline constexpr size_t kReplyBytesMax = 32 * 1024 * 1024;
 inline constexpr std::string_view kReplyTooLong =

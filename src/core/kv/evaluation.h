@@ -32,6 +32,10 @@ public:
     const Record* stored(size_t i) const { return records_[i]; }  // live or not
     void put(const Bytes& key, Bytes value, int64_t expiry_ms);
     void remove(size_t i) { writes.push_back({keys[i], {}}); }
+    void remove_range(Bytes from, Bytes to) {
+        writes.push_back({std::move(from), {}, std::move(to)});
+    }
+    KeyspaceId keyspace() const { return keyspace_; }
     // The absolute deadline that the command asks for; false if it cannot be represented.
     bool deadline(int64_t& at) const;
 
@@ -78,6 +82,8 @@ Reply rename(Run& run);
 Reply copy(Run& run);
 Reply object(Run& run);
 Reply version(Run& run);
+// span.cc
+Reply flush(Run& run);
 // lcs.cc
 Reply lcs(Run& run);
 

@@ -29,7 +29,9 @@ struct Store {
         }
         auto e = evaluate(c, keys, found, {now_ms, HybridTime(1), LogIndex(++index)});
         for (auto& w : e.writes) {
-            if (w.record.empty())
+            if (!w.until.empty())
+                state.erase(state.lower_bound(w.key), state.lower_bound(w.until));
+            else if (w.record.empty())
                 state.erase(w.key);
             else
                 state[w.key] = w.record;

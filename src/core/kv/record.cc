@@ -31,6 +31,10 @@ size_t header_bytes(const Bytes& bytes) {
 
 Bytes data_prefix(KeyspaceId keyspace) { return make_key(Space::Data, keyspace.value, 4, ""); }
 
+Bytes database_prefix(KeyspaceId keyspace, uint16_t database) {
+    return data_key(keyspace, database, "");
+}
+
 Bytes data_key(KeyspaceId keyspace, uint16_t database, std::string_view user_key) {
     return make_key(Space::Data, keyspace.value << 16 | database, 6, user_key);
 }

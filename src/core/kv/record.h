@@ -33,6 +33,8 @@ struct Record {
 inline constexpr size_t kDataPrefixBytes = 7;  // before the user key
 // What all data keys of a keyspace begin with.
 Bytes data_prefix(KeyspaceId keyspace);
+// What those of one of its databases begin with.
+Bytes database_prefix(KeyspaceId keyspace, uint16_t database);
 Bytes data_key(KeyspaceId keyspace, uint16_t database, std::string_view user_key);
 Bytes request_key(KeyspaceId keyspace, std::string_view client);
 // Key of a group's state; `name` tells its parts apart ("applied", "session/…").

@@ -48,17 +48,31 @@ std::string Core::Impl::what_bars_changes() const {
 }
 
 Core::Impl::Planned Core::Impl::plan(const AddReplica& add) const {
-    return with_learner(add.node, add.witness, ReplicaId(0));
+    return with_learner(add.node, add.witness, ReplicaId(0), add.life);
 }
 
 Core::Impl::Planned Core::Impl::plan(const ReplaceReplica& replace) const {
     const Member* from = membership().on(replace.from);
     if (!from || !membership().votes(from->replica))
         return Refused{on_node(replace.from) + " has no voter of this group"};
-    return with_learner(replace.to, from->witness, from->replica);
+    return with_learner(replace.to, from->witness, from->replica, replace.life);
 }
 
-Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaId retire) const {
+// By the term, so that nobody gives it again whose log lacks this entry: a later leader counts from
+// no less, and further. 0: none is left.
+ReplicaId Core::Impl::next_number(uint64_t life) const {
+    CHECK(life >> kLifeBits == 0, "a life fits into its bits of a replica's number");
+    const uint64_t step = MUTANT(raft_number_given_twice) ? 1 : term.value;
+    const uint64_t last = membership().last_replica.value;
+    if (life == 0 && last < (1 << kLifeBits) && step < (1 << kLifeBits) - last)
+        return ReplicaId(last + step);
+    const uint64_t count = last >> kLifeBits;
+    if (step > (UINT64_MAX >> kLifeBits) - count) return {};
+    return ReplicaId((count + step) << kLifeBits | life);
+}
+
+Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaId retire,
+                                             uint64_t life) const {
     Membership next = membership();
     if (!node) return Refused{"a node's number is not 0"};
     if (next.promote)
@@ -66,11 +80,8 @@ Core::Impl::Planned Core::Impl::with_learner(NodeId node, bool witness, ReplicaI
             on_node(promoted_node(next)) + " is still catching up: wait for it, or remove it",
             true};
     if (next.on(node)) return Refused{on_node(node) + " is a member already"};
-    // By the term, so that nobody gives it again whose log lacks this entry: a later leader counts
-    // from no less, and further.
-    const uint64_t step = MUTANT(raft_number_given_twice) ? 1 : term.value;
-    if (next.last_replica.value > UINT64_MAX - step) return Refused{"no replica number is left"};
-    next.last_replica = ReplicaId(next.last_replica.value + step);
+    next.last_replica = next_number(life);
+    if (!next.last_replica) return Refused{"no replica number is left"};
     next.learners.push_back({next.last_replica, node, witness});
     next.promote = next.last_replica;
     next.retire = retire;

@@ -118,6 +118,29 @@ TEST(RaftMembershipChange, NobodyIsRemovedWhomTheOthersNeed) {
     EXPECT_EQ(cluster.violations, std::vector<std::string>{});
 }
 
+TEST(RaftRule47, ANumberSaysToWhichLifeOfItsNodeItWasGiven) {
+    Cluster cluster(3, 1);
+    lead(cluster);
+    ReplicaId last(3);
+    for (const uint64_t life : {0, 1, 0, 255, 0, 2, 2}) {
+        const Change change = life == 255 ? Change(ReplaceReplica{NodeId(3), NodeId(9), life})
+                                          : Change(AddReplica{NodeId(9), false, life});
+        ASSERT_TRUE(std::holds_alternative<Accepted>(cluster.change(k1, change)));
+        const Membership& m = cluster.core(k1).membership();
+        ASSERT_TRUE(m.on(NodeId(9)));
+        EXPECT_EQ(m.on(NodeId(9))->replica, m.last_replica);
+        EXPECT_EQ(life_of(m.last_replica), life);
+        EXPECT_GT(m.last_replica, last);
+        last = m.last_replica;
+        cluster.settle();
+        cluster.change(k1, RemoveReplica{NodeId(9)});
+        cluster.settle();
+        ASSERT_FALSE(cluster.core(k1).membership().on(NodeId(9)));
+    }
+    EXPECT_EQ(life_of(ReplicaId(7)), 0u) << "a founder's, whatever its bits";
+    EXPECT_EQ(cluster.violations, std::vector<std::string>{});
+}
+
 TEST(RaftMembershipChange, TheLastVoterThatHoldsStateStays) {
     Cluster cluster(1, 1);
     lead(cluster);

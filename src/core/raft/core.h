@@ -202,12 +202,14 @@ using ProposeOutcome = std::variant<Accepted, NotLeader, Overloaded>;
 struct AddReplica {  // a learner first, promoted when it has caught up
     NodeId node;
     bool witness = false;
+    uint64_t life = 0;  // of the node, as the number will say (life_of in types.h)
 };
 struct RemoveReplica {  // a learner: the addition is taken back
     NodeId node;
 };
 struct ReplaceReplica {  // one joint step, so that the number of voters never falls
     NodeId from, to;
+    uint64_t life = 0;  // of `to`
 };
 using Change = std::variant<AddReplica, RemoveReplica, ReplaceReplica>;
 struct Refused {

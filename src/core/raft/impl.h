@@ -178,7 +178,8 @@ struct Core::Impl {
     Planned plan(const AddReplica& add) const;
     Planned plan(const RemoveReplica& remove) const;
     Planned plan(const ReplaceReplica& replace) const;
-    Planned with_learner(NodeId node, bool witness, ReplicaId retire) const;
+    Planned with_learner(NodeId node, bool witness, ReplicaId retire, uint64_t life) const;
+    ReplicaId next_number(uint64_t life) const;
     std::string what_bars_voters(const std::vector<Member>& voters) const;
     void continue_change();
     bool caught_up(const Progress& peer) const;

@@ -26,6 +26,13 @@ struct Member {
     auto operator<=>(const Member&) const = default;
 };
 
+// A number says to which life of its node it was given (ADR 0015): the low 8 bits, and below 256,
+// which the founders have, life 0. So the directory of one life never holds what another one held.
+inline constexpr uint64_t kLifeBits = 8;
+inline constexpr uint64_t life_of(ReplicaId replica) {
+    return replica.value >> kLifeBits ? replica.value & ((1 << kLifeBits) - 1) : 0;
+}
+
 // Who takes part in a group: the payload of a Config entry, and part of every snapshot. Holds from
 // the moment its entry is appended, and is rolled back with it (rule 16). All lists ascend by
 // replica; a node has at most one replica of a group that is not about to leave.
@@ -37,8 +44,9 @@ struct Membership {
     std::vector<Member> voters;    // never empty
     std::vector<Member> outgoing;  // the voters that are being left; empty: not joint
     std::vector<Member> learners;  // hold the log and do not vote; in none of the above
-    // The highest number ever given in this group. The next is higher by the term of the leader
-    // that gives it: so no other leader gives the same one, also when this entry is lost (rule 47).
+    // The number given last in this group. The next is higher by the term of the leader that gives
+    // it, above the bits of the life if those are needed: so no other leader gives the same one,
+    // also when this entry is lost (rule 47).
     ReplicaId last_replica;
     // The change that is under way beyond `learners`: the leader, whoever it is, turns the learner
     // `promote` into a voter when it has caught up (rule 17), together with the removal of

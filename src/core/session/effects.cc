@@ -2,7 +2,7 @@
 
 namespace asterias::session {
 namespace {
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
 }
 
 Bytes encode(const Effects& effects) {
@@ -10,7 +10,7 @@ Bytes encode(const Effects& effects) {
     for (const auto& s : effects.sessions)
         bytes += 32 + s.results.size() * 8;
     for (const auto& w : effects.writes)
-        bytes += w.key.size() + w.record.size() + 8;
+        bytes += w.key.size() + w.record.size() + w.until.size() + 8;
     wire::Writer out(bytes);
     out.u8(kFormat).u64(effects.commit_time.value).varint(effects.matched_by_all.value);
     out.varint(effects.sessions.size());
@@ -24,7 +24,10 @@ Bytes encode(const Effects& effects) {
     }
     out.varint(effects.writes.size());
     for (const auto& w : effects.writes)
-        out.bytes(w.key).bytes(w.record);
+        if (w.until.empty())
+            out.bytes(w.key).bytes(w.record);
+        else
+            out.bytes(Bytes()).bytes(w.key).bytes(w.until);
     return out.take();
 }
 
@@ -50,7 +53,13 @@ asterias::Result<Effects> decode_effects(const Bytes& payload) {
     for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
         kv::Write w;
         w.key = in.bytes();
-        w.record = in.bytes();
+        if (w.key.empty()) {
+            w.key = in.bytes();
+            w.until = in.bytes();
+            if (w.key.empty() || w.until <= w.key) in.set_failed();
+        } else {
+            w.record = in.bytes();
+        }
         e.writes.push_back(std::move(w));
     }
     if (!in.ok() || !in.at_end()) return fail(Errc::Corrupt, "effects payload");

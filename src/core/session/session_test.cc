@@ -52,7 +52,9 @@ TEST(Effects, RoundTripAndEveryTruncationIsRefused) {
     Effects e{HybridTime(7),
               LogIndex(2),
               {advance(kId, 3, {3, 4})},
-              {{Bytes::literal("k"), Bytes::literal("v")}, {Bytes::literal("gone"), {}}}};
+              {{Bytes::literal("k"), Bytes::literal("v")},
+               {Bytes::literal("gone"), {}},
+               {Bytes::literal("from"), {}, Bytes::literal("to")}}};
     const Bytes bytes = encode(e);
     ASSERT_EQ(decode_effects(bytes).value(), e);
     for (size_t n = 0; n < bytes.size(); ++n)

@@ -8,30 +8,39 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "edge/resp/cursors.h"
+#include "edge/resp/guard.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "proto/resp/parser.h"
 #include "service/execute/execute.h"
+#include "service/pubsub/messages.h"
 
 namespace asterias::edge_resp {
 
 struct Options {
     port::Address address;
-    size_t connections_max = 10000;                 // maxclients, per shard
-    size_t pipeline_max = 10000;                    // unanswered commands of one connection
-    size_t unsent_bytes_max = 8 * 1024 * 1024;      // unsent replies of one connection
+    size_t connections_max = 10000;             // maxclients, per shard
+    size_t pipeline_max = 10000;                // unanswered commands of one connection
+    size_t unsent_bytes_max = 8 * 1024 * 1024;  // unsent replies of one connection
+    // client-output-buffer-limit pubsub: unsent bytes at which who listens is cut off
+    size_t pubsub_unsent_bytes_max = 32 * 1024 * 1024;
     size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
     size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
     size_t key_bytes_max = 64 * 1024;               // key-bytes-max
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
     uint16_t databases = 16;
+    Guard* guard = nullptr;               // outlives the door; nullptr: it is open
+    Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };
 
 // What INFO tells beside the door's own figures.
@@ -40,6 +49,11 @@ struct About {
     uint64_t node = 0;
     std::string cluster;
     std::function<std::string()> replication;  // lines "name:value\r\n"; on this shard
+    pubsub::Messages* messages = nullptr;      // of this shard; null: none are carried
+    // The place of a cursor that another door gave, wherever that is. `found` is called once, on
+    // this shard, never inside. Errors: NotFound (it is lost), Unavailable. Empty: nobody knows.
+    using Found = std::move_only_function<void(Result<Cursors::Place>)>;
+    std::function<void(uint64_t cursor, Found found)> find_cursor;
 };
 
 class Session;
@@ -59,6 +73,10 @@ public:
     // there.
     void drain(Duration most, std::function<void()> ended);
     size_t connections() const { return sessions_.size(); }
+    // Of a cursor that this door gave; nullopt: it is lost.
+    std::optional<Cursors::Place> place_of(uint64_t cursor) {
+        return cursors_.find(cursor, shard_.clock().now());
+    }
 
 private:
     friend class Session;
@@ -86,6 +104,7 @@ private:
     void accept(std::unique_ptr<port::Connection> connection);
     void remove(uint64_t session);
     Session* find(uint64_t session);
+    std::vector<uint64_t> session_ids() const;  // ascending
     void drained();
     std::string info(const resp::Request& request) const;
 
@@ -96,7 +115,7 @@ private:
     Log log_;
     const Instant started_;
     std::unique_ptr<port::Listener> listener_;
-    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // never iterated
+    std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // its order decides nothing
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;
     // Replies under way are counted as if each were as large as the largest of late, because nobody
@@ -107,9 +126,11 @@ private:
     size_t replies_owed_ = 0;
     size_t reply_bytes_ = 4 * 1024 * 1024;  // fades with each smaller one
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
+    Cursors cursors_;
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
-    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_;
+    Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_,
+        &wrong_passwords_, &auth_timeouts_;
     Gauge& connected_;
     Ref self_{*this};
 };

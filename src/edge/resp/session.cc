@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
@@ -30,7 +31,16 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
           limits.request_bytes_max = door.options_.value_bytes_max * 2;
           return limits;
       }()),
-      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {}
+      began_(door.shard_.clock().now()),
+      active_(began_),
+      reply_bytes_(door.options_.unsent_bytes_max / kFirstInFlight) {
+    begin_unauthenticated();
+}
+
+Session::~Session() {
+    if (auth_timer_) door_.shard_.timers().cancel(auth_timer_);
+    leave_all();
+}
 
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
@@ -78,7 +88,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_) return true;
+    if (stalled_ || asked_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -100,11 +110,15 @@ void Session::regulate() {
     connection_->pause_reading(paused_);
 }
 
-void Session::complete(uint64_t slot, kv::Reply reply) {
+void Session::complete(uint64_t slot, kv::Reply reply, const execute::Listing* listing) {
     Slot& s = slots_[slot - first_slot_];
     reply_bytes_ = std::max(reply.content_bytes(), reply_bytes_ - reply_bytes_ / 8);
     if (const auto* watch = s.pending ? std::get_if<PendingWatch>(s.pending.get()) : nullptr) {
         watched(*watch, reply);
+        s.pending.reset();
+        stalled_ = false;
+    } else if (auto* span = s.pending ? std::get_if<PendingSpan>(s.pending.get()) : nullptr) {
+        if (goes_on(slot, *span, reply, listing)) return;
         s.pending.reset();
         stalled_ = false;
     }
@@ -113,17 +127,27 @@ void Session::complete(uint64_t slot, kv::Reply reply) {
     slot == first_slot_ ? write_ready() : regulate();
 }
 
+Chain& Session::out_for(const Slot& slot) {
+    if (!slot.silent) return connection_->out();
+    return nowhere_ = {};
+}
+
 void Session::write_ready() {
     if (ended_) return;
     while (!slots_.empty() && slots_.front().ready) {
         Slot& s = slots_.front();
-        if (s.pending) {
-            resp::ReplyWriter out(connection_->out(), s.version);
+        auto* message = s.pending ? std::get_if<PendingMessage>(s.pending.get()) : nullptr;
+        if (message) {
+            if (!run_in_turn(first_slot_, *message)) break;
+            resp::ReplyWriter out(out_for(s), s.version);
+            write_message_reply(out, *message);
+        } else if (s.pending) {
+            resp::ReplyWriter out(out_for(s), s.version);
             const auto& exec = std::get<PendingExec>(*s.pending);
             write_exec(out, exec, s.reply);
             stalled_ = stalled_ && !exec.has_local;
         } else if (s.raw.empty()) {
-            resp::ReplyWriter out(connection_->out(), s.version);
+            resp::ReplyWriter out(out_for(s), s.version);
             write_reply(out, s.reply, s.show);
         } else {
             raw_bytes_ -= s.raw.size();
@@ -145,15 +169,28 @@ void Session::reply_error(std::string_view text) {
 
 void Session::run(resp::Request request) {
     door_.commands_.add();
+    active_ = door_.shard_.clock().now();
+    silent_ = std::exchange(skip_next_, false) || replies_off_;
     auto resolved = resp::resolve_command(request);
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return refuse_shape(request, refused->text);
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
+    if (!authenticated_ && !(spec.flags & resp::kNoAuth) && !MUTANT(resp_runs_unauthenticated))
+        return reply_error(resp::kAuthenticationRequired);
+    last_command_ = &spec;
+    if (only_listens() && !may_while_listening(spec))
+        return refuse_shape(request, "ERR Can't execute '" + std::string(spec.name) +
+                                         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
+                                         "/ RESET are allowed in this context");
+    if (asks_password(spec, request)) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
         return queue(spec, std::move(request));
+    if (spec.id == CommandId::ClientReply) return reply_mode(request);
     if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
     if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
+    if (spec.by == CommandClass::Message) return run_message(spec, std::move(request));
+    if (spec.by == CommandClass::Span) return run_span(spec, request);
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
 
@@ -193,7 +230,11 @@ TranslateLimits Session::limits() const {
 
 void Session::send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending) {
     const uint64_t slot = first_slot_ + slots_.size();
-    slots_.push_back({false, show, version_, {}, {}, std::move(pending)});
+    slots_.push_back({false, show, version_, {}, {}, std::move(pending), silent_});
+    ask(slot, std::move(command), bytes);
+}
+
+void Session::ask(uint64_t slot, kv::Command command, size_t bytes) {
     // Charged to the door until the answer is there, whether or not the client still is.
     door_.inflight_bytes_ += bytes;
     ++door_.replies_owed_;
@@ -203,7 +244,8 @@ void Session::send(kv::Command command, Show show, size_t bytes, std::unique_ptr
                                 if (!door.get()) return;
                                 door.get()->completed(bytes, outcome.reply.content_bytes());
                                 if (Session* s = door.get()->find(id))
-                                    s->complete(slot, std::move(outcome.reply));
+                                    s->complete(slot, std::move(outcome.reply),
+                                                outcome.listing.get());
                             });
 }
 
@@ -212,6 +254,11 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
     switch (spec.id) {
         case CommandId::Ping:
             if (request.size() > 2) return out.error(resp::wrong_arity(spec));
+            if (only_listens()) {
+                out.array(2);
+                out.bulk("pong");
+                return out.bulk(request.size() > 1 ? request[1] : Bytes());
+            }
             return request.size() > 1 ? out.bulk(request[1]) : out.simple("PONG");
         case CommandId::Echo:
             return out.bulk(request[1]);
@@ -222,6 +269,9 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             version_ = resp::ProtocolVersion::Resp2;
             database_ = 0;
             name_.clear();
+            replies_off_ = skip_next_ = silent_ = false;
+            leave_all();
+            begin_unauthenticated();
             end_transaction();
             return out.simple("RESET");
         case CommandId::Hello:
@@ -264,14 +314,20 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
 void Session::hello(const resp::Request& request, resp::ReplyWriter& out) {
     auto parsed = resp::parse_hello_options(request);
     if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return out.error(error->text);
-    const auto& options = std::get<resp::HelloOptions>(parsed);
-    if (options.credentials)
-        return out.error("WRONGPASS this node has no users yet; connect without a password");
+    if (!authenticated_) return out.error(resp::kHelloUnauthenticated);
+    adopt(std::get<resp::HelloOptions>(parsed));
+    out.speak(version_);
+    greet(out);
+}
+
+void Session::adopt(const resp::HelloOptions& options) {
     if (options.client_name) name_ = options.client_name->str();
     if (options.version)
         version_ =
             *options.version == 3 ? resp::ProtocolVersion::Resp3 : resp::ProtocolVersion::Resp2;
-    out.speak(version_);
+}
+
+void Session::greet(resp::ReplyWriter& out) const {
     out.map(7);
     out.bulk("server"), out.bulk("asterias");
     out.bulk("version"), out.bulk(door_.about_.version);
@@ -296,6 +352,17 @@ void Session::client(const resp::CommandSpec& spec, const resp::Request& request
             return out.ok();
         case CommandId::ClientSetInfo:
             return out.ok();
+        case CommandId::ClientInfo:
+            return out.verbatim("txt", describe());
+        case CommandId::ClientList:
+            return list_clients(request, out);
+        case CommandId::ClientKill:
+            return kill_clients(request, out);
+        case CommandId::ClientNoEvict:
+            if (resp::equals_ignoring_case("on", request[2].view()) ||
+                resp::equals_ignoring_case("off", request[2].view()))
+                return out.ok();
+            return out.error(resp::kSyntaxError);
         default:
             return resp::write_help(out, resp::command_spec(CommandId::Client));
     }
@@ -341,6 +408,7 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
       options_(std::move(options)),
       log_(log.named("resp")),
       started_(shard.clock().now()),
+      cursors_(about_.node, shard.id()),
       commands_(registry.counter("asterias_resp_commands_total", "Commands received over RESP.")),
       accepted_(registry.counter("asterias_resp_connections_total", "Connections accepted.")),
       refused_(registry.counter("asterias_resp_refused_connections_total",
@@ -349,6 +417,12 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                         "Connections closed for bytes that are no RESP.")),
       busy_(registry.counter("asterias_resp_busy_total",
                              "Commands refused because inflight-bytes-max was reached.")),
+      slow_listeners_(registry.counter("asterias_resp_slow_listeners_total",
+                                       "Connections closed because they did not read messages.")),
+      wrong_passwords_(registry.counter("asterias_resp_wrong_passwords_total",
+                                        "AUTH and HELLO with a wrong user or password.")),
+      auth_timeouts_(registry.counter("asterias_resp_auth_timeouts_total",
+                                      "Connections closed that did not authenticate in time.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
 
 Door::~Door() {
@@ -429,6 +503,15 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
     }
 }
 
+static std::string info_of(const pubsub::Messages& messages) {
+    const auto count = [&messages](pubsub::Kind kind) {
+        return std::to_string(messages.names(kind).size());
+    };
+    return "pubsub_channels:" + count(pubsub::Kind::Channel) +
+           "\r\npubsub_patterns:" + count(pubsub::Kind::Pattern) +
+           "\r\npubsubshard_channels:" + count(pubsub::Kind::Shard) + "\r\n";
+}
+
 // The sections that are named, in this order; without names all of them. A name that is none adds
 // nothing, as in Redis 7.0.
 std::string Door::info(const resp::Request& request) const {
@@ -452,7 +535,7 @@ std::string Door::info(const resp::Request& request) const {
                            "\r\nmaxclients:" + std::to_string(options_.connections_max) + "\r\n");
     section("Stats", "total_connections_received:" + std::to_string(accepted_.value()) +
                          "\r\ntotal_commands_processed:" + std::to_string(commands_.value()) +
-                         "\r\n");
+                         "\r\n" + (about_.messages ? info_of(*about_.messages) : ""));
     section("Replication",
             "role:master\r\nconnected_slaves:0\r\nasterias_cluster:" + about_.cluster +
                 "\r\nasterias_node:" + std::to_string(about_.node) + "\r\n" +

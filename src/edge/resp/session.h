@@ -2,30 +2,37 @@
 // protocol version) and the replies that wait for their turn.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "edge/resp/door.h"
+#include "edge/resp/span.h"
 #include "edge/resp/transaction.h"
 #include "edge/resp/translate.h"
+#include "proto/resp/arguments.h"
 
 namespace asterias::edge_resp {
 
-class Session : public port::ConnectionHandler {
+class Session : public port::ConnectionHandler, public pubsub::Listener {
 public:
     Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection);
+    ~Session() override;
 
     void start() { connection_->start(*this); }
     // No more requests; ends when every reply is out.
     void finish();
     // A reply of the strategy for slot `slot`; writes out whatever is now in turn.
-    void complete(uint64_t slot, kv::Reply reply);
+    void complete(uint64_t slot, kv::Reply reply, const execute::Listing* listing = nullptr);
 
     port::Consumed on_data(const Bytes& available) override;
     void on_end_of_stream() override;
     void on_closed(const Error& why) override;
     void on_drained() override;
+    void on_message(const pubsub::Message& message, const std::string* pattern) override;
     // The door has room again, for one command at least.
     void on_room();
 
@@ -37,7 +44,8 @@ private:
         resp::ProtocolVersion version = resp::ProtocolVersion::Resp2;  // when it was asked
         kv::Reply reply;
         Bytes raw;                         // already in RESP; used when not empty
-        std::unique_ptr<Pending> pending;  // of WATCH and EXEC
+        std::unique_ptr<Pending> pending;  // of WATCH, EXEC, messages and spans
+        bool silent = false;               // CLIENT REPLY
     };
     static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
 
@@ -49,12 +57,29 @@ private:
     void run_local(const resp::CommandSpec& spec, const resp::Request& request,
                    resp::ReplyWriter& out);
     void hello(const resp::Request& request, resp::ReplyWriter& out);
+    void adopt(const resp::HelloOptions& options);
+    void greet(resp::ReplyWriter& out) const;
     void client(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
+    // clients.cc
+    struct Filter;
+    bool fits(const Filter& filter) const;
+    std::string describe() const;
+    void list_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void kill_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void reply_mode(const resp::Request& request);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
+    void ask(uint64_t slot, kv::Command command, size_t bytes);
     TranslateLimits limits() const;
+
+    // span.cc
+    void run_span(const resp::CommandSpec& spec, const resp::Request& request);
+    void begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place);
+    void find_place(uint64_t slot, size_t bytes, uint64_t cursor);
+    bool goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply,
+                 const execute::Listing* listing);
 
     // transaction.cc
     void run_transaction(const resp::CommandSpec& spec, resp::Request request);
@@ -69,10 +94,49 @@ private:
     void refuse(std::string_view text);
     void refuse_shape(const resp::Request& request, std::string_view text);
 
+    // subscriber.cc
+    void run_message(const resp::CommandSpec& spec, resp::Request request);
+    bool run_in_turn(uint64_t slot, PendingMessage& pending);
+    void confirmed(uint64_t slot);
+    void write_message_reply(resp::ReplyWriter& out, const PendingMessage& pending);
+    void run_message_now(const resp::CommandSpec& spec, const resp::Request& request,
+                         resp::ReplyWriter& out);
+    void about_messages(const resp::CommandSpec& spec, const resp::Request& request,
+                        resp::ReplyWriter& out);
+    static void notice(resp::ReplyWriter& out, std::string_view verb, const Bytes* name,
+                       int64_t count);
+    pubsub::Messages::Taken listen(pubsub::Kind kind, const resp::Request& request,
+                                   std::vector<int64_t>& counts, port::Callback known);
+    void stop_listening(resp::CommandId id, const resp::Request& request, resp::ReplyWriter& out);
+    std::set<std::string>& names_of(pubsub::Kind kind);
+    int64_t count_of(pubsub::Kind kind);
+    bool subscribed() const;
+    bool only_listens() const;
+    static bool may_while_listening(const resp::CommandSpec& spec);
+    void leave_all();
+    void release();
+
     void reply_error(std::string_view text);
+    // Who it is (session_auth.cc). While a password is checked nothing else is parsed.
+    static bool asks_password(const resp::CommandSpec& spec, const resp::Request& request);
+    void auth(const resp::CommandSpec& spec, const resp::Request& request);
+    void authenticate(std::string user, std::string password,
+                      std::optional<resp::HelloOptions> hello);
+    void on_verdict(Guard::Verdict verdict);
+    void answer_auth(Guard::Verdict verdict);
+    void begin_unauthenticated();
+    void auth_timed_out();
+    // Later, on this session if it still is.
+    port::TimerId after(Duration delay, void (Session::*call)());
+    void answer_wrong() { answer_auth(Guard::Verdict::Wrong); }
     // Writes at once if no reply is owed before this one, else into a slot.
     template <typename Write>
     void reply_now(Write write) {
+        if (silent_) {
+            Chain nowhere;
+            resp::ReplyWriter out(nowhere, version_);
+            return write(out);
+        }
         if (slots_.empty()) {
             resp::ReplyWriter out(connection_->out(), version_);
             return write(out);
@@ -83,6 +147,7 @@ private:
         slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten(), nullptr});
         raw_bytes_ += slots_.back().raw.size();
     }
+    Chain& out_for(const Slot& slot);
     void write_ready();
     bool full();
     void regulate();
@@ -95,7 +160,16 @@ private:
     resp::ProtocolVersion version_ = resp::ProtocolVersion::Resp2;
     uint16_t database_ = 0;
     std::string name_;
+    const Instant began_;
+    Instant active_;  // when the last command came
+    const resp::CommandSpec* last_command_ = nullptr;
+    bool replies_off_ = false, skip_next_ = false;
+    bool silent_ = false;  // the present command is not answered
+    Chain nowhere_;
     Transaction transaction_;
+    std::array<std::set<std::string>, pubsub::kLastKind> subscriptions_;  // by kind
+    bool holding_ = false;  // messages wait in `held_`
+    Chain held_;
     bool stalled_ = false;  // what comes next depends on an answer on its way
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
@@ -105,6 +179,15 @@ private:
     bool ended_ = false;
     bool paused_ = false;
     bool waits_for_room_ = false;  // the door knows
+
+    struct Asked {
+        uint64_t slot;
+        std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
+    };
+    bool authenticated_ = true;
+    std::optional<Asked> asked_;  // a password is being checked
+    uint32_t failures_ = 0;       // in a row
+    port::TimerId auth_timer_;
 };
 
 }  // namespace asterias::edge_resp

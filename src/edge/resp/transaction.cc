@@ -23,6 +23,16 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
         command.batch.push_back(std::move(same));
     }
     for (auto& queued : transaction.queued) {
+        if (queued.spec->by == CommandClass::Span) {
+            auto flush = translate_span(*queued.spec, queued.request, database);
+            if (auto* refused = std::get_if<Refused>(&flush)) {
+                exec.parts.emplace_back(std::move(*refused));
+                continue;
+            }
+            exec.parts.emplace_back(Show::AsIs);
+            command.batch.push_back(std::move(std::get<SpanAsked>(flush).command));
+            continue;
+        }
         if (queued.spec->by != CommandClass::Keyed) {
             // What SELECT does to those behind it; the session hears of it when all is done.
             if (queued.spec->id == CommandId::Select) {
@@ -88,7 +98,9 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
 // A queued command is kept for as long as the client likes: it is charged to the door, and holds no
 // read buffer that is much larger than itself.
 void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
-    if (spec.by == CommandClass::Span || spec.id == CommandId::AsteriasRequest)
+    const bool reads_all =
+        spec.by == CommandClass::Span && !(spec.flags & resp::CommandFlags::kWrite);
+    if (reads_all || spec.id == CommandId::AsteriasRequest || spec.id == CommandId::ClientReply)
         return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
     const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
     auto& t = transaction_;
@@ -159,9 +171,17 @@ void Session::exec() {
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
     const size_t bytes = t.bytes;
     auto [command, plan] = prepare(std::move(t), database_, limits());
-    if (command.batch.empty())
+    if (command.batch.empty() && slots_.empty())
         return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });
     stalled_ = plan.has_local;
+    if (command.batch.empty())  // what it does comes behind what was asked before
+        return slots_.push_back({true,
+                                 Show::AsIs,
+                                 version_,
+                                 no_data(),
+                                 {},
+                                 std::make_unique<Pending>(std::move(plan)),
+                                 silent_});
     send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
 }
 
@@ -175,6 +195,7 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
     if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
     if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
     out.array(exec.parts.size());
+    holding_ = true;  // what it publishes to itself
     size_t next = 0;
     for (const auto& part : exec.parts) {
         if (const auto* show = std::get_if<Show>(&part)) {
@@ -184,9 +205,11 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
             out.error(refused->text);
         } else {
             const auto& [spec, request] = std::get<Queued>(part);
-            run_local(*spec, request, out);
+            spec->by == CommandClass::Message ? run_message_now(*spec, request, out)
+                                              : run_local(*spec, request, out);
         }
     }
+    release();
 }
 
 }  // namespace asterias::edge_resp

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "edge/resp/span.h"
 #include "edge/resp/translate.h"
 
 namespace asterias::edge_resp {
@@ -53,7 +54,12 @@ struct PendingExec {
     std::vector<Part> parts;
     bool has_local = false;
 };
-using Pending = std::variant<PendingWatch, PendingExec>;
+// A command about messages whose turn has not come, or whose subscription is not known everywhere.
+struct PendingMessage {
+    Queued command;
+    std::vector<int64_t> notices;  // SUBSCRIBE has been done: what the client has after each name
+};
+using Pending = std::variant<PendingWatch, PendingExec, PendingMessage, PendingSpan>;
 
 // Makes of what is queued and watched one command, empty (an empty batch) when the store need not
 // be asked, and the plan of the reply.

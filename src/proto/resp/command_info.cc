@@ -16,17 +16,11 @@ struct FlagName {
     uint32_t flag;
     std::string_view name;
 };
-constexpr FlagName kFlagNames[] = {{kWrite, "write"},
-                                   {kReadOnly, "readonly"},
-                                   {kDenyOom, "denyoom"},
-                                   {kAdmin, "admin"},
-                                   {kNoScript, "noscript"},
-                                   {kLoading, "loading"},
-                                   {kStale, "stale"},
-                                   {kFast, "fast"},
-                                   {kNoAuth, "no_auth"},
-                                   {kAllowBusy, "allow_busy"},
-                                   {kSkipSlowlog, "skip_slowlog"}};
+constexpr FlagName kFlagNames[] = {
+    {kWrite, "write"},     {kReadOnly, "readonly"},    {kDenyOom, "denyoom"},
+    {kAdmin, "admin"},     {kPubSub, "pubsub"},        {kNoScript, "noscript"},
+    {kLoading, "loading"}, {kStale, "stale"},          {kFast, "fast"},
+    {kNoAuth, "no_auth"},  {kAllowBusy, "allow_busy"}, {kSkipSlowlog, "skip_slowlog"}};
 
 std::string_view group_name(CommandGroup group) {
     switch (group) {
@@ -34,6 +28,8 @@ std::string_view group_name(CommandGroup group) {
             return "connection";
         case CommandGroup::Generic:
             return "generic";
+        case CommandGroup::PubSub:
+            return "pubsub";
         case CommandGroup::Server:
             return "server";
         case CommandGroup::String:
@@ -51,11 +47,13 @@ std::vector<std::string_view> categories(const CommandSpec& spec) {
     const bool command = spec.container == CommandId::Command;
     const bool container = !spec.is_subcommand() && !subcommands(spec).empty() && !command;
     if (!container) {
-        if (spec.group == CommandGroup::Generic) names.push_back("@keyspace");
+        const bool all_keys = spec.by == CommandClass::Span;
+        if (spec.group == CommandGroup::Generic || all_keys) names.push_back("@keyspace");
         if (spec.group == CommandGroup::String) names.push_back("@string");
         if (spec.group == CommandGroup::Connection || command) names.push_back("@connection");
         if (spec.group == CommandGroup::Transactions) names.push_back("@transaction");
     }
+    if (spec.flags & kPubSub) names.push_back("@pubsub");
     if (spec.flags & kAdmin) names.push_back("@admin");
     names.push_back(spec.flags & kFast ? "@fast" : "@slow");
     if (spec.flags & (kAdmin | kDangerous)) names.push_back("@dangerous");

@@ -18,6 +18,11 @@ struct Syntax {
 constexpr Syntax kSyntaxes[] = {
     {CommandId::Append, "key value"},
     {CommandId::AsteriasRequest, "client sequence command [argument...]"},
+    {CommandId::ClientKill, "address-or-filter [value...]"},
+    {CommandId::ClientList, "[TYPE client-type] [ID client-id]"},
+    {CommandId::ClientNoEvict, "on-or-off"},
+    {CommandId::ClientReply, "on-off-or-skip"},
+    {CommandId::Auth, "[username] password"},
     {CommandId::ClientSetInfo, "attribute value"},
     {CommandId::ClientSetName, "connection-name"},
     {CommandId::CommandDocs, "[command-name...]"},
@@ -38,6 +43,8 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::Expire, "key seconds [NX|XX|GT|LT]"},
     {CommandId::ExpireAt, "key unix-time-seconds [NX|XX|GT|LT]"},
     {CommandId::ExpireTime, "key"},
+    {CommandId::FlushAll, "[ASYNC|SYNC]"},
+    {CommandId::FlushDb, "[ASYNC|SYNC]"},
     {CommandId::Get, "key"},
     {CommandId::GetDel, "key"},
     {CommandId::GetEx,
@@ -50,6 +57,7 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::IncrBy, "key increment"},
     {CommandId::IncrByFloat, "key increment"},
     {CommandId::Info, "[section...]"},
+    {CommandId::Keys, "pattern"},
     {CommandId::Lcs, "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]"},
     {CommandId::MemoryUsage, "key [SAMPLES count]"},
     {CommandId::MGet, "key..."},
@@ -66,12 +74,20 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::PExpireTime, "key"},
     {CommandId::Ping, "[message]"},
     {CommandId::PSetEx, "key milliseconds value"},
+    {CommandId::PSubscribe, "pattern..."},
     {CommandId::PTtl, "key"},
+    {CommandId::Publish, "channel message"},
+    {CommandId::PubSubChannels, "[pattern]"},
+    {CommandId::PubSubNumSub, "[channel...]"},
+    {CommandId::PubSubShardChannels, "[pattern]"},
+    {CommandId::PubSubShardNumSub, "[shardchannel...]"},
+    {CommandId::PUnsubscribe, "[pattern...]"},
     {CommandId::Rename, "key newkey"},
     {CommandId::RenameNx, "key newkey"},
     {CommandId::Restore,
      "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] "
      "[FREQ frequency]"},
+    {CommandId::Scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]"},
     {CommandId::Select, "index"},
     {CommandId::Set,
      "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|"
@@ -79,12 +95,17 @@ constexpr Syntax kSyntaxes[] = {
     {CommandId::SetEx, "key seconds value"},
     {CommandId::SetNx, "key value"},
     {CommandId::SetRange, "key offset value"},
+    {CommandId::SPublish, "shardchannel message"},
+    {CommandId::SSubscribe, "shardchannel..."},
     {CommandId::StrLen, "key"},
+    {CommandId::Subscribe, "channel..."},
     {CommandId::SubStr, "key start end"},
+    {CommandId::SUnsubscribe, "[shardchannel...]"},
     {CommandId::Touch, "key..."},
     {CommandId::Ttl, "key"},
     {CommandId::Type, "key"},
     {CommandId::Unlink, "key..."},
+    {CommandId::Unsubscribe, "[channel...]"},
     {CommandId::Watch, "key..."},
 };
 
@@ -95,10 +116,11 @@ std::string_view syntax_text(CommandId id) {
 }
 
 std::string_view type_of(std::string_view name) {
-    constexpr std::array kIntegers{"count",         "db",           "decrement", "destination-db",
-                                   "end",           "frequency",    "increment", "index",
-                                   "min-match-len", "milliseconds", "offset",    "protover",
-                                   "seconds",       "sequence",     "start",     "ttl"};
+    constexpr std::array kIntegers{
+        "count",        "cursor",    "db",        "decrement", "destination-db",
+        "end",          "frequency", "increment", "index",     "min-match-len",
+        "milliseconds", "offset",    "protover",  "seconds",   "sequence",
+        "start",        "ttl"};
     constexpr std::array kKeys{"destination", "key", "key1", "key2", "newkey", "source"};
     if (std::find(kKeys.begin(), kKeys.end(), name) != kKeys.end()) return "key";
     if (name == "pattern") return "pattern";

@@ -13,24 +13,35 @@ namespace {
 using enum CommandId;
 constexpr auto kConn = CommandGroup::Connection;
 constexpr auto kGeneric = CommandGroup::Generic;
+constexpr auto kMessaging = CommandGroup::PubSub;
 constexpr auto kServer = CommandGroup::Server;
 constexpr auto kString = CommandGroup::String;
 constexpr auto kTransactions = CommandGroup::Transactions;
 constexpr auto kKeyed = CommandClass::Keyed;
 constexpr auto kBatch = CommandClass::Batch;
+constexpr auto kMessage = CommandClass::Message;
+constexpr auto kSpan = CommandClass::Span;
 constexpr auto kLocal = CommandClass::Local;
 constexpr uint32_t kAlways = kLoading | kStale;
 constexpr uint32_t kSession = kNoScript | kLoading | kStale;
+constexpr uint32_t kSubscribing = kPubSub | kSession;
+constexpr uint32_t kPublishing = kPubSub | kAlways | kFast;
 constexpr uint32_t kEarly = kSession | kFast | kNoAuth | kAllowBusy;
 
 // clang-format off
 constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {Append, "append", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Appends a string to the value of a key, creating it if absent", Append},
     {AsteriasRequest, "asterias.request", -4, kNoScript | kFast, 0, 0, 0, kConn, kLocal, "Runs a command under a client id and a sequence number: sent again, it takes effect once", AsteriasRequest},
+    {Auth, "auth", -2, kEarly, 0, 0, 0, kConn, kLocal, "Says which user the connection is, with its password", Auth},
     {Client, "client", -2, 0, 0, 0, 0, kConn, kLocal, "A container for commands about this connection", Client},
     {ClientGetName, "client|getname", 2, kSession, 0, 0, 0, kConn, kLocal, "Returns the name of the connection", Client},
     {ClientHelp, "client|help", 2, kAlways, 0, 0, 0, kConn, kLocal, "Lists the subcommands", Client},
     {ClientId, "client|id", 2, kSession, 0, 0, 0, kConn, kLocal, "Returns the number of the connection, unique on its node", Client},
+    {ClientInfo, "client|info", 2, kSession, 0, 0, 0, kConn, kLocal, "Describes the connection", Client},
+    {ClientKill, "client|kill", -3, kAdmin | kSession, 0, 0, 0, kConn, kLocal, "Ends connections of this shard of this node", Client},
+    {ClientList, "client|list", -2, kAdmin | kSession, 0, 0, 0, kConn, kLocal, "Describes the connections of this shard of this node", Client},
+    {ClientNoEvict, "client|no-evict", 3, kAdmin | kSession, 0, 0, 0, kConn, kLocal, "Takes a wish that is always so: no client is ended for memory", Client},
+    {ClientReply, "client|reply", 3, kSession, 0, 0, 0, kConn, kLocal, "Has the connection answered, or not", Client},
     {ClientSetInfo, "client|setinfo", 4, kSession, 0, 0, 0, kConn, kLocal, "Sets the client library's name or version", Client},
     {ClientSetName, "client|setname", 3, kSession, 0, 0, 0, kConn, kLocal, "Names the connection", Client},
     {Command, "command", -1, kAlways, 0, 0, 0, kServer, kLocal, "Describes all commands", Command},
@@ -46,6 +57,7 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {ConfigResetStat, "config|resetstat", 2, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Sets the counters of INFO to zero", Config},
     {ConfigSet, "config|set", -4, kAdmin | kSession, 0, 0, 0, kServer, kLocal, "Sets parameters of the running node", Config},
     {Copy, "copy", -3, kWrite | kDenyOom, 1, 2, 1, kGeneric, kKeyed, "Copies a key with its deadline, also into another database", Copy},
+    {DbSize, "dbsize", 1, kReadOnly | kFast, 0, 0, 0, kServer, kSpan, "Counts the keys of the database", DbSize},
     {Decr, "decr", 2, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Subtracts one from the integer at a key; an absent key counts as 0", Decr},
     {DecrBy, "decrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Subtracts a number from the integer at a key; an absent key counts as 0", DecrBy},
     {Del, "del", -2, kWrite, 1, -1, 1, kGeneric, kKeyed, "Deletes keys", Del},
@@ -57,6 +69,8 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {Expire, "expire", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the time to live of a key in seconds", Expire},
     {ExpireAt, "expireat", -3, kWrite | kFast, 1, 1, 1, kGeneric, kKeyed, "Sets the deadline of a key in seconds since 1970", ExpireAt},
     {ExpireTime, "expiretime", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the deadline of a key in seconds since 1970", ExpireTime},
+    {FlushAll, "flushall", -1, kWrite | kDangerous, 0, 0, 0, kServer, kSpan, "Deletes all keys of all databases, one keyspace after the other", FlushAll},
+    {FlushDb, "flushdb", -1, kWrite | kDangerous, 0, 0, 0, kServer, kSpan, "Deletes all keys of the database, one keyspace after the other", FlushDb},
     {Get, "get", 2, kReadOnly | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key", Get},
     {GetDel, "getdel", 2, kWrite | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key and deletes the key", GetDel},
     {GetEx, "getex", -2, kWrite | kFast, 1, 1, 1, kString, kKeyed, "Returns the string at a key and sets or removes its deadline", GetEx},
@@ -67,6 +81,7 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {IncrBy, "incrby", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds a number to the integer at a key; an absent key counts as 0", IncrBy},
     {IncrByFloat, "incrbyfloat", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Adds a fraction to the number at a key; an absent key counts as 0", IncrByFloat},
     {Info, "info", -1, kAlways | kDangerous, 0, 0, 0, kServer, kLocal, "Returns facts and figures about the node", Info},
+    {Keys, "keys", 2, kReadOnly | kDangerous, 0, 0, 0, kGeneric, kSpan, "Returns the keys of the database that match a pattern", Keys},
     {Lcs, "lcs", -3, kReadOnly, 1, 2, 1, kString, kKeyed, "Finds the longest common subsequence of the strings at two keys", Lcs},
     {Memory, "memory", -2, 0, 0, 0, 0, kServer, kLocal, "A container for commands about memory", Memory},
     {MemoryHelp, "memory|help", 2, kAlways, 0, 0, 0, kServer, kLocal, "Lists the subcommands", Memory},
@@ -88,24 +103,41 @@ constexpr std::array<CommandSpec, kCommandCount> kTable = {{
     {PExpireTime, "pexpiretime", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the deadline of a key in milliseconds since 1970", PExpireTime},
     {Ping, "ping", -1, kFast, 0, 0, 0, kConn, kLocal, "Returns PONG or the given string", Ping},
     {PSetEx, "psetex", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string with a time to live in milliseconds", PSetEx},
+    {PSubscribe, "psubscribe", -2, kSubscribing, 0, 0, 0, kMessaging, kMessage, "Listens for messages on all channels that match the patterns", PSubscribe},
     {PTtl, "pttl", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the time to live of a key in milliseconds", PTtl},
+    {Publish, "publish", 3, kPublishing, 0, 0, 0, kMessaging, kMessage, "Sends a message to whoever listens on a channel, on any node", Publish},
+    {PubSub, "pubsub", -2, 0, 0, 0, 0, kMessaging, kMessage, "A container for commands about who listens", PubSub},
+    {PubSubChannels, "pubsub|channels", -2, kPubSub | kAlways, 0, 0, 0, kMessaging, kMessage, "Returns the channels that somebody listens on", PubSub},
+    {PubSubHelp, "pubsub|help", 2, kAlways, 0, 0, 0, kMessaging, kMessage, "Lists the subcommands", PubSub},
+    {PubSubNumPat, "pubsub|numpat", 2, kPubSub | kAlways, 0, 0, 0, kMessaging, kMessage, "Returns the number of patterns that somebody listens by", PubSub},
+    {PubSubNumSub, "pubsub|numsub", -2, kPubSub | kAlways, 0, 0, 0, kMessaging, kMessage, "Returns how many listen on each channel", PubSub},
+    {PubSubShardChannels, "pubsub|shardchannels", -2, kPubSub | kAlways, 0, 0, 0, kMessaging, kMessage, "Returns the shard channels that somebody listens on", PubSub},
+    {PubSubShardNumSub, "pubsub|shardnumsub", -2, kPubSub | kAlways, 0, 0, 0, kMessaging, kMessage, "Returns how many listen on each shard channel", PubSub},
+    {PUnsubscribe, "punsubscribe", -1, kSubscribing, 0, 0, 0, kMessaging, kMessage, "Stops listening by the patterns, or by all", PUnsubscribe},
     {Quit, "quit", -1, kEarly, 0, 0, 0, kConn, kLocal, "Closes the connection after an answer", Quit},
+    {RandomKey, "randomkey", 1, kReadOnly, 0, 0, 0, kGeneric, kSpan, "Returns one key of the database, each with the same probability", RandomKey},
     {Rename, "rename", 3, kWrite, 1, 2, 1, kGeneric, kKeyed, "Gives a key another name, over whatever has it", Rename},
     {RenameNx, "renamenx", 3, kWrite | kFast, 1, 2, 1, kGeneric, kKeyed, "Gives a key another name, if nothing has it", RenameNx},
     {Reset, "reset", 1, kEarly, 0, 0, 0, kConn, kLocal, "Puts the connection back into the state of a new one", Reset},
     {Restore, "restore", -4, kWrite | kDenyOom | kDangerous, 1, 1, 1, kGeneric, kKeyed, "Creates a key from what DUMP returned", Restore},
+    {Scan, "scan", -2, kReadOnly, 0, 0, 0, kGeneric, kSpan, "Returns keys of the database, a part at a time", Scan},
     {Select, "select", 2, kAlways | kFast, 0, 0, 0, kConn, kLocal, "Chooses the database of the connection", Select},
     {Set, "set", -3, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string", Set},
     {SetEx, "setex", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Sets a key to a string with a time to live in seconds", SetEx},
     {SetNx, "setnx", 3, kWrite | kDenyOom | kFast, 1, 1, 1, kString, kKeyed, "Sets a key to a string if it is absent", SetNx},
     {SetRange, "setrange", 4, kWrite | kDenyOom, 1, 1, 1, kString, kKeyed, "Overwrites a part of the string at a key from an offset on", SetRange},
+    {SPublish, "spublish", 3, kPublishing, 1, 1, 1, kMessaging, kMessage, "Sends a message to whoever listens on a shard channel, on any node", SPublish},
+    {SSubscribe, "ssubscribe", -2, kSubscribing, 1, -1, 1, kMessaging, kMessage, "Listens for messages on shard channels", SSubscribe},
     {StrLen, "strlen", 2, kReadOnly | kFast, 1, 1, 1, kString, kKeyed, "Returns the length of the string at a key", StrLen},
+    {Subscribe, "subscribe", -2, kSubscribing, 0, 0, 0, kMessaging, kMessage, "Listens for messages on channels", Subscribe},
     {SubStr, "substr", 4, kReadOnly, 1, 1, 1, kString, kKeyed, "Returns a part of the string at a key; GETRANGE by its old name", SubStr},
+    {SUnsubscribe, "sunsubscribe", -1, kSubscribing, 1, -1, 1, kMessaging, kMessage, "Stops listening on the shard channels, or on all", SUnsubscribe},
     {Time, "time", 1, kAlways | kFast, 0, 0, 0, kServer, kLocal, "Returns the time of the node", Time},
     {Touch, "touch", -2, kReadOnly | kFast, 1, -1, 1, kGeneric, kKeyed, "Counts how many of the keys exist", Touch},
     {Ttl, "ttl", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the time to live of a key in seconds", Ttl},
     {Type, "type", 2, kReadOnly | kFast, 1, 1, 1, kGeneric, kKeyed, "Returns the type of the value at a key", Type},
     {Unlink, "unlink", -2, kWrite | kFast, 1, -1, 1, kGeneric, kKeyed, "Deletes keys", Unlink},
+    {Unsubscribe, "unsubscribe", -1, kSubscribing, 0, 0, 0, kMessaging, kMessage, "Stops listening on the channels, or on all", Unsubscribe},
     {Unwatch, "unwatch", 1, kSession | kFast | kAllowBusy, 0, 0, 0, kTransactions, kBatch, "Forgets what is watched", Unwatch},
     {Watch, "watch", -2, kSession | kFast | kAllowBusy, 1, -1, 1, kTransactions, kBatch, "Lets the next EXEC run only if these keys are unchanged", Watch},
 }};

@@ -1,15 +1,11 @@
-// proto/resp/glob.h: glob patterns as Redis matches them (util.c: stringmatchlen): * ? [abc] [^a]
-// [a-z] and \ for the next byte. CONFIG GET, KEYS, SCAN, PSUBSCRIBE.
-// Takes at most pattern * text steps: only the last star is ever tried again.
+// proto/resp/glob.h: the patterns of CONFIG GET, KEYS, SCAN, PSUBSCRIBE (base/glob.h).
 #pragma once
 
-#include <cstdint>
-#include <string_view>
+#include "base/glob.h"
 
 namespace asterias::resp {
 
-enum class GlobCase : uint8_t { Exact, Ignored };
-
-bool glob_match(std::string_view pattern, std::string_view text, GlobCase mode = GlobCase::Exact);
+using asterias::glob_match;
+using asterias::GlobCase;
 
 }  // namespace asterias::resp

@@ -112,9 +112,10 @@ port::Task<Result<std::unique_ptr<port::Connection>>> EpollNet::connect(port::Ad
                                                                         std::string expected,
                                                                         Duration timeout) {
     if (!expected.empty())
-        co_return fail(Errc::Unsupported, "connect to " + address.describe() + " as '" + expected +
-                                              "': this build has no TLS, so no identity can be "
-                                              "checked; leave the expected identity empty");
+        co_return fail(Errc::Unsupported,
+                       "connect to " + address.describe() + " as '" + expected +
+                           "': outgoing connections have no TLS, so no identity can be "
+                           "checked; leave the expected identity empty");
     const Instant deadline = shard_.now() + timeout;
     auto addresses = co_await resolve(address, timeout);
     if (!addresses) co_return std::unexpected(addresses.error());

@@ -52,6 +52,8 @@ private:
             complain("max_connections is reached; a new connection was closed");
             return true;
         }
+        if (auto tls = net_.shard().common().listens->tls(address_))
+            return accept_tls(std::move(fd), remote, std::move(tls));
         auto connection = Socket::open(net_, std::move(fd), remote);
         if (!connection) {
             ++net_.shard().counts().accept_errors;
@@ -60,6 +62,25 @@ private:
         }
         ++net_.shard().counts().accepts;
         accept_(std::move(*connection));
+        return true;
+    }
+
+    bool accept_tls(Fd fd, const SocketAddress& remote, std::shared_ptr<TlsContext> tls) {
+        const size_t most = net_.shard().common().options.tls_handshakes_max;
+        if (Socket* oldest = net_.oldest_handshake_beyond(most))
+            oldest->give_up_handshake("too many handshakes under way (tls_handshakes_max)");
+        auto begun = Socket::open_tls(
+            net_, std::move(fd), remote, std::move(tls),
+            [self = weak_from_this()](std::unique_ptr<port::Connection> connection) {
+                const auto here = self.lock();
+                if (!here || !here->fd_.valid()) return;
+                ++here->net_.shard().counts().accepts;
+                here->accept_(std::move(connection));
+            });
+        if (!begun) {
+            ++net_.shard().counts().accept_errors;
+            complain(begun.error().describe());
+        }
         return true;
     }
 
@@ -139,10 +160,26 @@ void ListenTable::closed(const port::Address& address) {
     if (--it->second == 0) listeners_.erase(it);
 }
 
+void ListenTable::use_tls(const port::Address& address, std::shared_ptr<TlsContext> context) {
+    const std::lock_guard lock(mutex_);
+    tls_[address] = std::move(context);
+}
+
+std::shared_ptr<TlsContext> ListenTable::tls(const port::Address& address) {
+    const std::lock_guard lock(mutex_);
+    const auto it = tls_.find(address);
+    return it == tls_.end() ? nullptr : it->second;
+}
+
 EpollNet::EpollNet(EpollShard& shard)
     : shard_(shard),
       gauge_(shard.common().registry.gauge("asterias_net_connections", "open connections",
                                            shard.label())),
+      handshakes_(shard.common().registry.counter("asterias_net_tls_handshakes_total",
+                                                  "TLS handshakes done", shard.label())),
+      handshake_failures_(
+          shard.common().registry.counter("asterias_net_tls_handshake_failures_total",
+                                          "TLS handshakes that came to nothing", shard.label())),
       chunk_(shard.common().options.read_buffer_bytes, shard.common().options.read_budget) {}
 
 EpollNet::~EpollNet() {
@@ -151,10 +188,16 @@ EpollNet::~EpollNet() {
         lingering_.pop_back();
         socket->destroy();
     }
+    while (!handshaking_.empty()) {
+        Socket* socket = handshaking_.back();
+        handshaking_.pop_back();
+        socket->destroy();
+    }
     CHECK(open_ == 0, "connections are closed before their runtime");
 }
 
 void EpollNet::flush() {
+    handshake_steps_ = 0;
     if (dirty_.empty()) return;
     flushing_.swap(dirty_);
     for (Socket*& socket : flushing_)

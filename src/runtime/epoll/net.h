@@ -21,9 +21,14 @@ public:
     Result<Fd> listen(const SocketAddress& address);
     void closed(const port::Address& address);
 
+    void use_tls(const port::Address& address, std::shared_ptr<TlsContext> context);
+    // Null: connections accepted at `address` are plain.
+    std::shared_ptr<TlsContext> tls(const port::Address& address);
+
 private:
     std::mutex mutex_;
     std::map<port::Address, size_t> listeners_;
+    std::map<port::Address, std::shared_ptr<TlsContext>> tls_;
 };
 
 class EpollNet final : public port::Net {
@@ -51,18 +56,31 @@ public:
     void forget_dirty(Socket& socket);
     void add_lingering(Socket& socket) { lingering_.push_back(&socket); }
     void forget_lingering(Socket& socket) { std::erase(lingering_, &socket); }
+    // Handshakes under way; their sockets are owned here until they are done.
+    void add_handshaking(Socket& socket) { handshaking_.push_back(&socket); }
+    void forget_handshaking(Socket& socket) { std::erase(handshaking_, &socket); }
+    Socket* oldest_handshake_beyond(size_t most) const {
+        return handshaking_.size() < most ? nullptr : handshaking_.front();
+    }
+    // A signature costs as much as hundreds of commands: a turn takes a few.
+    bool may_handshake() { return handshake_steps_++ < kHandshakeStepsPerTurn; }
+    void handshake_ended(bool well) { (well ? handshakes_ : handshake_failures_).add(); }
 
 private:
     port::Task<Result<std::vector<SocketAddress>>> resolve(port::Address address, Duration timeout);
     port::Task<Result<std::unique_ptr<port::Connection>>> connect_one(SocketAddress to,
                                                                       Duration timeout);
 
+    static constexpr int kHandshakeStepsPerTurn = 8;
     EpollShard& shard_;
     Gauge& gauge_;
+    Counter &handshakes_, &handshake_failures_;
     SharedChunk chunk_;
     size_t open_ = 0;
     std::vector<Socket*> dirty_, flushing_;
     std::vector<Socket*> lingering_;  // owned: their handles are gone
+    std::vector<Socket*> handshaking_;
+    int handshake_steps_ = 0;  // of this turn
 };
 
 }  // namespace asterias::runtime

@@ -11,6 +11,7 @@
 #include "runtime/epoll/disk.h"
 #include "runtime/epoll/net.h"
 #include "runtime/epoll/shard.h"
+#include "runtime/epoll/tls.h"
 
 namespace asterias::runtime {
 namespace {
@@ -22,6 +23,7 @@ sigset_t stop_signals() {
     ::sigemptyset(&set);
     ::sigaddset(&set, SIGTERM);
     ::sigaddset(&set, SIGINT);
+    ::sigaddset(&set, SIGHUP);
     return set;
 }
 
@@ -169,6 +171,14 @@ Result<void> Runtime::on_signal(std::move_only_function<void(int)> handler) {
     impl_->signals =
         std::make_unique<SignalSource>(*impl_->common.shards[0], std::move(fd), std::move(handler));
     return impl_->signals->start();
+}
+
+Result<void> Runtime::use_tls(const port::Address& address, const TlsFiles& files) {
+    const auto numeric = numeric_address(address);
+    if (!numeric) return fail(Errc::InvalidArgument, address.describe() + " is not numeric");
+    auto context = TRY(TlsContext::load(files));
+    impl_->common.listens->use_tls(numeric->to_address(), std::move(context));
+    return {};
 }
 
 void Runtime::run(std::function<void(port::Shard&)> start) {

@@ -9,15 +9,24 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/budget.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "port/net.h"
 #include "port/shard.h"
 
 namespace asterias::runtime {
+
+// PEM files.
+struct TlsFiles {
+    std::string certificate;  // with what lies between it and its root
+    std::string key;
+    std::string client_ca;  // not empty: who connects shows a certificate of one of these
+};
 
 struct RuntimeOptions {
     size_t shards = 1;            // >= 1
@@ -32,6 +41,10 @@ struct RuntimeOptions {
     size_t max_connections = 65536;
     // How long a connection may take to deliver its last output after close_after_flush().
     Duration linger = seconds(5);
+    // TLS: from the accept to the end of the handshake; and how many a shard has under way, beyond
+    // which the oldest is given up.
+    Duration tls_handshake_timeout = seconds(10);
+    size_t tls_handshakes_max = 256;
 
     // A synced write runs on the shard while the moving average of recent syncs is below this, and
     // on the disk thread from then on until it falls below a half of it. 0: always on the thread.
@@ -55,9 +68,14 @@ public:
     port::Shard& shard(ShardId id);
     size_t shard_count() const;
 
-    // SIGTERM and SIGINT are delivered to `handler` on shard 0 from now on, instead of ending the
-    // process. Call it before run() and before starting other threads, at most once.
+    // SIGTERM, SIGINT and SIGHUP are delivered to `handler` on shard 0 from now on, instead of
+    // ending the process. Call it before run() and before starting other threads, at most once.
     Result<void> on_signal(std::move_only_function<void(int signal)> handler);
+
+    // Whoever listens on `address` from now on speaks TLS with these files, and nothing else; said
+    // again, the next connections do with the new ones. Errors: InvalidArgument; then nothing has
+    // changed. Thread-safe.
+    Result<void> use_tls(const port::Address& address, const TlsFiles& files);
 
     // Runs `start` on every shard's own thread (shard 0: the caller's), then its loop. Returns when
     // stop() was called and every loop has finished its turn. Called once. What is still posted,

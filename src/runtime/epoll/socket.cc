@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "runtime/epoll/net.h"
+#include "runtime/epoll/socket_handle.h"
 
 namespace asterias::runtime {
 namespace {
@@ -40,24 +41,12 @@ void set_options(const Fd& fd) {
 
 }  // namespace
 
-class Socket::Handle final : public port::Connection {
-public:
-    explicit Handle(Socket& socket) : socket_(socket) {}
-    ~Handle() override { socket_.release(); }
-
-    void start(port::ConnectionHandler& handler) override { socket_.start(handler); }
-    Chain& out() override { return socket_.out(); }
-    size_t unsent() const override { return socket_.out_.size(); }
-    void pause_reading(bool paused) override { socket_.pause_reading(paused); }
-    void close_after_flush() override { socket_.close_after_flush(); }
-    const port::PeerIdentity& peer() const override { return socket_.peer_; }
-
-private:
-    Socket& socket_;
-};
-
 Result<std::unique_ptr<port::Connection>> Socket::open(EpollNet& net, Fd fd,
                                                        const SocketAddress& remote) {
+    return std::make_unique<Handle>(*TRY(make(net, std::move(fd), remote)));
+}
+
+Result<Socket*> Socket::make(EpollNet& net, Fd fd, const SocketAddress& remote) {
     set_options(fd);
     auto* socket = new Socket(net, std::move(fd), remote);
     auto token = net.shard().poller().add(socket->fd_.get(),
@@ -67,7 +56,7 @@ Result<std::unique_ptr<port::Connection>> Socket::open(EpollNet& net, Fd fd,
         return std::unexpected(token.error());
     }
     socket->token_ = *token;
-    return std::make_unique<Handle>(*socket);
+    return socket;
 }
 
 Socket::Socket(EpollNet& net, Fd fd, const SocketAddress& remote)
@@ -160,6 +149,7 @@ void Socket::call_again() {
 
 // Every callback may pause, close or destroy the connection, so each step looks again.
 void Socket::advance() {
+    if (stage_ == Stage::Handshaking) return handshake_step();
     if (stage_ == Stage::Lingering) return linger_step();
     if (stage_ == Stage::Flushing && failure_) return close_descriptor();
     if (!may_call()) return;
@@ -175,7 +165,7 @@ void Socket::receive() {
     if (!rest_.empty()) return receive_into_rest();
     auto& chunk = net_.chunk();
     const auto room = chunk.room();
-    const ssize_t n = ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    const ssize_t n = read_some(room);
     if (received(n, room.size())) {
         const Bytes got = chunk.take(static_cast<size_t>(n));
         if (got.size() >= wanted_) {
@@ -198,7 +188,7 @@ void Socket::receive_into_rest() {
     auto room = rest_.room(wanted_, full_receive_ ? options.read_buffer_bytes : kQuietRemainder,
                            options.read_budget);
     room = room.first(std::min(room.size(), kMostPerReceive));
-    const ssize_t n = ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    const ssize_t n = read_some(room);
     if (!received(n, room.size())) return;
     rest_.fill(static_cast<size_t>(n));
     if (rest_.size() >= wanted_) present(rest_.bytes(), false);
@@ -213,7 +203,8 @@ bool Socket::received(ssize_t n, size_t room) {
         full_receive_ = static_cast<size_t>(n) == room;
         // A short receive emptied the queue; whatever comes later is a new event. Only an end of
         // file that was announced together with the data has no event of its own.
-        readable_ = full_receive_ || (hangup_ && !MUTANT(epoll_end_of_stream_missed));
+        readable_ = full_receive_ || (hangup_ && !MUTANT(epoll_end_of_stream_missed)) ||
+                    (tls_ && (more_raw_ || tls_->pending()) && !MUTANT(epoll_tls_rest_forgotten));
         if (readable_) call_again();
         return true;
     }
@@ -225,7 +216,9 @@ bool Socket::received(ssize_t n, size_t room) {
         readable_ = true;
         call_again();
     } else if (errno != EAGAIN) {
-        failure_ = errno_error(errno, peer_.name);
+        failure_ = tls_ && errno == EPROTO
+                       ? Error{Errc::Closed, peer_.name + ": " + tls_->failure()}
+                       : errno_error(errno, peer_.name);
     }
     return false;
 }
@@ -255,14 +248,20 @@ void Socket::present(const Bytes& available, bool from_shared) {
 
 void Socket::flush() {
     dirty_ = false;
-    if (stage_ == Stage::Closed || failure_) return out_.clear();
+    if (stage_ == Stage::Closed || failure_) {
+        sealed_.clear();
+        return out_.clear();
+    }
     if (blocked_) return;
-    if (out_.empty()) return finish_flush();
-    if (out_.size() > port::kHighOutputMark) above_high_ = true;
+    if (unsent() > port::kHighOutputMark) above_high_ = true;
+    if (tls_) seal();
+    if (failure_) return;
+    Chain& network = tls_ ? sealed_ : out_;
+    if (network.empty()) return finish_flush();
 
     std::array<std::string_view, kPiecesPerSend> pieces;
     std::array<iovec, kPiecesPerSend> vectors;
-    const size_t count = out_.front(pieces);
+    const size_t count = network.front(pieces);
     size_t offered = 0;
     for (size_t i = 0; i < count; ++i) {
         vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
@@ -281,24 +280,25 @@ void Socket::flush() {
     }
     const auto sent = static_cast<size_t>(n);
     net_.shard().counts().sent_bytes += sent;
-    out_.consume(sent);
+    network.consume(sent);
     if (sent < offered) {
         blocked_ = true;
-    } else if (!out_.empty()) {
+    } else if (unsent() > 0) {
         mark_dirty();
     }
-    if (above_high_ && out_.size() < port::kLowOutputMark) {
+    if (above_high_ && unsent() < port::kLowOutputMark) {
         above_high_ = false;
         drained_ = true;
         call_again();
     }
-    if (out_.empty()) finish_flush();
+    if (unsent() == 0) finish_flush();
 }
 
 // Outside of on_ready: the handler hears of it in the next turn.
 void Socket::fail(Error why) {
     failure_ = std::move(why);
     out_.clear();
+    sealed_.clear();
     call_again();
 }
 
@@ -332,6 +332,7 @@ void Socket::close_descriptor() {
     fd_.reset();
     stage_ = Stage::Closed;
     rest_ = {};
+    if (handshake_timer_) net_.shard().timers().cancel(std::exchange(handshake_timer_, {}));
     if (linger_timer_) net_.shard().timers().cancel(std::exchange(linger_timer_, {}));
     if (std::exchange(lingers_, false)) {
         net_.forget_lingering(*this);

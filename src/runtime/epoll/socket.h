@@ -14,6 +14,7 @@
 #include "runtime/epoll/poller.h"
 #include "runtime/epoll/read_buffer.h"
 #include "runtime/epoll/system.h"
+#include "runtime/epoll/tls.h"
 
 namespace asterias::runtime {
 
@@ -25,6 +26,14 @@ public:
     static Result<std::unique_ptr<port::Connection>> open(EpollNet& net, Fd fd,
                                                           const SocketAddress& remote);
 
+    // With TLS: `ready` gets the connection when the handshake is done, in a later turn; never if
+    // it fails.
+    using Ready = std::move_only_function<void(std::unique_ptr<port::Connection>)>;
+    static Result<void> open_tls(EpollNet& net, Fd fd, const SocketAddress& remote,
+                                 std::shared_ptr<TlsContext> context, Ready ready);
+    // For the listener and the deadline.
+    void give_up_handshake(std::string why);
+
     // For EpollNet: one writev of what is collected.
     void flush();
     // For EpollNet: the shard is going away.
@@ -34,6 +43,7 @@ private:
     friend class Handle;
     class Handle;
     enum class Stage : unsigned char {
+        Handshaking,  // no handle yet
         Open,
         Flushing,   // close_after_flush(): output is on its way
         Lingering,  // everything sent and our side shut; waiting for theirs, so that no reset eats
@@ -43,6 +53,13 @@ private:
 
     Socket(EpollNet& net, Fd fd, const SocketAddress& remote);
     ~Socket();
+
+    static Result<Socket*> make(EpollNet& net, Fd fd, const SocketAddress& remote);
+    void handshake_step();
+    void handshake_done();
+    ssize_t read_some(std::span<uint8_t> room);
+    void seal();
+    size_t unsent() const { return out_.size() + sealed_.size(); }
 
     void on_ready(uint32_t events) override;
     void call_again();
@@ -96,6 +113,12 @@ private:
     port::TimerId linger_timer_;
     Remainder rest_;
     Chain out_;
+    std::unique_ptr<TlsSession> tls_;  // null: plain
+    Ready ready_;
+    Chain sealed_;           // out_ as the network gets it
+    bool more_raw_ = false;  // the last receive under TLS filled its buffer
+    bool goodbye_ = false;   // said
+    port::TimerId handshake_timer_;
 };
 
 }  // namespace asterias::runtime

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -26,9 +28,19 @@ struct Evidence {
     bool durable = false;  // on disk on a quorum
 };
 
+// The keyspaces there were when a command on all keys of one was answered, ascending: whoever wants
+// all keys of a database asks those behind the first one, too. Keyspaces that are made later hold
+// nothing that the first one did not tell, those that are dropped meanwhile answer that they are
+// empty.
+struct Listing {
+    uint64_t generation = 0;
+    std::vector<KeyspaceId> keyspaces;
+};
+
 struct Outcome {
     kv::Reply reply;
     Evidence evidence;
+    std::shared_ptr<const Listing> listing = nullptr;  // of a command on all keys that was done
 };
 
 // Called once, on the shard of the execute() call, never inside it.
@@ -48,10 +60,14 @@ struct Request {
 class Strategy {
 public:
     virtual ~Strategy() = default;
-    // The command has at least one key, a batch at least one command; its keyspace is filled in by
-    // the strategy, from the keys. `done` is called exactly once, with a reply or one of the errors
-    // below (or the store's own, "ERR ...", "CROSSKEYSPACE ..."), unless the strategy dies first.
-    // What `done` holds on to lives until then. Threading: one shard; `done` may call execute().
+    // A batch has at least one command. A command's keyspace is filled in by the strategy, from the
+    // keys; one on all keys names it, 0 for the first, and waits while keys are on their way from
+    // one to another; a batch without keys works when there is only one. A read
+    // of all keys of a keyspace is of a moment between question and answer: whoever asks waits for
+    // the answer before it sends the next command of the stream. `done` is called exactly once,
+    // with a reply or one of the errors below (or the store's own, "ERR ...", "CROSSKEYSPACE ..."),
+    // unless the strategy dies first. What `done` holds on to lives until then. Threading: one
+    // shard; `done` may call execute().
     virtual void execute(Request request, Completion done) = 0;
 };
 

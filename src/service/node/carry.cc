@@ -64,9 +64,7 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
     if (order.what == Order::What::Transfer && order.node == identity_.node)
         co_return std::string("{\"done\":true}");
 
-    log_.info(
-        "ordered for keyspace " + order.keyspace + ": " +
-        std::string(order.what == Order::What::Transfer ? "another leader" : "other members"));
+    log_.info("ordered for keyspace " + order.keyspace + ": " + describe(order));
     std::string left;
     if (order.what == Order::What::Remove) {
         const raft::Change change = change_of(order);
@@ -99,18 +97,24 @@ port::Task<Result<std::string>> Node::carry(Order order) {
     if (!group) co_return std::unexpected(group.error());
     const bool look = order.what == Order::What::List;
     const Instant deadline = shards_[0]->clock().now() + (look ? kSearchToLook : kSearch);
-    std::string told = "no node answered";
+    std::string told = "no node answered", way;
     for (size_t turn = 0;; ++turn) {
         // Who is thought to lead, then everybody in turn.
-        NodeId to = turn == 0 ? members_[0]->router().leader_of(*group) : NodeId();
+        const NodeId leader = members_[0]->router().leader_of(*group);
+        const NodeId to = turn == 0 ? leader : NodeId();
         const auto& members = identity_.founding.members;
         const FoundingMember* member = &members[turn % members.size()];
         for (const auto& m : members)
             if (m.node == to) member = &m;
+        const Contact contact = contact_with(co_await status(), member->node);
         Result<std::string> answer;
         if (member->node == identity_.node) {
             answer = co_await order_here(order);
-        } else if (!contact_with(co_await status(), member->node).connected) {
+        } else if (!contact.connected) {
+            if (contact.through && member->node == leader)
+                way = ". Node " + to_string(leader) + " leads it, and is cut off from node " +
+                      to_string(identity_.node) + "; ask at node " + to_string(contact.through) +
+                      ", which reaches it";
             // A machine that is gone would take the time of all others.
             answer =
                 fail(Errc::Unavailable, "node " + to_string(member->node) + " is not connected");
@@ -128,7 +132,7 @@ port::Task<Result<std::string>> Node::carry(Order order) {
             co_return fail(Errc::Unavailable,
                            "nobody was found who leads keyspace " + order.keyspace +
                                (look ? "" : ", so nothing was done") +
-                               " (asterias why says more). The last word: " + told);
+                               " (asterias why says more). The last word: " + told + way);
         if (turn % members.size() == 0) co_await port::sleep(*shards_[0], kPause);
     }
 }

@@ -82,12 +82,16 @@ port::Task<Result<void>> NodeShard::open_replica(GroupId group, raft::Config con
     co_return Result<void>{};
 }
 
-// A number that was here once never comes back (rule 47).
+// A number that was here once never comes back (rule 47), and one that was given to another life of
+// this node may have been there (ADR 0015).
 bool NodeShard::may_be_born(GroupId group, ReplicaId replica) const {
     if (closing_ || changing_.contains(group)) return false;
     const auto groups = groups_of(*durable_);
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) return false;
     if (home_of(group) != shard_.id()) return false;
+    if (raft::life_of(replica) != life_of(identity_.incarnation) &&
+        !MUTANT(node_number_of_another_life))
+        return false;
     const auto it = highest_.find(group);
     return it == highest_.end() || replica > it->second || MUTANT(replica_old_life_revived);
 }

@@ -22,9 +22,10 @@ catalogue::Catalogue catalogue_at_birth(const Founding& founding) {
 router::Catalogue routes_of(const catalogue::Catalogue& catalogue) {
     router::Catalogue routes;
     routes.generation = catalogue.generation;
+    routes.moving = catalogue.moving();
     for (const auto& k : catalogue.keyspaces) {
         // Until the fence stands `default` serves it.
-        if (k.state == State::Founding) continue;
+        if (k.state == State::Founding || k.state == State::Fencing) continue;
         const bool serves =
             k.state == State::Serving || k.state == State::Clearing || k.state == State::Closing;
         routes.keyspaces.push_back({k.id, k.name, serves ? k.group() : GroupId()});

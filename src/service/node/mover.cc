@@ -231,6 +231,9 @@ port::Task<std::optional<catalogue::Catalogue>> Node::step(catalogue::Catalogue 
             hello.keys.push_back(Bytes::literal("-"));
             const auto led = co_await ask(k.group(), std::move(hello));
             if (!led || led->reply.kind != kv::Reply::Kind::Integer) break;
+            co_return catalogue::advanced(now, k.id);
+        }
+        case State::Fencing: {
             const auto fenced = co_await tell(kDefaultGroup, fence);
             if (!fenced) break;
             const auto keys = co_await count_keys(kDefaultGroup, k.name, *fenced);

@@ -286,23 +286,26 @@ void Node::on_peer_start(NodeId node, Incarnation start) {
     Incarnation& seen = identity_.seen[node];
     if (start <= seen) return;
     seen = start;
-    identity_changed_ = true;
-    if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
+    identity_changed();
 }
 
 void Node::on_disowned(NodeId by, std::string why) {
     if (closing_ || !identity_.fenced.empty()) return;
     identity_.fenced = "node " + to_string(by) + " refused this node: " + why;
     log_.error(identity_.fenced);
-    identity_changed_ = true;
-    if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
+    identity_changed();
 }
 
 // Also while the node closes: a shard waits for it.
 void Node::on_held(GroupId group, ReplicaId replica, std::function<void(Result<void>)> noted) {
     ReplicaId& held = identity_.held[group];
     held = std::max(held, replica);
-    held_noted_.push_back(std::move(noted));
+    identity_changed(std::move(noted));
+}
+
+// The only place where somebody begins to wait for a write: one is under way or begins here.
+void Node::identity_changed(std::function<void(Result<void>)> noted) {
+    if (noted) noted_.push_back(std::move(noted));
     identity_changed_ = true;
     if (std::exchange(identity_kept_, false)) scopes_[0]->spawn("node.keep", keep_identity());
 }
@@ -311,7 +314,7 @@ void Node::on_held(GroupId group, ReplicaId replica, std::function<void(Result<v
 port::Task<> Node::keep_identity() {
     while (std::exchange(identity_changed_, false)) {
         Identity kept = identity_;
-        const auto waiting = std::exchange(held_noted_, {});
+        const auto waiting = std::exchange(noted_, {});
         if (MUTANT(node_fence_forgotten)) kept.fenced.clear();
         auto stored =
             co_await store_identity(shards_[0]->disk(), options_.directory, std::move(kept));
@@ -437,12 +440,9 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
         auto joined = co_await give_place(decode_join(call.payload).value());
         answer(joined ? Result<Bytes>(encode(*joined)) : std::unexpected(joined.error()));
     } else if (call.name == kSeen) {
-        wire::Reader in(call.payload);
-        const NodeId node(in.u64());
-        const auto it = identity_.seen.find(node);
-        wire::Writer out(8);
-        out.u64(it == identity_.seen.end() ? 0 : it->second.value);
-        answer(out.take());
+        answer(co_await on_seen(call.payload));
+    } else if (call.name == kPlace) {
+        answer(co_await on_place(call.payload));
     } else if (call.name == kWhy) {
         answer(Bytes::copy(co_await findings_json(call.payload.str())));
     } else if (call.name == kReplica) {
@@ -456,6 +456,11 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
         wire::Reader in(call.payload);
         const bool newer = keyspaces().generation > in.u64();
         answer(newer ? catalogue::encode(keyspaces()) : Bytes());
+    } else if (call.name == kCursor) {
+        wire::Reader in(call.payload);
+        const uint64_t cursor = in.u64();
+        if (!in.ok() || !cursors_) co_return answer(fail(Errc::NotFound, "no such cursor"));
+        cursors_(cursor, std::move(answer));
     } else if (call.name == kHttp) {
         const bool any = !options_.http_address.host.empty();
         answer(Bytes::copy(any ? options_.http_address.describe() : ""));

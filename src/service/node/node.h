@@ -58,6 +58,16 @@ public:
     // with the reason for the operator; without it the reason goes to Shard::fatal.
     void on_end(std::function<void(const Error&)> end) { end_ = std::move(end); }
 
+    // On shard 0, before start(): who answers for the cursors that doors of this node gave.
+    // NotFound: it is lost. What a cursor stands for is the doors' business.
+    using CursorFound = std::move_only_function<void(Result<Bytes>)>;
+    void on_cursor(std::function<void(uint64_t cursor, CursorFound found)> source) {
+        cursors_ = std::move(source);
+    }
+    // On shard 0: of a cursor that another node gave, one whose number ends in these `bits` bits.
+    // Errors: NotFound (it is lost, or there is no such node), Unavailable.
+    port::Task<Result<Bytes>> fetch_cursor(uint64_t node, int bits, uint64_t cursor);
+
     // On shard 0; asks every shard.
     port::Task<std::vector<ShardStatus>> status();
     // For `asterias status --json` and GET /status.
@@ -92,7 +102,12 @@ private:
     Result<Bytes> on_join(const Bytes& payload);
     // replace.cc
     port::Task<Result<void>> expect_no_replicas(NodeId node);
+    port::Task<Result<void>> expect_gone(NodeId node);
+    port::Task<Result<Bytes>> on_seen(Bytes payload);
+    port::Task<Result<Bytes>> on_place(Bytes payload);
     port::Task<Result<Incarnation>> last_start_of(NodeId node);
+    port::Task<Result<void>> note_place(NodeId node, Incarnation before);
+    port::Task<Result<void>> note_at_majority(NodeId node, Incarnation before);
     port::Task<Result<Joined>> give_place(JoinRequest request);
     std::string fenced_text() const;
     // carry.cc
@@ -138,6 +153,8 @@ private:
     port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
                          size_t* left, port::Signal* changed);
     Result<void> check_fit() const;
+    // Writes it, as it is now or later; `noted` hears of that.
+    void identity_changed(std::function<void(Result<void>)> noted = {});
     port::Task<> keep_identity();
     port::Task<Result<void>> become_someone();
     port::Task<Result<void>> found();
@@ -165,11 +182,12 @@ private:
     size_t steps_left_ = 0;
     Result<void> steps_result_;
     std::function<void(const Error&)> end_;
-    std::vector<std::function<void(Result<void>)>> held_noted_;  // wait for the next write
-    size_t calls_ = 0;                                           // under way
+    std::vector<std::function<void(Result<void>)>> noted_;  // wait for the next write
+    size_t calls_ = 0;                                      // under way
     std::map<uint64_t, std::shared_ptr<Asked>> asking_;
     uint64_t next_question_ = 0;
     size_t next_peer_ = 0;  // to be asked for the catalogue
+    std::function<void(uint64_t, CursorFound)> cursors_;
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes
     bool started_ = false, ended_ = false, closing_ = false;

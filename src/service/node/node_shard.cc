@@ -45,6 +45,11 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
         rpc::Identity{identity.founding.cluster, identity.founding.cluster_incarnation,
                       identity.node, identity.incarnation, identity.earlier},
         rpc, *this, registry, log);
+    pubsub::Options pubsub;
+    pubsub.self = identity.node;
+    pubsub.incarnation = identity.incarnation;
+    pubsub.matches = options.glob;
+    messages_ = std::make_unique<pubsub::Hub>(shard, pubsub, *this, registry);
 }
 
 NodeShard::~NodeShard() {
@@ -134,6 +139,7 @@ void NodeShard::tick() {
     for (auto& [group, replica] : replicas_)
         replica->tick();
     router_->tick();
+    messages_->tick();
     // Worth a look before a silent connection is given up.
     for (const auto& [node, contact] : contacts_)
         if (contact.connected && router_->waits_for(node) && endpoint_->silent(node))
@@ -174,6 +180,7 @@ void NodeShard::on_turn_end() {
     }
     flush_raft();
     flush_answers();
+    messages_->flush();
     // Answers may have woken the router, too.
     if (!woken_.empty() || router_awake_) shard_.post([] {});
 }
@@ -241,6 +248,7 @@ void NodeShard::on_peer_up(const rpc::Peer& peer, bool outgoing) {
     }
     if (!outgoing || peer.lane != rpc::Lane::Normal) return;
     contacts_[peer.node] = {true, true, shard_.clock().wall()};
+    messages_->node_up(peer.node);
     log_.info("node " + to_string(peer.node) + " is connected");
 }
 
@@ -253,9 +261,11 @@ void NodeShard::on_peer_down(const rpc::Peer& peer, bool outgoing) {
     }
     if (outgoing && peer.lane == rpc::Lane::Normal) {
         contacts_[peer.node] = {false, true, shard_.clock().wall()};
+        messages_->node_down(peer.node);
         if (!relayed_.contains(peer.node) || !MUTANT(node_relay_keeps_epoch))
             router_->on_peer_down(peer.node);
     }
+    if (!outgoing && peer.lane == rpc::Lane::Normal) messages_->source_down(peer);
     for (const auto& member : siblings_) {
         if (&*member == this) {
             for (auto& [group, replica] : replicas_)

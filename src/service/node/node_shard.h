@@ -19,6 +19,7 @@
 #include "service/node/flush_pace.h"
 #include "service/node/identity.h"
 #include "service/node/known_starts.h"
+#include "service/pubsub/hub.h"
 #include "service/replica/replica.h"
 #include "service/router/router.h"
 #include "service/rpc/call.h"
@@ -48,6 +49,7 @@ struct Options {
     size_t snapshots_receiving_max = 2;
     replica::SnapshotPace snapshot_pace;
     Duration change_timeout = seconds(60);  // of membership changes; they go on behind it
+    pubsub::Matches glob = nullptr;         // of patterns that clients subscribe to
     router::Options router;
     rpc::Options rpc;
 };
@@ -88,6 +90,7 @@ struct ShardStatus {
 class NodeShard : public rpc::Receiver,
                   public replica::Surroundings,
                   public router::Outlet,
+                  public pubsub::Outlet,
                   public journal::Observer,
                   public port::TurnHook {
 public:
@@ -123,11 +126,16 @@ public:
         Bytes from;             // Slice::next of the one before
     };
     port::Task<Result<Slice>> slice(SliceOf what);
+    pubsub::Messages& messages() { return *messages_; }
     rpc::Endpoint& endpoint() { return *endpoint_; }
     port::Shard& shard() { return shard_; }
     ShardStatus status() const;
     // Another shard saw this start of another node.
     void note_start(NodeId node, Incarnation start) { known_starts_.note(node, start); }
+
+    // A connection to it on which nothing is sent looks well when it is dead: now it has to answer,
+    // or it is gone within rpc-silence-max.
+    void probe(NodeId node);
 
     // Another node of the cluster, besides those of the founding record: it may connect from now
     // on, is connected to, and may hold any group.
@@ -165,6 +173,10 @@ private:
     bool forward(NodeId to, const replica::ForwardHead& head,
                  const std::vector<router::Departure>& commands) override;
     void wake_router() override { router_awake_ = true; }
+    // pubsub::Outlet
+    bool send_pubsub(NodeId to, rpc::FrameBuilder frame) override;
+    void reply_pubsub(rpc::LinkId link, rpc::FrameBuilder frame) override;
+    pubsub::Hub& hub(ShardId shard) override { return *sibling(shard).messages_; }
     // journal::Observer
     void on_persisted(journal::BatchId through) override;
     // port::TurnHook
@@ -205,6 +217,7 @@ private:
                                   port::OneShot<Result<void>>* answer);
     Error who_leads(GroupId group) const;
     std::vector<NodeId> within_reach() const;
+    raft::Change with_life(raft::Change change) const;
 
     ShardId home_of(GroupId group) const { return ShardId(group.value % shard_.shard_count()); }
     NodeShard& sibling(ShardId id) const { return *siblings_[id.value]; }
@@ -242,6 +255,7 @@ private:
     std::vector<replica::Replica*> woken_;
     std::unique_ptr<router::Router> router_;
     std::unique_ptr<rpc::Endpoint> endpoint_;
+    std::unique_ptr<pubsub::Hub> messages_;
     KnownStarts known_starts_;
     std::map<NodeId, Contact> contacts_;
     std::map<NodeId, NodeId> relayed_;  // nodes reached through another one, and through whom

@@ -159,4 +159,42 @@ inline kv::Command command(kv::Op op, std::vector<std::string> keys,
     return c;
 }
 
+// Its node was told to end.
+inline bool ends(Cluster& c, size_t i) {
+    return c.world.run_until([&] { return c.processes[i] && !c.processes[i]->ended.empty(); },
+                             seconds(20));
+}
+
+// The answer may come when nobody waits any more.
+inline port::Task<> give(Node* node, Order order,
+                         std::shared_ptr<std::optional<Result<std::string>>> answer) {
+    *answer = co_await node->order(order);
+}
+
+inline std::string order(Cluster& c, size_t i, const Order& o) {
+    const auto answer = std::make_shared<std::optional<Result<std::string>>>();
+    Process* p = c.processes[i];
+    p->scope.spawn("order", give(p->node.get(), o, answer));
+    EXPECT_TRUE(c.world.run_until([&] { return answer->has_value(); }, seconds(30)));
+    if (!*answer) return "";
+    return **answer ? ***answer : (*answer)->error().context;
+}
+
+// Ordered, and done.
+inline void change(Cluster& c, size_t i, const Order& o) {
+    const std::string told = order(c, i, o);
+    EXPECT_TRUE(told.starts_with("{\"done\":")) << told;
+    const std::string mark = "{\"node\":" + to_string(o.node) + ",";
+    std::string list;
+    for (int looks = 0; looks < 100; ++looks) {
+        list = order(c, i, {Order::What::List, o.keyspace, {}, {}, false});
+        const bool there = list.find(mark) != std::string::npos;
+        if (there == (o.what == Order::What::Add) &&
+            list.find("\"settled\":true") != std::string::npos)
+            return;
+        c.world.run_for(milliseconds(100));
+    }
+    ADD_FAILURE() << list;
+}
+
 }  // namespace asterias::node

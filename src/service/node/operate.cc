@@ -50,6 +50,18 @@ port::Task<Result<void>> NodeShard::change(GroupId group, raft::Change change, b
     });
 }
 
+// The life that this shard heard of last; it is connected to no other. If a later one is meant, the
+// replica is never born, and the change can be taken back.
+raft::Change NodeShard::with_life(raft::Change change) const {
+    const auto life = [this](NodeId node) {
+        return life_of(node == identity_.node ? identity_.incarnation : known_starts_.last(node));
+    };
+    if (auto* add = std::get_if<raft::AddReplica>(&change)) add->life = life(add->node);
+    if (auto* replace = std::get_if<raft::ReplaceReplica>(&change))
+        replace->life = life(replace->to);
+    return change;
+}
+
 std::vector<NodeId> NodeShard::within_reach() const {
     std::vector<NodeId> nodes = {identity_.node};
     for (const auto& [node, contact] : contacts_)
@@ -93,7 +105,7 @@ port::Task<Result<void>> NodeShard::change_here(GroupId group, raft::Change chan
                                   within_reach()});
             !fine)
             co_return fail(Errc::InvalidArgument, fine.error().context);
-    const auto outcome = here->second->change(change);
+    const auto outcome = here->second->change(with_life(change));
     if (const auto* refused = std::get_if<raft::Refused>(&outcome))
         co_return fail(refused->later ? Errc::Limit : Errc::InvalidArgument, refused->why);
     const auto* accepted = std::get_if<raft::Accepted>(&outcome);

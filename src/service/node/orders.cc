@@ -78,6 +78,24 @@ Result<void> check(const Order& order, const Founding& founding) {
     return {};
 }
 
+std::string describe(const Order& order) {
+    const std::string node = order.node ? "node " + to_string(order.node) : "whoever is best";
+    const std::string forced = order.force ? ", forced" : "";
+    switch (order.what) {
+        case Order::What::Add:
+            return "add " + node + (order.witness ? " as a witness" : "") + forced;
+        case Order::What::Remove:
+            return "remove " + node + forced;
+        case Order::What::Replace:
+            return "replace node " + to_string(order.from) + " by " + node + forced;
+        case Order::What::Transfer:
+            return "give the lead to " + node;
+        case Order::What::List:
+            break;
+    }
+    return "list";
+}
+
 raft::Change change_of(const Order& order) {
     switch (order.what) {
         case Order::What::Add:

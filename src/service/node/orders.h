@@ -32,6 +32,8 @@ Result<Order> decode_order(const Bytes& payload);
 // From the words of the command line. Errors: InvalidArgument, with what is missing or not known.
 Result<Order::What> what_of(const std::string& word);
 Result<void> check(const Order& order, const Founding& founding);
+// For the log: "add node 3 as a witness, forced".
+std::string describe(const Order& order);
 // Not of List and Transfer.
 raft::Change change_of(const Order& order);
 

@@ -64,6 +64,19 @@ TEST(Relay, AGatewayThatSeesAllButTheLeaderServes) {
     }
 }
 
+TEST(Relay, AnOrderThatDoesNotGetToTheLeaderSaysWhereItWould) {
+    Bridge c;
+    c.part();
+    EXPECT_EQ(c.execute(c.gateway, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(1));
+    c.world.run_for(seconds(8));
+    EXPECT_EQ(c.execute(c.gateway, command(kv::Op::IncrBy, {"n"})), kv::Reply::number(2));
+    const Order transfer{Order::What::Transfer, "default", c.id(c.middle), {}, false};
+    const std::string told = order(c, c.gateway, transfer);
+    EXPECT_NE(told.find("nothing was done"), std::string::npos) << told;
+    EXPECT_NE(told.find("ask at node " + to_string(c.id(c.middle))), std::string::npos) << told;
+    EXPECT_EQ(order(c, c.middle, transfer), "{\"done\":true}");
+}
+
 // The way changes under load: around, back, around, with the middle losing its connections, or
 // itself. Mutants node_relay_keeps_epoch, node_relay_end_unnoticed.
 TEST(Relay, WhateverWayTheyGoCommandsKeepTheirOrderAndTakeEffectOnce) {

@@ -7,6 +7,7 @@
 #include "service/node/json.h"
 #include "service/node/keyspaces.h"
 #include "service/node/node.h"
+#include "wire/writer.h"
 
 namespace asterias::node {
 namespace {
@@ -95,6 +96,20 @@ port::Task<std::string> Node::status_json() {
                number(static_cast<uint64_t>(all[i].journal.last_sync.count() / 1000)) +
                ",\"in_flight\":" + number(all[i].in_flight) + "}";
     co_return out + "]}";
+}
+
+port::Task<Result<Bytes>> Node::fetch_cursor(uint64_t node, int bits, uint64_t cursor) {
+    const FoundingMember* keeper = nullptr;
+    for (const auto& member : identity_.founding.members)
+        if (member.node != identity_.node && ((member.node.value ^ node) << (64 - bits)) == 0)
+            keeper = &member;
+    if (!keeper) co_return fail(Errc::NotFound, "no node gave this cursor");
+    wire::Writer payload(8);
+    payload.u64(cursor);
+    auto found = co_await rpc::call_once(*shards_[0], keeper->peer_address,
+                                         {std::string(kCursor), payload.take()}, seconds(1));
+    if (found || found.error().code == Errc::NotFound) co_return found;
+    co_return fail(Errc::Unavailable, found.error().describe());
 }
 
 port::Task<> Node::ask_http(FoundingMember member, std::string* out, size_t* left,

@@ -31,12 +31,25 @@ void NodeShard::flush_raft() {
     raft_out_.clear();
 }
 
+void NodeShard::probe(NodeId node) {
+    for (const auto lane : {rpc::Lane::Normal, rpc::Lane::Relay}) {
+        if (!endpoint_->connected(node, lane)) continue;
+        rpc::FrameBuilder nothing;
+        endpoint_->send(node, lane, rpc::FrameType::Alive,
+                        nothing.finish(endpoint_->header(rpc::FrameType::Alive)));
+    }
+}
+
 void NodeShard::receive_raft(NodeId from, const raft::Message& message, GroupId group) {
     const auto it = replicas_.find(group);
     if (it != replicas_.end()) {
         const bool of_a_leader = std::holds_alternative<raft::AppendRequest>(message.body) ||
                                  std::holds_alternative<raft::Heartbeat>(message.body);
-        if (of_a_leader && message.to > it->second->self()) return it->second->superseded();
+        // Of two numbers that were given to one life the later is higher; of two lives nothing
+        // follows.
+        const bool of_this_life = raft::life_of(message.to) == life_of(identity_.incarnation);
+        if (of_a_leader && of_this_life && message.to > it->second->self())
+            return it->second->superseded();
         if (message.to) return it->second->receive(from, message);
         raft::Message asked = message;  // whoever it is
         asked.to = it->second->self();
@@ -86,6 +99,18 @@ void NodeShard::receive_snapshot_reply(const Bytes& body) {
     shard_.submit(home, [s = &sibling(home), deliver, r = std::move(*reply)] { deliver(*s, r); });
 }
 
+// ------------------------------------------------------------------------------- messages
+
+bool NodeShard::send_pubsub(NodeId to, rpc::FrameBuilder frame) {
+    return endpoint_->send(to, rpc::Lane::Normal, rpc::FrameType::Pubsub,
+                           frame.finish(endpoint_->header(rpc::FrameType::Pubsub)));
+}
+
+void NodeShard::reply_pubsub(rpc::LinkId link, rpc::FrameBuilder frame) {
+    endpoint_->reply(link, rpc::FrameType::Pubsub,
+                     frame.finish(endpoint_->header(rpc::FrameType::Pubsub)));
+}
+
 // ------------------------------------------------------------------------------- frames
 
 void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
@@ -116,6 +141,9 @@ void NodeShard::on_frame(const rpc::Peer& from, rpc::Frame frame) {
             return receive_snapshot(from.node, frame.body);
         case rpc::FrameType::SnapshotReply:
             return receive_snapshot_reply(frame.body);
+        case rpc::FrameType::Pubsub:
+            if (!messages_->receive(from, frame.body)) bad_bodies_.add();
+            return;
         case rpc::FrameType::Hello:
         case rpc::FrameType::CallReply:
         case rpc::FrameType::Alive:

@@ -35,6 +35,7 @@ void Replica::answer_committed() {
 }
 
 void Replica::confirm_read(uint64_t context) {
+    confirm_spans(context);
     const auto it = reads_.find(context);
     if (it == reads_.end()) return;
     const LogIndex commit = core_->commit();
@@ -52,6 +53,7 @@ void Replica::confirm_read(uint64_t context) {
 }
 
 void Replica::refuse_read(uint64_t context) {
+    refuse_spans(context);
     const auto it = reads_.find(context);
     if (it == reads_.end()) return;
     for (auto& r : it->second) {

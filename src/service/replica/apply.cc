@@ -81,10 +81,15 @@ void Replica::apply_effects(const wire::Entry& entry) {
             parts_.surroundings.on_watched(config_.group, write.record, entry.index);
         // Also for the pass after the one that is under way: it may be past this key.
         if (kv::has_expiry(write.record)) sweep_wanted_ = sweep_found_ = true;
-        if (write.record.empty())
+        if (!write.until.empty()) {
+            if (MUTANT(replica_flush_not_applied) && unwritten_.foreign) continue;
+            unwritten_.ranged = true;
+            unwritten_.batch.del_range(std::move(write.key), std::move(write.until));
+        } else if (write.record.empty()) {
             unwritten_.batch.del(std::move(write.key));
-        else
+        } else {
             unwritten_.batch.put(std::move(write.key), std::move(write.record));
+        }
     }
 }
 
@@ -124,7 +129,7 @@ bool Replica::write_to_engine() {
                              sessions_.encode(id));
     unwritten_.sessions.clear();
     unwritten_.batch.put(applied_key(config_.group), encode(applied_));
-    unwritten_.batch.keep_last_writes();
+    if (!unwritten_.ranged) unwritten_.batch.keep_last_writes();
     const auto written = parts_.engine.write(unwritten_.batch);
     const bool stalled = !written && written.error().code == Errc::NoSpace;
     if (stalled && !engine_stalled_) stalled_since_ = now;
@@ -138,6 +143,7 @@ bool Replica::write_to_engine() {
     }
     flushing_.emplace_back(*written, unwritten_.through);
     // What the engine holds now needs no overlay; a later proposal's value stays.
+    std::erase_if(flushed_, [&](const auto& f) { return f.index <= unwritten_.through; });
     if (!overlay_.empty())
         for (const auto& op : unwritten_.batch.ops()) {
             const auto it = overlay_.find(op.key);

@@ -102,7 +102,7 @@ TEST(Fence, ComesWithASnapshot) {  // mutant replica_fence_not_in_snapshot
     Bench b(3);
     auto made = make_snapshot(100, 2);
     catalogue::Boundary boundary;
-    boundary.generation = 7;
+    boundary.generation = boundary.since = 7;
     boundary.fenced.push_back("cart");
     made.pairs.push_back({catalogue::boundary_key(kGroup), catalogue::encode(boundary)});
     std::ranges::sort(made.pairs, {}, &port::KeyValue::key);
@@ -113,6 +113,49 @@ TEST(Fence, ComesWithASnapshot) {  // mutant replica_fence_not_in_snapshot
     b.submit(1, 1, order(What::Lift, 6), 3, {NodeId(8), Incarnation(1), ShardId(0)});
     EXPECT_EQ(b.await(1).reply, kv::Reply::error(catalogue::kLate));
     EXPECT_EQ(b.read("cart:1"), kMoved);
+}
+
+kv::Command on_all(kv::Op op, uint64_t generation, std::vector<std::string> values = {}) {
+    kv::Command c;
+    c.op = op;
+    c.keyspace = kKeyspace;
+    c.generation = generation;
+    c.number = 1;
+    for (const auto& value : values)
+        c.values.push_back(Bytes::copy(value));
+    return c;
+}
+
+// mutants replica_span_over_fence, replica_span_sees_hidden
+TEST(Fence, WhoSpeaksOfAllKeysKnowsOfItAndDoesNotSeeWhatItHides) {
+    Bench b(3);
+    b.elect();
+    b.submit(1, 1, set("a:1", "v"));
+    b.submit(2, 2, set("cart:1", "v"));
+    b.submit(3, 3, set("cart:2", "v"));
+    b.submit(4, 4, set("z", "v"));
+    b.submit(5, 0, on_all(kv::Op::Count, 1));
+    EXPECT_EQ(b.await(5).reply, kv::Reply::number(4));
+    b.submit(6, 5, order(What::Fence, 2));
+    ASSERT_EQ(b.await(6).reply, kv::Reply::ok());
+    b.submit(7, 0, on_all(kv::Op::Count, 2));
+    EXPECT_EQ(b.await(7).reply, kMoved) << "it would not ask those who have them";
+    b.submit(8, 0, on_all(kv::Op::Count, 3));
+    EXPECT_EQ(b.await(8).reply, kv::Reply::number(2));
+    // A scan that looks at one key a time is not over where all are hidden.
+    b.submit(9, 0, on_all(kv::Op::Scan, 3, {"*", "cart:1"}));
+    EXPECT_EQ(b.await(9).reply.items.at(0).kind, kv::Reply::Kind::Bulk);
+    EXPECT_TRUE(b.await(9).reply.items.at(1).items.empty());
+    b.submit(10, 6, on_all(kv::Op::Flush, 2));
+    EXPECT_EQ(b.await(10).reply, kMoved);
+    b.submit(11, 7, order(What::Lift, 4));
+    ASSERT_EQ(b.await(11).reply, kv::Reply::ok());
+    b.submit(12, 0, on_all(kv::Op::Count, 5));
+    EXPECT_EQ(b.await(12).reply, kv::Reply::number(4)) << "nothing was flushed";
+    b.submit(13, 8, on_all(kv::Op::Flush, 5));
+    EXPECT_EQ(b.await(13).reply, kv::Reply::ok());
+    b.submit(14, 0, on_all(kv::Op::Count, 5));
+    EXPECT_EQ(b.await(14).reply, kv::Reply::number(0));
 }
 
 TEST(Fence, AClosedGroupServesNobodyAndTakesOrders) {

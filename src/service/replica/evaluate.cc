@@ -58,7 +58,7 @@ session::Advance& advance_of(const Incoming& request, session::Effects& effects)
 size_t logged_bytes(const kv::Evaluation& evaluation) {
     size_t bytes = 64 + std::min(kv::kStoredReplyBytesMax, reply_bytes(evaluation.reply));
     for (const auto& write : evaluation.writes)
-        bytes += write.key.size() + write.record.size() + 10;
+        bytes += write.key.size() + write.record.size() + write.until.size() + 12;
     return bytes;
 }
 
@@ -119,6 +119,7 @@ void Replica::lose_leadership() {
             parts_.surroundings.answer(config_.group, r.origin, lost);
     for (auto& [index, r] : waiting_for_commit_)
         parts_.surroundings.answer(config_.group, r.origin, lost);
+    lose_spans();
     for (auto& request : queue_)
         refuse(request);
     for (auto& [id, g] : gateways_) {
@@ -133,7 +134,10 @@ void Replica::lose_leadership() {
     held_replies_ = 0;
     queue_.clear();
     queue_bytes_ = 0;
-    if (!MUTANT(replica_overlay_survives_leadership)) overlay_.clear();
+    if (!MUTANT(replica_overlay_survives_leadership)) {
+        overlay_.clear();
+        flushed_.clear();
+    }
     bounds_ = boundary_;
     bounds_since_ = {};
     if (unwritten_.through && !MUTANT(replica_reads_stalled_engine)) unwritten_.foreign = true;
@@ -274,15 +278,18 @@ void Replica::evaluate_queue() {
             parts_.surroundings.answer(config_.group, w.origin, lost);
         for (const auto& r : round.reads)
             parts_.surroundings.answer(config_.group, r.origin, lost);
+        for (const auto& s : round.spans)
+            parts_.surroundings.answer(config_.group, s.request.origin, lost);
         return;
     }
     // What waits for room is asked for again by a tick, or by the answers that make room.
     if (!queue_.empty() && fetching_ == 0 && !round.full && !waits && !replies_full(round)) wake();
 
     held_replies_ += round.read_bytes + round.write_bytes;
-    if (!round.reads.empty()) {
+    if (!round.reads.empty() || !round.spans.empty()) {
         const uint64_t context = next_read_++;
         reads_[context] = std::move(round.reads);
+        if (!round.spans.empty()) spans_[context] = std::move(round.spans);
         core_->step({parts_.shard.clock().now(), raft::ReadRequested{context}});
     }
     if (!round.effects.writes.empty() || !round.effects.sessions.empty()) propose(round);
@@ -415,6 +422,7 @@ bool Replica::changed_in(LogIndex entry) const {
 // False: the keys are being fetched, the command has to wait for room or for the next entry, or the
 // group stopped.
 bool Replica::evaluate_one(Incoming& request, Round& round) {
+    if (kv::traits(request.command.op).span) return hold_span(request, round);
     const kv::Command& command = request.command;
     // Its answer is one like any other: logged, if it is a write, so that no copy of it is done
     // later, and told when the fence is committed.
@@ -449,8 +457,10 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (answered_before) {
         evaluation.reply = std::move(*answered_before);
     } else {
-        const kv::Context context{parts_.shard.clock().wall().millis(), round.effects.commit_time,
-                                  round.index, &deletions_, config_.group};
+        int64_t now_ms = parts_.shard.clock().wall().millis();
+        if (request.concluded) now_ms = std::max(now_ms, request.concluded->now_ms);
+        const kv::Context context{now_ms, round.effects.commit_time, round.index, &deletions_,
+                                  config_.group};
         if (moved)
             evaluation.reply = kv::Reply::error(execute::kMoved);
         else if (head_.too_long)
@@ -459,6 +469,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
             evaluation = evaluate_order(command, context);
         else
             evaluation = kv::evaluate(command, head_.keys, pointers, context);
+        if (request.concluded && !moved) evaluation.reply = std::move(request.concluded->reply);
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
@@ -503,8 +514,12 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
             bounds_ = catalogue::decode_boundary(write.record).value();
             bounds_since_ = index;
         }
-        overlay_[write.key] = {index, write.record};
-        if (write.record.empty()) deletions_.note(write.key, index);
+        if (!write.until.empty()) {
+            hide_range(write.key, write.until, index);
+        } else {
+            overlay_[write.key] = {index, write.record};
+            if (write.record.empty()) deletions_.note(write.key, index);
+        }
         effects.writes.push_back(std::move(write));
     }
     Gateway& g = gateways_[request.session];

@@ -49,6 +49,16 @@ bool Replica::follower_has_space(const raft::Message& message) const {
 void Replica::cover_unwritten() {
     if (!unwritten_.foreign) return;
     for (const auto& op : unwritten_.batch.ops()) {
+        if (op.kind == port::EngineBatch::Kind::DeleteRange) {
+            std::erase_if(overlay_, [&](const auto& entry) {
+                return entry.second.index <= unwritten_.through && op.key <= entry.first &&
+                       entry.first < op.value;
+            });
+            // Before those of this leader that are not applied: they are newer.
+            flushed_.insert(flushed_.begin(), {unwritten_.through, op.key, op.value});
+            continue;
+        }
+        if (flushed_at(op.key) > unwritten_.through) continue;
         const auto it = overlay_.find(op.key);
         if (it != overlay_.end() && it->second.index > unwritten_.through) continue;
         overlay_[op.key] = {unwritten_.through, op.value};

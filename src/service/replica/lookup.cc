@@ -65,6 +65,7 @@ bool Replica::look_up_one(const kv::Command& command, size_t i) {
         if (!over->second.value.empty()) slot.value = over->second.value;
         return true;
     }
+    if (slot.depends_on = flushed_at(key); slot.depends_on) return true;
     if (const auto it = head_.fetched.find(key); it != head_.fetched.end()) {
         slot.value = it->second;
         return true;

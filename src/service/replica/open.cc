@@ -127,7 +127,7 @@ Result<void> Replica::begin(journal::RecoveredGroup recovered) {
         else
             parts_.journal.installed(config_.group);
     }
-    compacted_ = core.log_start;
+    compacted_ = dropped_ = core.log_start;
     log_sizes_.reset(core.log_start);
     log_sizes_.append(core.entries);
     const uint64_t drawn = parts_.shard.entropy().next();

@@ -98,6 +98,7 @@ void Replica::tick() {
     if (write_to_engine()) sweep();
     look_at_space();
     prune();
+    start_spans();
     if (core_->has_output() || !queue_.empty() || !to_apply_.empty()) wake();
 }
 
@@ -133,6 +134,7 @@ void Replica::run() {
     drain();
     evaluate_queue();
     drain();
+    start_spans();
     // While the engine stalls the next tick is soon enough.
     if (!to_apply_.empty() && !engine_stalled_ && !stopped_ && !still_to_come()) wake();
 }

@@ -18,6 +18,10 @@
 // it missed (rule 22, ARCHITECTURE.md, Life of a read). A command of its session that was lost and
 // made again behind it would turn the order of its connection around.
 //
+// A read of all keys (span.cc) is read from the engine, once a heartbeat round confirmed it and
+// what was committed by then, and what its session heard of, is in there. Whoever asked is to wait
+// for the answer before it sends the next command of the same connection.
+//
 // Order and exactly once. Requests of a session come in order within an epoch. Once one is refused
 // as NotLeader all later ones of that epoch are; a number below the highest evaluated one that the
 // table does not know is refused for good. So effects of a session stand in the log in the order of
@@ -42,6 +46,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -82,6 +87,13 @@ struct Incoming {
     // it holds for every copy of it. Set by turn_away(), which also frees the command's bytes.
     bool turned_away = false;
     size_t bytes = 0;  // held while it waits; filled in by submit()
+    // Its command deletes what a read of all keys took for expired at now_ms, and then that read is
+    // answered so. Filled in by the replica.
+    struct Concluded {
+        int64_t now_ms;
+        kv::Reply reply;
+    };
+    std::optional<Concluded> concluded{};
     void turn_away();
 };
 
@@ -247,10 +259,20 @@ private:
         LogIndex depends_on;
         kv::Reply reply;
     };
+    struct PendingSpan {  // a read of all keys
+        Incoming request;
+        LogIndex depends_on;
+        Instant began;
+    };
+    struct Flushed {  // proposed, and not in the engine yet
+        LogIndex index;
+        Bytes from, to;
+    };
     struct Round {  // one evaluation of the queue; becomes one entry
         session::Effects effects;
         std::vector<PendingWrite> writes;
         std::vector<PendingRead> reads;
+        std::vector<PendingSpan> spans;
         LogIndex index;                          // of the entry
         size_t bytes = 0;                        // the entry is no larger
         size_t read_bytes = 0, write_bytes = 0;  // of the replies
@@ -313,6 +335,19 @@ private:
     void count_value(const kv::Command& command, size_t i);
     void fetch();
     port::Task<> fetch_task(Bytes key, uint64_t generation);
+
+    // span.cc
+    bool hold_span(const Incoming& request, Round& round);
+    void confirm_spans(uint64_t context);
+    void refuse_spans(uint64_t context);
+    void lose_spans();
+    void start_spans();
+    port::Task<> read_span(uint64_t number, std::shared_ptr<port::EngineSnapshot> view,
+                           catalogue::Boundary boundary);
+    void conclude_span(uint64_t number, kv::Reply reply, int64_t now_ms,
+                       std::vector<Bytes> expired);
+    void hide_range(const Bytes& from, const Bytes& to, LogIndex index);
+    LogIndex flushed_at(const Bytes& key) const;
 
     // expire.cc
     void sweep();
@@ -418,6 +453,7 @@ private:
         size_t bytes = 0;
         LogIndex from, through;  // 0: nothing
         bool foreign = false;    // some of it is in no overlay
+        bool ranged = false;     // some of it deletes ranges
     } unwritten_;
     bool engine_stalled_ = false;  // it refused the last write for want of space
     Instant stalled_since_, next_engine_try_;
@@ -426,7 +462,7 @@ private:
     std::deque<std::pair<port::EngineSeq, LogIndex>> flushing_;
     LogIndex durable_applied_;
     LogIndex compacted_;
-    LogIndex dropped_;  // a witness's: below here are entries that somebody lacked
+    LogIndex dropped_;  // a witness's: from here on it has the log; somebody may lack more
     LogSizes log_sizes_;
     Instant next_flush_request_;
 
@@ -438,9 +474,11 @@ private:
     size_t queue_bytes_ = 0;
     Instant next_prune_;
     std::map<session::SessionId, Gateway> gateways_;
-    std::unordered_map<Bytes, Overlaid> overlay_;  // never iterated
-    catalogue::Boundary bounds_;                   // with what this leader proposed
-    LogIndex bounds_since_;                        // of its entry; 0: applied
+    std::unordered_map<Bytes, Overlaid> overlay_;  // in no order that anything depends on
+    // What the overlay has not is absent in these ranges; of those that meet the newest is last.
+    std::vector<Flushed> flushed_;
+    catalogue::Boundary bounds_;  // with what this leader proposed
+    LogIndex bounds_since_;       // of its entry; 0: applied
     kv::Deletions deletions_;
     Term deletions_of_;  // the leadership that they were begun in
     std::deque<Proposed> proposed_;
@@ -449,7 +487,11 @@ private:
     size_t full_at_ = 0;       // the head of the queue waits until proposed_bytes_ are fewer; 0: no
     std::map<uint64_t, std::vector<PendingRead>> reads_;  // by read context
     std::multimap<LogIndex, PendingRead>
-        waiting_for_commit_;  // confirmed, but saw uncommitted writes
+        waiting_for_commit_;                              // confirmed, but saw uncommitted writes
+    std::map<uint64_t, std::vector<PendingSpan>> spans_;  // by read context
+    std::deque<PendingSpan> confirmed_spans_;
+    std::map<uint64_t, PendingSpan> reading_spans_;
+    uint64_t next_span_ = 1;
     Lookups head_;
     size_t fetching_ = 0;
     uint64_t fetch_generation_ = 0;

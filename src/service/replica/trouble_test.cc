@@ -314,6 +314,10 @@ TEST(Trouble, AWitnessKeepsMuchMoreOfTheLogThanOthersAndNotAllOfIt) {
         EXPECT_EQ(some > 200'000, witness) << some;
         EXPECT_EQ(much > 100'000, witness) << much;
         EXPECT_LT(much, 16 * 20'000u + 30'000) << witness;
+        b.kill();
+        b.boot();
+        b.run_for(seconds(1));
+        EXPECT_EQ(b.replica->status().tail_dropped, witness) << "also after a restart";
     }
 }
 

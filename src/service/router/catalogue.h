@@ -22,6 +22,7 @@ struct Keyspace {
 struct Catalogue {
     uint64_t generation = 1;
     std::vector<Keyspace> keyspaces;  // the first one is `default`
+    bool moving = false;              // nobody may speak of all keys now: see core/catalogue
     bool operator==(const Catalogue&) const = default;
 
     // The key's keyspace, for every key, the empty one too; `keyspaces` is not empty. Linear in the

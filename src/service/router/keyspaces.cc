@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "core/catalogue/boundary.h"
+#include "core/kv/span.h"
 #include "service/router/router.h"
 
 namespace asterias::router {
@@ -42,18 +43,47 @@ Router::Wanted Router::look_at(const kv::Command& command) const {
         const auto name = catalogue::prefix_of(key.view());
         wanted.waits |= name && unsettled_.contains(*name);
     });
-    CHECK(wanted.keyspace, "a command names its keys");
+    if (command.spans() && !MUTANT(router_spans_do_not_wait))
+        wanted.waits |=
+            catalogue_.moving || !unsettled_.empty() || catalogue_.generation < command.generation;
+    if (command.on_all_keys()) {
+        for (const auto& k : catalogue_.keyspaces)
+            if (k.id == command.keyspace || !command.keyspace)
+                return {&k, false, wanted.waits || !k.group};
+        return wanted;
+    }
+    // Of a transaction FLUSHDB means the keys of all keyspaces, too.
+    if (command.flushes()) {
+        wanted.crosses |= catalogue_.keyspaces.size() > 1;
+        wanted.keyspace = &catalogue_.keyspaces.front();
+    }
+    CHECK(wanted.keyspace, "a command names its keys, or means all");
     // Where keys are that wait is not known yet.
     wanted.crosses &= !wanted.waits;
     return wanted;
 }
 
-void Router::park(uint64_t serial, Parked what, uint64_t above) {
+void Router::list_keyspaces() {
+    auto listing = std::make_shared<execute::Listing>();
+    listing->generation = catalogue_.generation;
+    for (const auto& k : catalogue_.keyspaces)
+        listing->keyspaces.push_back(k.id);
+    std::ranges::sort(listing->keyspaces);
+    listing_ = std::move(listing);
+}
+
+// `behind`: something that came before it waits.
+bool Router::must_wait(const Parked& what, bool behind) const {
+    if (look_at(what.command).waits) return true;
+    return what.command.spans() && (behind || catalogue_.generation <= what.above);
+}
+
+void Router::park(uint64_t serial, Parked what) {
     if (parked_.size() >= options_.inflight_max)
         return fail_later(std::move(what.done), execute::kBusy);
     for (const auto& name : names_of(what.command)) {
         Unsettled& unsettled = unsettled_[name];
-        unsettled.above = std::max(unsettled.above, above);
+        unsettled.above = std::max(unsettled.above, what.above);
     }
     parked_.emplace(serial, std::move(what));
     wake();
@@ -64,14 +94,16 @@ void Router::park_moved(Group& g, size_t index) {
     moved_.add();
     Flight& f = g.flights[index];
     f.resolved = true;
-    park(f.serial, {f.deadline, f.stream, std::move(f.command), std::move(f.done), g.id},
-         f.generation);
+    park(f.serial,
+         {f.deadline, f.stream, std::move(f.command), std::move(f.done), g.id, f.generation});
 }
 
-// The group is gone. What nobody there can have done finds its way anew.
+// The group is gone. What nobody there can have done finds its way anew, and so does what cannot be
+// done twice: to all keys of nothing.
 void Router::leave(Group& g) {
     for (size_t i = 0; i < g.flights.size(); ++i)
-        if (const Flight& f = g.flights[i]; !f.resolved && !f.internal && !f.maybe_done())
+        if (const Flight& f = g.flights[i];
+            !f.resolved && !f.internal && (!f.maybe_done() || f.command.on_all_keys()))
             park_moved(g, i);
     drop_resolved(g);
 }
@@ -94,6 +126,7 @@ void Router::set_catalogue(Catalogue catalogue,
                 !MUTANT(router_moved_keys_overtake))
                 unsettled_.try_emplace(k.name);
     catalogue_ = std::move(catalogue);
+    list_keyspaces();
     for (auto& [id, g] : groups_)
         if (!members.contains(id)) leave(g);
     std::erase_if(groups_, [&](const auto& entry) {
@@ -123,16 +156,15 @@ void Router::forget_settled() {
 }
 
 void Router::settle() {
-    if (unsettled_.empty()) return;
+    if (unsettled_.empty() && parked_.empty()) return;
     const auto before = unsettled_;
     forget_settled();
+    bool behind = false;
     // In their order: behind one that still waits, its names wait, too.
     for (auto it = parked_.begin(); it != parked_.end();) {
-        const auto names = names_of(it->second.command);
-        const bool waits = std::ranges::any_of(
-            names, [this](const auto& name) { return unsettled_.contains(name); });
-        if (waits) {
-            for (const auto& name : names)
+        if (must_wait(it->second, behind)) {
+            behind = true;
+            for (const auto& name : names_of(it->second.command))
                 if (const auto was = before.find(name); was != before.end())
                     unsettled_.insert(*was);
             ++it;
@@ -146,8 +178,14 @@ void Router::settle() {
 void Router::release(uint64_t serial, Parked what) {
     const Wanted wanted = look_at(what.command);
     if (wanted.crosses) return fail_later(std::move(what.done), execute::kCrossKeyspace);
-    // Later commands of its connection may have been done there meanwhile.
-    if (what.refused_by == wanted.keyspace->group)
+    if (!wanted.keyspace)
+        return shard_.post(
+            [done = std::move(what.done), op = what.command.op, listing = listing_]() mutable {
+                done({kv::nothing_there(op), {}, std::move(listing)});
+            });
+    // Later commands of its connection may have been done there meanwhile; whoever asks for all
+    // keys sends none.
+    if (what.refused_by == wanted.keyspace->group && !what.command.on_all_keys())
         return fail_later(std::move(what.done), execute::kTryAgain);
     what.command.keyspace = wanted.keyspace->id;
     depart(groups_.at(wanted.keyspace->group), serial, std::move(what), false);

@@ -42,6 +42,7 @@ Router::Router(port::Shard& shard, NodeId self, Catalogue catalogue,
         g.id = id;
         g.members = std::move(nodes);
     }
+    list_keyspaces();
 }
 
 Router::~Router() = default;
@@ -58,18 +59,15 @@ void Router::fail_later(execute::Completion done, std::string_view error) {
 
 void Router::execute(execute::Request request, execute::Completion done) {
     commands_.add();
-    kv::Command& command = request.command;
     const uint64_t serial = next_serial_++;
-    const Wanted wanted = look_at(command);
-    if (wanted.crosses) return fail_later(std::move(done), execute::kCrossKeyspace);
     Parked what{shard_.clock().now() + request.remaining,
                 request.stream,
-                std::move(command),
+                std::move(request.command),
                 std::move(done),
-                {}};
-    if (wanted.waits) return park(serial, std::move(what), 0);
-    what.command.keyspace = wanted.keyspace->id;
-    depart(groups_.at(wanted.keyspace->group), serial, std::move(what), false);
+                {},
+                0};
+    if (must_wait(what, !parked_.empty())) return park(serial, std::move(what));
+    release(serial, std::move(what));
 }
 
 void Router::execute_in(GroupId group, execute::Request request, execute::Completion done) {
@@ -79,7 +77,8 @@ void Router::execute_in(GroupId group, execute::Request request, execute::Comple
             request.stream,
             std::move(request.command),
             std::move(done),
-            {}},
+            {},
+            0},
            true);
 }
 
@@ -96,6 +95,8 @@ void Router::depart(Group& g, uint64_t serial, Parked what, bool internal) {
     f.internal = internal;
     f.serial = serial;
     f.generation = catalogue_.generation;
+    if (f.command.spans() && !internal) f.command.generation = catalogue_.generation;
+    if (f.command.on_all_keys()) f.listing = listing_;
     g.flights.push_back(std::move(f));
     wake();
 }
@@ -226,7 +227,8 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
                 park_moved(g, index);
                 return drop_resolved(g);
             }
-            return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
+            return resolve(g, index,
+                           {std::move(a.reply), {from, a.term, a.index, true}, f.listing});
         case Answer::Kind::Refused:
         case Answer::Kind::Busy:
         case Answer::Kind::Full:

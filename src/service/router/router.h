@@ -13,7 +13,9 @@
 // only copy that is not refused yet; (R5) keys that change their keyspace wait at a gateway until
 // all that it sent for them to the former group is answered, and until its catalogue says where
 // they are; then they go in the order of execute(). What a group refused for a catalogue that this
-// router had outlived goes to another group, or is answered TRYAGAIN. Threading: one shard.
+// router had outlived goes to another group, or is answered TRYAGAIN; (R6) a command on all keys
+// waits while any keys change their keyspace, and goes behind all that waited before it.
+// Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -103,8 +105,9 @@ private:
         bool doubtful = false;  // an earlier copy may be on its way, or have been done
         bool resolved = false;
         bool internal = false;
-        uint64_t serial = 0;      // of execute()
-        uint64_t generation = 0;  // of the catalogue that it was sent by
+        uint64_t serial = 0;                              // of execute()
+        uint64_t generation = 0;                          // of the catalogue that it was sent by
+        std::shared_ptr<const execute::Listing> listing;  // of that catalogue, if it is on all keys
         bool maybe_done() const { return doubtful || (epoch && !refused); }
     };
     struct Group {
@@ -132,19 +135,22 @@ private:
         kv::Command command;
         execute::Completion done;
         GroupId refused_by;  // 0: it was not sent yet
+        uint64_t above = 0;  // the catalogue has to be newer
     };
     struct Unsettled {
         uint64_t above = 0;  // the catalogue has to be newer
     };
-    struct Wanted {  // where a command's keys live
-        const Keyspace* keyspace = nullptr;
+    struct Wanted {                          // where a command's keys live
+        const Keyspace* keyspace = nullptr;  // none: it is gone, and all its keys
         bool crosses = false, waits = false;
     };
 
     Wanted look_at(const kv::Command& command) const;
     void depart(Group& group, uint64_t serial, Parked what, bool internal);
     // keyspaces.cc
-    void park(uint64_t serial, Parked what, uint64_t above);
+    void list_keyspaces();
+    bool must_wait(const Parked& what, bool behind) const;
+    void park(uint64_t serial, Parked what);
     void park_moved(Group& group, size_t index);
     void leave(Group& group);
     void forget_settled();
@@ -165,7 +171,8 @@ private:
     port::Shard& shard_;
     const NodeId self_;
     Catalogue catalogue_;
-    std::vector<NodeId> nodes_;  // that may hold any group
+    std::shared_ptr<const execute::Listing> listing_;  // of it
+    std::vector<NodeId> nodes_;                        // that may hold any group
     Outlet& outlet_;
     const Options options_;
     Log log_;

@@ -478,7 +478,9 @@ constexpr GroupId kCart{4};
 
 // `cart` is at that group (0: on its way), or, without one, `default`'s.
 void tell(Bench& b, uint64_t generation, std::optional<GroupId> cart) {
-    Catalogue c{generation, {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}}};
+    Catalogue c{generation,
+                {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}},
+                cart == GroupId()};
     std::map<GroupId, std::vector<NodeId>> members{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}};
     if (cart) c.keyspaces.push_back({KeyspaceId(3), "cart", *cart});
     if (cart) members[kCart] = {kB};
@@ -585,6 +587,103 @@ TEST(Router, R5AnOlderCatalogueChangesNothing) {
     EXPECT_EQ(b.router->catalogue().generation, 5u);
 }
 
+// ------------------------------------------------------------------------------- R6
+
+// How many keys there are in that keyspace, 0: the first one.
+void count(Bench& b, execute::Outcome& outcome, KeyspaceId keyspace = {}, uint64_t generation = 0) {
+    kv::Command c;
+    c.op = kv::Op::Count;
+    c.keyspace = keyspace;
+    c.generation = generation;
+    b.router->execute({std::move(c), {}, seconds(1), execute::StreamId(1)},
+                      [&](execute::Outcome o) { outcome = std::move(o); });
+    b.turn();
+}
+void told(Bench& b, const Forwarding& f, int64_t number) {
+    b.router->on_answer(f.head.group, f.to,
+                        {f.commands[0].ticket,
+                         f.head.epoch,
+                         {Kind::Done, {}, Term(1), LogIndex(1), kv::Reply::number(number)}});
+    b.turn();
+}
+
+// mutant router_spans_do_not_wait
+TEST(Router, R6ACommandOnAllKeysWaitsWhileKeysMoveAndHearsWhichKeyspacesThereAre) {
+    Bench b;
+    tell(b, 2, GroupId());
+    execute::Outcome outcome;
+    count(b, outcome);
+    b.command(1, kv::Op::Set, "other:1");
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 1u) << "others do not wait";
+    EXPECT_EQ(b.sent[0].commands.size(), 1u);
+    tell(b, 3, kCart);
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].commands[0].command.generation, 3u);
+    told(b, b.sent[1], 5);
+    EXPECT_EQ(outcome.reply, kv::Reply::number(5));
+    ASSERT_TRUE(outcome.listing);
+    EXPECT_EQ(outcome.listing->generation, 3u);
+    EXPECT_EQ(outcome.listing->keyspaces,
+              (std::vector{KeyspaceId(1), KeyspaceId(2), KeyspaceId(3)}));
+}
+
+TEST(Router, R6ACommandOnAllKeysThatMetAFenceGoesAgainByANewerCatalogue) {
+    Bench b;
+    execute::Outcome outcome;
+    count(b, outcome);
+    moved(b, b.sent[0], 0);
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.sent.size(), 1u);
+    tell(b, 2, GroupId());
+    EXPECT_EQ(b.sent.size(), 1u);
+    tell(b, 3, kCart);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].head.group, kGroup) << "where it was refused";
+    told(b, b.sent[1], 5);
+    EXPECT_EQ(outcome.reply, kv::Reply::number(5));
+}
+
+TEST(Router, R6ACommandOnAllKeysDoesNotOvertakeWhatWaitedBeforeIt) {
+    Bench b;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.turn();
+    tell(b, 2, kCart);
+    b.router->on_leader(kCart, kB);
+    b.command(2, kv::Op::Set, "cart:2");
+    execute::Outcome outcome;
+    count(b, outcome, KeyspaceId(3));
+    ASSERT_EQ(b.sent.size(), 1u) << "both wait for the first, which may be done where it was";
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 2u);
+    ASSERT_EQ(b.sent[1].commands.size(), 2u);
+    EXPECT_EQ(b.sent[1].commands[0].command.op, kv::Op::Set);
+    EXPECT_EQ(b.sent[1].commands[1].command.op, kv::Op::Count);
+}
+
+TEST(Router, R6AKeyspaceThatIsGoneIsEmptyAndOneThatIsNotKnownYetIsWaitedFor) {
+    Bench b;
+    tell(b, 2, kCart);
+    execute::Outcome outcome;
+    b.router->on_leader(kCart, kB);
+    count(b, outcome, KeyspaceId(3));
+    ASSERT_EQ(b.sent.size(), 1u) << "its group will never answer";
+    tell(b, 3, std::nullopt);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(outcome.reply, kv::Reply::number(0));
+    ASSERT_TRUE(outcome.listing);
+    EXPECT_EQ(outcome.listing->generation, 3u);
+    outcome = {};
+    count(b, outcome, KeyspaceId(4), 5);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(outcome.reply, kv::Reply()) << "made by a catalogue that is to come";
+    tell(b, 5, std::nullopt);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(outcome.reply, kv::Reply::number(0));
+}
+
 // ------------------------------------------------------------------------------- bounds
 
 TEST(Router, InFlightCommandsAreBounded) {
@@ -605,6 +704,28 @@ TEST(Router, TheKeysOfOneCommandAreInOneKeyspace) {
     b.router->execute({std::move(c), {}, seconds(1), execute::StreamId(1)},
                       [&](execute::Outcome o) { text = o.reply.text.str(); });
     EXPECT_EQ(text, "") << "never inside execute()";
+    b.turn();
+    EXPECT_TRUE(text.starts_with("CROSSKEYSPACE nothing was done"));
+}
+
+TEST(Router, ACommandWithoutKeysGoesToTheKeyspaceThatItNames) {
+    Bench b;
+    kv::Command flush;
+    flush.op = kv::Op::Flush;
+    flush.keyspace = KeyspaceId(2);
+    b.router->execute({flush, {}, seconds(1), execute::StreamId(1)}, [](execute::Outcome) {});
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].head.group, GroupId(3));
+    EXPECT_EQ(b.sent[0].commands[0].command.keyspace, KeyspaceId(2));
+    // In a transaction it would mean both.
+    kv::Command batch;
+    batch.op = kv::Op::Batch;
+    flush.keyspace = {};
+    batch.batch.push_back(std::move(flush));
+    std::string text;
+    b.router->execute({std::move(batch), {}, seconds(1), execute::StreamId(1)},
+                      [&](execute::Outcome o) { text = o.reply.text.str(); });
     b.turn();
     EXPECT_TRUE(text.starts_with("CROSSKEYSPACE nothing was done"));
 }

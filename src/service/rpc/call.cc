@@ -34,8 +34,9 @@ public:
         }
         return {available.size(), 0};
     }
+    // The question was sent: nobody knows what became of it.
     void on_end_of_stream() override {
-        fail_with({Errc::Unavailable, "the node closed the connection"});
+        fail_with({Errc::Closed, "the node closed the connection before it answered"});
     }
     void on_closed(const Error& why) override { fail_with(why); }
     void fail_with(const Error& why) {

@@ -24,9 +24,9 @@ Bytes reply_frame(const Header& header, const Result<Bytes>& answer);
 Result<Bytes> read_reply(const Bytes& body);
 
 // Connects without being a member (a Hello without a node, cluster 0), asks, waits for the answer,
-// closes. `timeout` is for connecting and then again for the answer. Asked at most once, so after
-// Timeout or Closed it may have been heard: calls are such that asking again is harmless.
-// Unavailable: nobody was reached, or the node closed the connection. Errors: those, Corrupt or
+// closes. `timeout` is for connecting and then again for the answer. Asked at most once. Timeout,
+// Closed: it may have been heard, and be done. Unavailable: nobody was reached, or the node's word
+// that nothing came of it. Errors: those, Corrupt or
 // Unsupported (what came back is no frame of this format), or what the node said (Conflict: do not
 // ask again). `shard` outlives the task.
 port::Task<Result<Bytes>> call_once(port::Shard& shard, port::Address address, CallBody body,

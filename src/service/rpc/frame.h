@@ -34,8 +34,9 @@ enum class FrameType : uint16_t {
     Alive = 7,     // nothing but its header: whoever accepted the connection hears the other side
     Snapshot = 8,  // a piece of a group's state, or the question how far it got
     SnapshotReply = 9,
+    Pubsub = 10,  // messages of clients, and who wants which
 };
-inline constexpr uint16_t kLastFrameType = 9;
+inline constexpr uint16_t kLastFrameType = 10;
 
 // Heartbeats never wait behind commands, commands never behind snapshots. Relay: commands to a node
 // that is only reached through another one.

@@ -19,7 +19,8 @@ namespace asterias::rpc {
 class Onward : public port::ConnectionHandler {
 public:
     // `near` outlives this and is not read before begin(). `ended` is called at most once, from a
-    // callback of the far connection: no byte of it is missing in near.out(), and none will follow.
+    // callback of the far connection: nothing follows what is in near.out() then. The last bytes
+    // may be missing, if the far side was paused when it broke; there is no gap before them.
     Onward(port::Connection& near, std::function<void(const Error&)> ended, Counter& bytes);
 
     // The far connection is there; `first` is what the near side has said already.

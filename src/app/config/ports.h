@@ -1,11 +1,11 @@
-// app/ports.h: the port ranges of the command line, checked before anything is made.
+// app/config/ports.h: the port ranges of the command line, checked before anything is made.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-namespace asterias::app {
+namespace asterias::config {
 
 struct PortRange {
     const char* flag;
@@ -16,4 +16,4 @@ struct PortRange {
 // Two doors on one port are not refused by the system, because every door binds with SO_REUSEPORT.
 std::string port_trouble(const std::vector<PortRange>& doors, uint32_t count);
 
-}  // namespace asterias::app
+}  // namespace asterias::config

@@ -1,8 +1,8 @@
-#include "proto/resp/glob.h"
+#include "base/glob.h"
 
 #include <utility>
 
-namespace asterias::resp {
+namespace asterias {
 namespace {
 
 class Matcher {
@@ -80,4 +80,4 @@ bool glob_match(std::string_view pattern, std::string_view text, GlobCase mode) 
     }
 }
 
-}  // namespace asterias::resp
+}  // namespace asterias

@@ -1,8 +1,8 @@
-#include "app/ports.h"
+#include "app/config/ports.h"
 
 #include <algorithm>
 
-namespace asterias::app {
+namespace asterias::config {
 
 std::string port_trouble(const std::vector<PortRange>& doors, uint32_t count) {
     constexpr uint32_t kLast = 65535;
@@ -22,4 +22,4 @@ std::string port_trouble(const std::vector<PortRange>& doors, uint32_t count) {
     return "";
 }
 
-}  // namespace asterias::app
+}  // namespace asterias::config

@@ -1,0 +1,160 @@
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "app/config/load.h"
+
+namespace asterias::config {
+namespace {
+
+using Flags = std::map<std::string, std::string>;
+
+Loaded of_file(std::string text, Flags flags = {}) {
+    Said said;
+    said.file = {"n.toml", std::move(text)};
+    said.flags = std::move(flags);
+    return load(said);
+}
+
+std::string problems(const Loaded& loaded) {
+    std::string all;
+    for (const auto& p : loaded.problems)
+        all += p + "\n";
+    return all;
+}
+
+TEST(Config, AFlagWinsOverTheEnvironmentThatOverTheFileThatOverTheDefault) {
+    Said said;
+    said.file = {"n.toml", "resp-port = 1\nhttp-port = 2\npeer-port = 3\n"};
+    said.environment = [](const std::string& name) -> const char* {
+        return name == "ASTERIAS_RESP_PORT" || name == "ASTERIAS_HTTP_PORT" ? "20" : nullptr;
+    };
+    said.flags["resp-port"] = "30";
+    const Loaded l = load(said);
+    EXPECT_EQ(problems(l), "");
+    EXPECT_EQ(l.settings.resp_port, 30);
+    EXPECT_EQ(l.settings.http_port, 20);
+    EXPECT_EQ(l.settings.peer_port, 3);
+    EXPECT_EQ(l.settings.shards, 1u);
+    const std::string shown = print(l);
+    for (const char* line :
+         {"resp-port = 30  # --resp-port", "http-port = 20  # ASTERIAS_HTTP_PORT",
+          "peer-port = 3  # n.toml:3", "shards = 1  # default"})
+        EXPECT_NE(shown.find(std::string(line) + "\n"), shown.npos) << line << "\n" << shown;
+}
+
+TEST(Config, AnUnknownKeyIsRefusedWithItsLineAndTheNearestName) {
+    EXPECT_EQ(problems(of_file("\npipeline-maximum = 5\n")),
+              "n.toml:2: there is no 'pipeline-maximum'; did you mean pipeline-max?\n");
+    EXPECT_EQ(problems(of_file("RESP_PORT = 5\n")),
+              "n.toml:1: there is no 'RESP_PORT'; did you mean resp-port?\n");
+    EXPECT_EQ(problems(of_file("[zzzzzzzzzz]\na = 1\n")),
+              "n.toml:1: there is no 'zzzzzzzzzz'; asterias config lists what there is\n");
+}
+
+TEST(Config, WhatIsOutOfRangeOrOfAnotherKindIsRefusedAndAllOfItAtOnce) {
+    EXPECT_EQ(problems(of_file("shards = 0\nresp-port = 70000\ncommand-timeout = 5\n"
+                               "log-level = \"loud\"\ninsecure = \"yes\"\nhost = [1]\n"
+                               "value-bytes-max = \"17MiB\"\nmaxclients = -1\n")),
+              "n.toml:1: shards takes 1 to 64, not '0'\n"
+              "n.toml:2: resp-port takes 0 to 65535, not '70000'\n"
+              "n.toml:3: command-timeout takes 10ms to 1h, not '5'\n"
+              "n.toml:4: log-level takes debug, info, warn or error, not 'loud'\n"
+              "n.toml:5: insecure takes true or false, not 'yes'\n"
+              "n.toml:6: host takes text\n"
+              "n.toml:7: value-bytes-max takes 1KiB to 16MiB, not '17MiB'\n"
+              "n.toml:8: maxclients takes 1 to 1000000, not '-1'\n");
+}
+
+TEST(Config, WordsThatAreNoTomlAreRefusedWithTheirLine) {
+    EXPECT_TRUE(problems(of_file("shards = 1\nresp-port = = 5\n")).starts_with("n.toml:2: "));
+    EXPECT_TRUE(problems(of_file("shards = 1\nshards = 2\n")).starts_with("n.toml:2: "));
+    // Assertions of the library stood where these are found.
+    for (const char* bad : {"[!]", "[\x02", "[[!]]", "!", "= 1", "a.!", "a = !", "a = [", "a = {!"})
+        EXPECT_TRUE(problems(of_file(bad)).starts_with("n.toml:1: ")) << bad;
+}
+
+TEST(Config, ContradictionsNameBothAsTheOperatorSaidThem) {
+    EXPECT_EQ(problems(of_file("resp-port = 8080\n")),
+              "resp-port (n.toml:1) and --http-port both take port 8080\n");
+    EXPECT_EQ(problems(of_file("inflight-bytes-max = \"1MiB\"\n", {{"value-bytes-max", "2MiB"}})),
+              "inflight-bytes-max (n.toml:1) 1MiB is less than --value-bytes-max 2MiB: not one of "
+              "them would fit\n");
+    EXPECT_EQ(problems(of_file("replace = 3\n")),
+              "replace (n.toml:1) takes a place in a cluster: name a node of it with --join\n");
+}
+
+TEST(Config, BeyondLoopbackItNamesTheThreeWaysOutAndWhatIsMissing) {
+    const std::string host = "host = \"192.0.2.1\"\n";
+    const std::string tls = "tls-cert = \"c\"\ntls-key = \"k\"\n";
+    const std::string user = "[users]\na = \"scrypt$10$8$1$" + std::string(32, '0') + "$" +
+                             std::string(64, '0') + "\"\n";
+    EXPECT_EQ(problems(of_file(host + "insecure = true\n")), "");
+    EXPECT_EQ(problems(of_file(host + tls + "private-network = true\n" + user)), "");
+    EXPECT_NE(
+        problems(of_file(host))
+            .find("wants tls-cert and tls-key, [users] in the file, private-network. Or, to be "
+                  "open to whoever comes, --insecure."),
+        std::string::npos);
+    EXPECT_NE(problems(of_file(host + tls + user)).find("wants private-network. Or"),
+              std::string::npos);
+    EXPECT_EQ(problems(of_file("tls-key = \"k\"\n")),
+              "--tls-cert and tls-key (n.toml:1) go together: the certificate is missing\n");
+    EXPECT_EQ(problems(of_file("tls-client-ca = \"k\"\n")),
+              "tls-client-ca (n.toml:1) checks clients of a door that speaks TLS: --tls-cert is "
+              "missing\n");
+}
+
+TEST(Config, AUserWithoutAHashIsRefusedAndNotTold) {
+    const std::string told = problems(of_file("[users]\nbob = \"hunter2\"\n"));
+    EXPECT_TRUE(told.starts_with("n.toml:2: what stands for user 'bob' is no hash")) << told;
+    EXPECT_EQ(told.find("hunter2"), told.npos);
+}
+
+TEST(Config, SizesAndTimesHaveUnits) {
+    const Loaded l = of_file(
+        "unsent-bytes-max = \"2MiB\"\ninflight-bytes-max = 33554432\n"
+        "command-timeout = \"1500ms\"\nhttp-idle-timeout = \"2min\"\n");
+    EXPECT_EQ(problems(l), "");
+    EXPECT_EQ(l.settings.resp.unsent_bytes_max, 2u << 20);
+    EXPECT_EQ(l.settings.resp.inflight_bytes_max, 32u << 20);
+    EXPECT_EQ(l.settings.resp.command_timeout, milliseconds(1500));
+    EXPECT_EQ(l.settings.http.idle_timeout, seconds(120));
+    EXPECT_EQ(get(*find_row("command-timeout"), l.settings), "1500ms");
+    EXPECT_EQ(get(*find_row("inflight-bytes-max"), l.settings), "32MiB");
+}
+
+TEST(Config, WhatIsPrintedIsAFileThatGivesTheSame) {
+    const Loaded once = of_file("name = \"a \\\"b\\\" \\\\ \\t\"\nlog-format = \"json\"\n");
+    ASSERT_EQ(problems(once), "");
+    const Loaded again = of_file(print(once));
+    EXPECT_EQ(problems(again), "");
+    for (const Row& row : rows())
+        EXPECT_EQ(get(row, once.settings), get(row, again.settings)) << row.name;
+}
+
+TEST(Config, EveryDefaultIsInItsRangeAndEveryNameIsThereOnce) {
+    std::set<std::string> names;
+    for (const Row& row : rows()) {
+        Settings settings;
+        EXPECT_TRUE(names.insert(row.name).second) << row.name;
+        const std::string value = get(row, settings);
+        if (row.kind == Kind::Text) continue;
+        const auto done = set(row, settings, value);
+        EXPECT_TRUE(done) << row.name << " " << (done ? "" : done.error().context);
+        EXPECT_EQ(get(row, settings), value);
+    }
+}
+
+TEST(Config, TheDocumentIsTheTable) {
+    const auto root = std::filesystem::path(ASTERIAS_TESTDATA) / "x/../../../../..";
+    std::ifstream in(root.lexically_normal() / "docs/configuration.md");
+    const std::string written{std::istreambuf_iterator<char>(in), {}};
+    EXPECT_EQ(written, document()) << "asterias config --markdown > docs/configuration.md";
+}
+
+}  // namespace
+}  // namespace asterias::config

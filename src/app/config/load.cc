@@ -1,0 +1,197 @@
+#include "app/config/load.h"
+
+#include <algorithm>
+
+#include "app/config/contradictions.h"
+
+// Its assertions stand for some errors that it reports behind them: "[!" ended the process, and
+// with NDEBUG they would be assumptions. So they say nothing, and are no assumptions either.
+#undef NDEBUG
+#define TOML_ASSERT(condition) static_cast<void>(0)
+#define TOML_HEADER_ONLY 1
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace asterias::config {
+namespace {
+
+// A plain value as set() takes it; nothing: it is an array, a date, a table.
+std::optional<std::string> text_of(const toml::node& value) {
+    if (const auto* text = value.as_string()) return text->get();
+    if (const auto* number = value.as_integer()) return std::to_string(number->get());
+    if (const auto* flag = value.as_boolean()) return flag->get() ? "true" : "false";
+    return std::nullopt;
+}
+
+class Loader {
+public:
+    explicit Loader(const Said& said) : said_(said) { loaded_.origins.resize(rows().size()); }
+
+    Loaded run() {
+        if (said_.file) read_file(*said_.file);
+        for (size_t i = 0; i < rows().size(); ++i) {
+            const Row& row = rows()[i];
+            const std::string variable = environment_of(row);
+            if (const char* text = said_.environment ? said_.environment(variable) : nullptr)
+                take(i, text, Source::Environment, variable);
+            if (const auto flag = said_.flags.find(row.name); flag != said_.flags.end())
+                take(i, flag->second, Source::Flag, flag_of(row));
+        }
+        // Values that are wrong by themselves would only bring more words.
+        if (loaded_.problems.empty()) loaded_.problems = contradictions(loaded_);
+        return std::move(loaded_);
+    }
+
+private:
+    void problem(const std::string& where, const std::string& what) {
+        loaded_.problems.push_back(where + ": " + what);
+    }
+
+    void take(size_t row, const std::string& text, Source source, const std::string& where) {
+        if (auto done = set(rows()[row], loaded_.settings, text); !done)
+            return problem(where, source == Source::File
+                                      ? std::string(rows()[row].name) + " " + done.error().context
+                                      : done.error().context);
+        loaded_.origins[row] = {source, where};
+    }
+
+    void read_file(const Said::File& file) {
+        const auto parsed = toml::parse(file.text);
+        if (!parsed)
+            return problem(file.path + ":" + std::to_string(parsed.error().source().begin.line),
+                           std::string(parsed.error().description()));
+        // In the order of the lines, so that problems are told so.
+        std::map<uint32_t, std::vector<std::pair<std::string, const toml::node*>>> lines;
+        for (const auto& [key, value] : parsed.table())
+            lines[key.source().begin.line].emplace_back(key.str(), &value);
+        for (const auto& [line, keys] : lines)
+            for (const auto& [name, value] : keys)
+                read_key(name, *value, file.path + ":" + std::to_string(line));
+    }
+
+    void read_key(const std::string& name, const toml::node& value, const std::string& where) {
+        const Row* row = find_row(name);
+        if (name == "users") return read_users(value, where);
+        if (!row) {
+            const std::string near = nearest(name);
+            problem(where, "there is no '" + name + "'" +
+                               (near.empty() ? "; asterias config lists what there is"
+                                             : "; did you mean " + near + "?"));
+        } else if (const auto text = text_of(value)) {
+            take(static_cast<size_t>(row - rows().data()), *text, Source::File, where);
+        } else {
+            problem(where, name + " takes " + range_of(*row));
+        }
+    }
+
+    // The value is never told: it may be a password that somebody forgot to hash.
+    void read_users(const toml::node& value, const std::string& where) {
+        const auto* users = value.as_table();
+        if (!users) return problem(where, "[users] is a table of names and hashes");
+        std::map<uint32_t, std::string> wrong;
+        for (const auto& [key, hash] : *users) {
+            const auto* text = hash.as_string();
+            const auto parsed = runtime::parse_password_hash(text ? text->get() : "");
+            const std::string name(key.str());
+            if (parsed && !name.empty())
+                loaded_.settings.users[name] = *parsed;
+            else
+                wrong[key.source().begin.line] =
+                    "what stands for user '" + name + "' " + (parsed ? "" : parsed.error().context);
+        }
+        for (const auto& [line, text] : wrong)
+            problem(said_.file->path + ":" + std::to_string(line), text);
+    }
+
+    const Said& said_;
+    Loaded loaded_;
+};
+
+std::string quoted(const std::string& text) {
+    constexpr char kHex[] = "0123456789abcdef";
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f) {
+            out += std::string("\\u00") + kHex[byte >> 4] + kHex[byte & 15];
+        } else {
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+    }
+    return out + "\"";
+}
+
+bool is_plain(const Row& row, const std::string& text) {
+    return row.kind == Kind::Flag ||
+           (row.kind == Kind::Number && text.find_first_not_of("0123456789") == text.npos);
+}
+
+std::string written(const Row& row, const Settings& settings) {
+    const std::string text = get(row, settings);
+    return is_plain(row, text) ? text : quoted(text);
+}
+
+}  // namespace
+
+Loaded load(const Said& said) { return Loader(said).run(); }
+
+std::string print(const Loaded& loaded) {
+    std::string out;
+    const char* group = "";
+    for (size_t i = 0; i < rows().size(); ++i) {
+        const Row& row = rows()[i];
+        if (std::string_view(group) != row.group) {
+            group = row.group;
+            out += std::string(out.empty() ? "" : "\n") + "# " + group + "\n";
+        }
+        const auto& origin = loaded.origins[i];
+        out += std::string(row.name) + " = " + written(row, loaded.settings) + "  # " +
+               (origin.source == Source::Default ? "default" : origin.where) + "\n";
+    }
+    out += "\n# Users of the Redis door; their hashes are not shown:";
+    for (const auto& [name, hash] : loaded.settings.users)
+        out += " " + quoted(name);
+    return out + (loaded.settings.users.empty() ? " none, it is open\n" : "\n");
+}
+
+std::string document() {
+    const Settings defaults;
+    std::string out =
+        "# Configuration\n\n"
+        "Written by `asterias config --markdown`; a test compares. Each row is a key of the file\n"
+        "that `asterias serve --config FILE` reads (TOML), a flag (`resp-port`: `--resp-port`) and "
+        "an\n"
+        "environment variable (`ASTERIAS_RESP_PORT`). A flag wins over the environment, that over "
+        "the\n"
+        "file, that over the default. `asterias check-config FILE` says what is wrong with a "
+        "file,\n"
+        "`asterias config` what holds and where it came from. Sizes are written `64KiB`, `16MiB`, "
+        "`1GiB`\n"
+        "or as bytes, times `300ms`, `5s`, `2min`, `1h`. What is marked *live* is read again when "
+        "the\n"
+        "node gets SIGHUP.\n";
+    const char* group = "";
+    for (const Row& row : rows()) {
+        if (std::string_view(group) != row.group) {
+            group = row.group;
+            out += std::string("\n## ") + group +
+                   "\n\n| name | default | range | live | what |\n|---|---|---|---|---|\n";
+        }
+        const std::string value = get(row, defaults);
+        out += std::string("| `") + row.name + "` | " + (value.empty() ? "" : "`" + value + "`") +
+               " | " + range_of(row) + " | " + (row.live ? "yes" : "") + " | " + row.what + " |\n";
+    }
+    out +=
+        "\n## Users\n\n"
+        "The table `[users]` of the file, live: a name, and what `asterias user hash` prints for "
+        "its\npassword. `default` is the user of `AUTH password`. Without any user the Redis "
+        "door asks nobody.\n"
+        "A connection keeps what it was when its user changes.\n\n"
+        "```toml\n[users]\ndefault = \"scrypt$14$8$1$...\"\n"
+        "orders = \"scrypt$14$8$1$...\"\n```\n";
+    return out;
+}
+
+}  // namespace asterias::config

@@ -1,0 +1,123 @@
+// Who a connection is: AUTH, HELLO ... AUTH, and what it may cost to ask. Texts and the order of
+// checks are those of Redis 7.0 (acl.c: authCommand; networking.c: helloCommand).
+#include <algorithm>
+
+#include "edge/resp/session.h"
+#include "proto/resp/errors.h"
+
+namespace asterias::edge_resp {
+namespace {
+
+constexpr std::string_view kDefaultUser = "default";
+// Redis queues it. Here its verdict takes a while, and EXEC answers at once.
+constexpr std::string_view kNotInTransaction = "ERR AUTH is not allowed within MULTI";
+constexpr std::string_view kBusyPasswords =
+    "TRYAGAIN too many passwords are being checked; nothing was done";
+
+// Who guesses waits: twice as long after each failure of a connection.
+constexpr Duration kFirstWait = milliseconds(100);
+constexpr uint32_t kDoublings = 5;
+
+Duration wait_after(uint32_t failures) {
+    return kFirstWait * (1 << std::min(failures - 1, kDoublings));
+}
+
+}  // namespace
+
+void Session::begin_unauthenticated() {
+    Guard* guard = door_.options_.guard;
+    authenticated_ = !guard || !guard->required();
+    parser_.set_authenticated(authenticated_);
+    if (!authenticated_ && !auth_timer_)
+        auth_timer_ = after(door_.options_.auth_timeout, &Session::auth_timed_out);
+}
+
+port::TimerId Session::after(Duration delay, void (Session::*call)()) {
+    return door_.shard_.timers().after(delay, [door = door_.self_, id = id_, call] {
+        if (!door.get()) return;
+        if (Session* s = door.get()->find(id)) (s->*call)();
+    });
+}
+
+void Session::auth_timed_out() {
+    auth_timer_ = {};
+    if (ended_) return;
+    door_.auth_timeouts_.add();
+    connection_->close_after_flush();
+    end();
+}
+
+bool Session::asks_password(const resp::CommandSpec& spec, const resp::Request& request) {
+    if (spec.id != resp::CommandId::Hello) return spec.id == resp::CommandId::Auth;
+    const auto parsed = resp::parse_hello_options(request);
+    const auto* options = std::get_if<resp::HelloOptions>(&parsed);
+    return options && options->credentials;
+}
+
+void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) {
+    if (transaction_.open) return refuse(kNotInTransaction);
+    if (spec.id == resp::CommandId::Hello) {
+        auto options = std::get<resp::HelloOptions>(resp::parse_hello_options(request));
+        const auto& given = *options.credentials;
+        return authenticate(given.user.str(), given.password.str(), options);
+    }
+    if (request.size() > 3) return reply_error(resp::kSyntaxError);
+    if (request.size() == 3) return authenticate(request[1].str(), request[2].str(), {});
+    if (!door_.options_.guard || !door_.options_.guard->required())
+        return reply_error(resp::kNoPasswordConfigured);
+    authenticate(std::string(kDefaultUser), request[1].str(), {});
+}
+
+void Session::authenticate(std::string user, std::string password,
+                           std::optional<resp::HelloOptions> hello) {
+    asked_ = Asked{first_slot_ + slots_.size(), std::move(hello)};
+    slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
+    Guard* guard = door_.options_.guard;
+    // Without users there is one, which takes any password.
+    if (!guard || !guard->required())
+        return on_verdict(user == kDefaultUser ? Guard::Verdict::Right : Guard::Verdict::Wrong);
+    guard->check(door_.shard_, std::move(user), std::move(password),
+                 [door = door_.self_, id = id_](Guard::Verdict verdict) {
+                     if (!door.get()) return;
+                     if (Session* s = door.get()->find(id)) s->on_verdict(verdict);
+                 });
+}
+
+void Session::on_verdict(Guard::Verdict verdict) {
+    if (verdict != Guard::Verdict::Wrong) return answer_auth(verdict);
+    door_.wrong_passwords_.add();
+    // The user's name is not told: people mistype, and then it is the password.
+    if (failures_ == 0) door_.log_.warn(connection_->peer().name + ": a wrong user or password");
+    ++failures_;
+    after(wait_after(failures_), &Session::answer_wrong);
+}
+
+void Session::answer_auth(Guard::Verdict verdict) {
+    if (ended_ || !asked_) return;
+    const Asked asked = std::move(*asked_);
+    asked_.reset();
+    Chain reply;
+    if (verdict == Guard::Verdict::Right) {
+        authenticated_ = true;
+        failures_ = 0;
+        parser_.set_authenticated(true);
+        if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));
+    }
+    if (verdict == Guard::Verdict::Right && asked.hello) adopt(*asked.hello);
+    resp::ReplyWriter out(reply, version_);
+    if (verdict == Guard::Verdict::Wrong)
+        out.error(resp::kWrongPassword);
+    else if (verdict == Guard::Verdict::Busy)
+        out.error(kBusyPasswords);
+    else if (asked.hello)
+        greet(out);
+    else
+        out.ok();
+    Slot& slot = slots_[asked.slot - first_slot_];
+    slot.raw = reply.flatten();
+    raw_bytes_ += slot.raw.size();
+    slot.ready = true;
+    write_ready();
+}
+
+}  // namespace asterias::edge_resp
