@@ -232,6 +232,7 @@ void Cluster::watch() {
                 look_at_removed(static_cast<uint32_t>(i), replica);
                 look_at_witness(static_cast<uint32_t>(i), replica);
             }
+            if (p->ready()) look_at_catalogue(static_cast<uint32_t>(i), p->catalogue());
         }
     if (!all_were_ready_) {
         std::vector<uint32_t> all(machines_.size());
@@ -355,6 +356,9 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
                                         std::to_string(view.keys) + " keys");
                 continue;
             }
+            if (!view.misplaced.empty())
+                breaches_.push_back("group " + to_string(view.group) + ": " + machines_[i]->name +
+                                    " holds " + view.misplaced + ", which is another group's");
             const auto [it, fresh] = first.try_emplace(view.group, i, view);
             const auto& [other, expected] = it->second;
             if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&

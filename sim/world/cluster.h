@@ -98,6 +98,7 @@ private:
     void operate_on_many(Operation operation, const std::vector<NodeId>& in, bool few);
     void change_members(const FaultEvent& event);
     void change_keyspaces(const FaultEvent& event);
+    void look_at_catalogue(uint32_t i, const CatalogueView& seen);
     std::string keyspaces_settled(const std::vector<uint32_t>& nodes,
                                   std::vector<GroupId>& there) const;
     // Of the committed membership, or nothing is known of one.
@@ -204,6 +205,8 @@ private:
     std::map<Opened, std::pair<uint64_t, uint64_t>> witnesses_;  // had evaluated, sent snapshots
     std::set<std::pair<GroupId, ReplicaId>> came_back_, came_ahead_;
     std::set<std::pair<GroupId, Term>> witness_terms_;
+    std::map<std::pair<uint64_t, uint32_t>, uint64_t> generations_;  // by start and machine
+    std::map<uint64_t, uint32_t> catalogues_;                        // digests, by generation
     uint64_t member_changes_ = 0, operations_ = 0;
     std::map<GroupId, std::set<uint64_t>> operating_;  // not answered yet
 };

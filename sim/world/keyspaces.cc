@@ -1,4 +1,5 @@
-// An operator makes and drops keyspaces whose keys the workloads use all the time.
+// An operator makes and drops keyspaces whose keys the workloads use all the time; and what is
+// looked at: the catalogue while the run goes on, and whether all agree on it when it is over.
 #include "sim/world/cluster.h"
 
 namespace asterias::sim {
@@ -18,6 +19,18 @@ void Cluster::change_keyspaces(const FaultEvent& event) {
         const std::string what = done ? (create ? "created" : "dropped") : kept ? "kept" : "other";
         world_.faults().hit("keyspaces." + what);
     });
+}
+
+// It is one record, changed one step after the other: each generation is the same for all, and no
+// node goes back to an earlier one.
+void Cluster::look_at_catalogue(uint32_t i, const CatalogueView& seen) {
+    if (!seen.generation) return;
+    const std::string name = machines_[i]->name + ": catalogue " + std::to_string(seen.generation);
+    const auto [it, fresh] = catalogues_.try_emplace(seen.generation, seen.digest);
+    if (!fresh && it->second != seen.digest) breach(name + " is another than elsewhere");
+    uint64_t& newest = generations_[{machines_[i]->boots, i}];
+    if (seen.generation < newest) breach(name + " behind " + std::to_string(newest));
+    newest = seen.generation;
 }
 
 // `there`: the groups that all agree on; empty: no such thing.

@@ -92,6 +92,7 @@ struct ContentView {
     uint64_t keys = 0, digest = 0;
     ReplicaId self{};
     bool witness = false;
+    std::string misplaced;  // a key that is another group's, by this node's catalogue
 };
 
 // What an operator asks of a group.
@@ -108,6 +109,7 @@ struct Operation {
 // Which groups there are, as a node knows.
 struct CatalogueView {
     uint64_t generation = 0;  // 0: the strategy has none
+    uint32_t digest = 0;      // of all that is in it
     bool unsettled = false;   // some keyspace is on its way in or out
     std::vector<GroupId> groups;
 };

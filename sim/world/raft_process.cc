@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/mutant.h"
+#include "core/catalogue/boundary.h"
 #include "core/kv/record.h"
 #include "proto/resp/glob.h"
 #include "service/replica/state.h"
@@ -202,12 +203,22 @@ std::string RaftProcess::describe() const {
 // Its keys, but for the word of who was removed here.
 ContentView RaftProcess::content_of(port::EngineSnapshot& snapshot, GroupId group) const {
     ContentView view{group, {}};
+    const auto catalogue = node_->member(ShardId(0)).known_catalogue();
+    const KeyspaceId keyspace = catalogue::keyspace_of(group);
+    const auto owner = [&](const Bytes& key) {
+        const auto name = catalogue::prefix_of(key.view().substr(kv::kDataPrefixBytes));
+        const auto* named = name ? catalogue->find(*name) : nullptr;
+        return named ? named->id : catalogue::kDefault;
+    };
     for (const Bytes& prefix : prefixes_of(group)) {
+        const bool data = prefix == kv::data_prefix(keyspace) && group != kSystemGroup;
         auto found = snapshot.scan(prefix.view(), kv::after_prefix(prefix).view(), {});
         CHECK(found.has_value(), "a run turns damage off before it compares");
         for (const auto& kv : *found) {
             if (kv.key == replica::removed_key(group)) continue;
             ++view.keys;
+            if (data && owner(kv.key) != keyspace)
+                view.misplaced = kv.key.view().substr(kv::kDataPrefixBytes);
             view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.key.view());
             view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.value.view());
         }
@@ -228,7 +239,11 @@ std::vector<ContentView> RaftProcess::contents() const {
 }
 
 std::vector<GroupId> RaftProcess::leftovers() const {
-    std::vector<GroupId> groups = node::groups_of(*node_->member(ShardId(0)).known_catalogue());
+    // Those of keyspaces that were dropped, too.
+    std::vector<GroupId> groups{kSystemGroup};
+    const auto known = node_->member(ShardId(0)).known_catalogue();
+    for (KeyspaceId id = catalogue::kDefault; id < known->next; id = KeyspaceId(id.value + 1))
+        groups.push_back(GroupId(id.value + 1));
     for (const ReplicaView& replica : replicas())
         std::erase(groups, replica.group);
     const auto snapshot = engine_->snapshot();
@@ -272,7 +287,8 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
 
 CatalogueView RaftProcess::catalogue() const {
     const auto known = node_->member(ShardId(0)).known_catalogue();
-    return {known->generation, known->unsettled(), node::groups_of(*known)};
+    const uint32_t digest = crc32c(catalogue::encode(*known).view());
+    return {known->generation, digest, known->unsettled(), node::groups_of(*known)};
 }
 
 void RaftProcess::change_keyspace(bool create, std::string name,

@@ -156,6 +156,9 @@ void Session::write_ready() {
         slots_.pop_front();
         ++first_slot_;
     }
+    if (!slots_.empty() && slots_.front().pending)
+        if (const auto* span = std::get_if<PendingSpan>(slots_.front().pending.get()))
+            if (!span->begun) begin_span(first_slot_);
     if (ending_ && slots_.empty()) {
         connection_->close_after_flush();
         return end();

@@ -76,8 +76,9 @@ private:
 
     // span.cc
     void run_span(const resp::CommandSpec& spec, const resp::Request& request);
-    void begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place);
-    void find_place(uint64_t slot, size_t bytes, uint64_t cursor);
+    void begin_span(uint64_t slot);
+    void find_place(uint64_t slot, uint64_t cursor);
+    void ask_first(uint64_t slot, PendingSpan& span);
     bool goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply,
                  const execute::Listing* listing);
 

@@ -154,40 +154,50 @@ void Session::run_span(const resp::CommandSpec& spec, const resp::Request& reque
     PendingSpan span;
     span.command = std::move(std::get<SpanAsked>(asked).command);
     span.cursor = std::get<SpanAsked>(asked).cursor;
-    const uint64_t cursor = span.cursor, slot = first_slot_ + slots_.size();
-    const bool own = !cursor || door_.cursors_.is_own(cursor);
-    const auto place = own && cursor ? door_.place_of(cursor) : std::nullopt;
-    if (cursor && !place && (own || !door_.about_.find_cursor)) return reply_error(kLostCursor);
+    const uint64_t cursor = span.cursor;
+    if (cursor && door_.cursors_.is_own(cursor)) span.place = door_.place_of(cursor);
+    const bool known = !cursor || span.place;
+    if (!known && (door_.cursors_.is_own(cursor) || !door_.about_.find_cursor))
+        return reply_error(kLostCursor);
+    span.bytes = request.bytes();
     stalled_ = true;
     slots_.push_back(
         {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span)), silent_});
-    own ? begin_span(slot, request.bytes(), place ? &*place : nullptr)
-        : find_place(slot, request.bytes(), cursor);
+    if (slots_.size() == 1 || MUTANT(resp_span_out_of_turn))
+        begin_span(first_slot_ + slots_.size() - 1);
 }
 
-void Session::find_place(uint64_t slot, size_t bytes, uint64_t cursor) {
+void Session::begin_span(uint64_t slot) {
+    auto& span = std::get<PendingSpan>(*slots_[slot - first_slot_].pending);
+    span.begun = true;
+    span.cursor && !span.place ? find_place(slot, span.cursor) : ask_first(slot, span);
+}
+
+void Session::find_place(uint64_t slot, uint64_t cursor) {
     door_.about_.find_cursor(
-        cursor, [door = door_.self_, id = id_, slot, bytes](Result<Cursors::Place> place) {
+        cursor, [door = door_.self_, id = id_, slot](Result<Cursors::Place> place) {
             Session* s = door.get() ? door.get()->find(id) : nullptr;
             if (!s) return;
-            if (place) return s->begin_span(slot, bytes, &*place);
-            const bool lost = place.error().code == Errc::NotFound;
-            s->complete(slot, kv::Reply::error(lost ? kLostCursor : kAwayCursor));
+            const bool lost = !place && place.error().code == Errc::NotFound;
+            if (!place)
+                return s->complete(slot, kv::Reply::error(lost ? kLostCursor : kAwayCursor));
+            auto& span = std::get<PendingSpan>(*s->slots_[slot - s->first_slot_].pending);
+            span.place = std::move(*place);
+            s->ask_first(slot, span);
         });
 }
 
-// Asks the first keyspace; with a place the one that it is in. One that is gone since holds
-// nothing.
-void Session::begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place) {
-    auto& span = std::get<PendingSpan>(*slots_[slot - first_slot_].pending);
-    if (place) {
-        span.command.keyspace = place->keyspace;
-        span.command.values[1] = place->from;
+// The first keyspace; with a place the one that it is in. One that is gone since holds nothing.
+void Session::ask_first(uint64_t slot, PendingSpan& span) {
+    if (span.place) {
+        span.command.keyspace = span.place->keyspace;
+        span.command.values[1] = span.place->from;
         // What it has told so far went by that catalogue: an older one may not know where the rest
         // is.
-        if (!MUTANT(resp_cursor_forgets_generation)) span.command.generation = place->generation;
+        if (!MUTANT(resp_cursor_forgets_generation))
+            span.command.generation = span.place->generation;
     }
-    ask(slot, span.command, bytes);
+    ask(slot, span.command, span.bytes);
 }
 
 // True: another group was asked, and the slot is not ready.

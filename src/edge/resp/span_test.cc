@@ -50,6 +50,17 @@ TEST_F(Spans, EachKeyspaceIsAskedInOrderAndWhatIsBehindWaits) {
     ASSERT_EQ(asked(), 3u) << "GET";
 }
 
+// Else a write that meets a keyspace on its way out could be seen in neither group.
+TEST_F(Spans, NothingIsAskedBeforeAllThatIsBeforeItIsAnswered) {  // mutant resp_span_out_of_turn
+    say("SET a 1\r\nSET b 1\r\nDBSIZE\r\n");
+    ASSERT_EQ(asked(), 2u);
+    b.answer(1, kv::Reply::ok());
+    EXPECT_EQ(asked(), 2u);
+    b.answer(0, kv::Reply::ok());
+    ASSERT_EQ(asked(), 3u);
+    EXPECT_EQ(sent().op, kv::Op::Count);
+}
+
 // One that is made meanwhile holds nothing that the first one did not tell.
 TEST_F(Spans, WhichKeyspacesThereAreIsToldWithTheFirstAnswer) {
     b.strategy->there = {8, {KeyspaceId(1), KeyspaceId(4), KeyspaceId(6)}};

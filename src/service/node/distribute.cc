@@ -4,6 +4,7 @@
 // takes, a start finds no replica whose keyspace it does not know of, and misses none.
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/catalogue/boundary.h"
 #include "port/sync.h"
 #include "service/node/keyspaces.h"
@@ -84,7 +85,8 @@ void NodeShard::tell_catalogue(catalogue::Catalogue catalogue) {
 // On the system group's shard.
 void NodeShard::hear(catalogue::Catalogue catalogue) {
     const auto newest = heard_ ? heard_ : durable_;
-    if (closing_ || catalogue.generation <= newest->generation) return;
+    const bool older = catalogue.generation <= newest->generation;
+    if (closing_ || (older && !MUTANT(node_older_catalogue_heard))) return;
     heard_ = std::make_shared<catalogue::Catalogue>(std::move(catalogue));
     heard_in_ = {};
     spread(heard_, false);
@@ -105,7 +107,7 @@ void NodeShard::spread(CataloguePtr catalogue, bool durable) {
 void NodeShard::take(const CataloguePtr& catalogue, bool durable) {
     if (closing_) return;
     if (durable && catalogue->generation > durable_->generation) durable_ = catalogue;
-    if (catalogue->generation > known_->generation) {
+    if (catalogue->generation > known_->generation || MUTANT(node_older_catalogue_heard)) {
         known_ = catalogue;
         router_->set_catalogue(routes_of(*known_), members_of(identity_.founding, *known_));
         for (const auto& [group, replica] : replicas_)

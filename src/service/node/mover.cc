@@ -3,6 +3,7 @@
 // nodes, or by one that was thought dead: orders to groups carry the generation that they follow
 // from, and groups refuse those of an earlier one (core/catalogue/boundary.h); the catalogue itself
 // is changed by a transaction that watches its version (docs/adr/0017).
+#include "base/mutant.h"
 #include "port/sync.h"
 #include "service/node/calls.h"
 #include "service/node/findings.h"
@@ -184,6 +185,7 @@ port::Task<std::optional<uint64_t>> Node::count_keys(GroupId group, std::string 
 // What `default` has of it, and the results of clients' requests, into its group.
 port::Task<bool> Node::copy_all(catalogue::Keyspace keyspace, uint64_t generation, LogIndex index) {
     for (const bool requests : {false, true}) {
+        if (requests && MUTANT(node_move_leaves_requests)) continue;
         NodeShard::SliceOf what{kDefaultGroup, index, keyspace.name, requests, {}};
         do {
             auto slice = co_await read_slice(what);
@@ -191,6 +193,7 @@ port::Task<bool> Node::copy_all(catalogue::Keyspace keyspace, uint64_t generatio
             catalogue::Order import{What::Import, generation, keyspace.name, {}};
             for (auto& pair : slice->pairs)
                 import.items.push_back({std::move(pair.key), std::move(pair.value)});
+            if (MUTANT(node_move_leaves_a_key) && import.items.size() > 1) import.items.pop_back();
             if (!import.items.empty() && !co_await tell(keyspace.group(), std::move(import)))
                 co_return false;
             what.from = slice->next;

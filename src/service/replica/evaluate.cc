@@ -457,19 +457,8 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (answered_before) {
         evaluation.reply = std::move(*answered_before);
     } else {
-        int64_t now_ms = parts_.shard.clock().wall().millis();
-        if (request.concluded) now_ms = std::max(now_ms, request.concluded->now_ms);
-        const kv::Context context{now_ms, round.effects.commit_time, round.index, &deletions_,
-                                  config_.group};
-        if (moved)
-            evaluation.reply = kv::Reply::error(execute::kMoved);
-        else if (head_.too_long)
-            evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
-        else if (command.op == kv::Op::Boundary)
-            evaluation = evaluate_order(command, context);
-        else
-            evaluation = kv::evaluate(command, head_.keys, pointers, context);
-        if (request.concluded && !moved) evaluation.reply = std::move(request.concluded->reply);
+        evaluation = moved ? kv::Evaluation{kv::Reply::error(execute::kMoved), {}}
+                           : evaluate_head(request, pointers, round);
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
@@ -499,9 +488,23 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     return true;
 }
 
-// What it makes of the boundary holds from log_write() on.
-kv::Evaluation Replica::evaluate_order(const kv::Command& command, const kv::Context& context) {
-    return catalogue::evaluate(bounds_, command, {config_.group, keyspace_}, context).evaluation;
+// With the records that were found. What an order makes of the boundary holds from log_write() on.
+kv::Evaluation Replica::evaluate_head(const Incoming& request,
+                                      const std::vector<const kv::Record*>& records,
+                                      const Round& round) {
+    const kv::Command& command = request.command;
+    int64_t now_ms = parts_.shard.clock().wall().millis();
+    if (request.concluded) now_ms = std::max(now_ms, request.concluded->now_ms);
+    const kv::Context context{now_ms, round.effects.commit_time, round.index, &deletions_,
+                              config_.group};
+    if (head_.too_long) return {kv::Reply::error(kv::kReplyTooLong), {}};
+    if (command.op == kv::Op::Boundary)
+        return catalogue::evaluate(bounds_, command, {config_.group, keyspace_}, context)
+            .evaluation;
+    kv::Evaluation evaluation = kv::evaluate(command, head_.keys, records, context);
+    // It may find no room in this entry, and be evaluated again.
+    if (request.concluded) evaluation.reply = request.concluded->reply;
+    return evaluation;
 }
 
 // Adds what was evaluated to the entry that this round makes, and to the overlay.

@@ -318,7 +318,8 @@ private:
     bool records_found(std::vector<kv::Record>& records);
     bool has_room(size_t bytes, const Round& round) const;
     bool changed_in(LogIndex entry) const;
-    kv::Evaluation evaluate_order(const kv::Command& command, const kv::Context& context);
+    kv::Evaluation evaluate_head(const Incoming& request,
+                                 const std::vector<const kv::Record*>& records, const Round& round);
     void note_boundary(const Bytes& record, bool own);
     bool fence(const Incoming& request, Round& round);
     bool answer_of_client(const kv::Command& command, const Bytes& stored,

@@ -110,7 +110,8 @@ void Router::leave(Group& g) {
 
 void Router::set_catalogue(Catalogue catalogue,
                            const std::map<GroupId, std::vector<NodeId>>& members) {
-    if (catalogue.generation <= catalogue_.generation) return;
+    const bool older = catalogue.generation <= catalogue_.generation;
+    if (older && !MUTANT(router_older_catalogue_taken)) return;
     for (const auto& [id, nodes] : members) {
         if (groups_.contains(id)) continue;
         Group& g = groups_[id];
