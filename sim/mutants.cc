@@ -98,6 +98,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"node_place_noted_alone", "test_service_node", "who gave a place away is gone"},
     {"node_number_of_another_life", "test_service_node", "a copy given to a lost directory"},
     {"node_order_unforced", "test_service_node", "orders that leave too few copies"},
+    {"node_unborn_opened", "test_service_node", "two crashes around a birth"},
     {"node_move_leaves_requests", "test_service_node", "a request sent again after a move"},
     {"node_held_not_noted", "test_service_node", "a journal that is emptied"},
     {"node_fence_forgotten", "test_service_node", "a refused directory that is started again"},

@@ -36,7 +36,7 @@ inline constexpr std::string_view kDirectoryWords[] = {"twin", "lost", "old", "c
 inline constexpr std::string_view kMemberWords[] = {
     "add", "remove", "replace", "transfer", "again", "undo", "leader", "witness", "any"};
 
-inline constexpr std::string_view kKeyspaceWords[] = {"create", "drop", "any"};
+inline constexpr std::string_view kKeyspaceWords[] = {"create", "drop", "force", "any"};
 
 inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);
@@ -200,6 +200,7 @@ template <typename Visitor>
 void visit_params(KeyspaceFault& f, Visitor& v) {
     v.choice("mode", f.mode, kKeyspaceWords);
     v.interval("every", f.every, kShortest, kLongest);
+    v.chance("force", f.force, 1);
 }
 
 template <typename Visitor>

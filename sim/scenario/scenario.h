@@ -234,7 +234,10 @@ struct MemberFault {
 // Keyspaces of the workloads' prefixes come and go: none is there at birth, each is made with the
 // keys that `default` holds of it, and dropped without force, which is refused while it holds any.
 struct KeyspaceFault {
-    std::string mode = "any";  // create, drop; any: one of the two, per event
+    // create, drop, force: a drop that takes the keys along, for one workload `spans` alone; any:
+    // one of the first two, per event
+    std::string mode = "any";
+    Chances force{0, 0};  // that a drop is one
     Times every{seconds(3), seconds(10)};
     bool operator==(const KeyspaceFault&) const = default;
 };

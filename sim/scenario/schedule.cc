@@ -80,6 +80,11 @@ std::string any_of(Words words, const std::string& mode, Prng& prng) {
     return std::string(words[prng.below(words.size() - 1)]);
 }
 
+std::string keyspace_word(const std::string& mode, Prng& prng) {
+    if (mode != "any") return mode;
+    return prng.below(2) ? "create" : "drop";
+}
+
 class Maker {
 public:
     Maker(const Profile& profile, Schedule& schedule)
@@ -190,7 +195,8 @@ public:
     void make(const KeyspaceFault& f, Prng prng) {
         repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
             event.kind = FaultKind::Keyspaces;
-            event.what = any_of(kKeyspaceWords, f.mode, prng);
+            event.what = keyspace_word(f.mode, prng);
+            if (event.what == "drop" && prng.chance(f.force.low)) event.what = "force";
             event.victims = pick(nodes_, 1, prng);
             schedule_.events.push_back(std::move(event));
         });
@@ -243,8 +249,7 @@ private:
         event.kind = kind_of(step.verb);
         event.what = event.kind == FaultKind::Partition ? step.verb : step.what;
         if (event.kind == FaultKind::Members) event.what = any_of(kMemberWords, step.what, prng);
-        if (event.kind == FaultKind::Keyspaces)
-            event.what = any_of(kKeyspaceWords, step.what, prng);
+        if (event.kind == FaultKind::Keyspaces) event.what = keyspace_word(step.what, prng);
         event.who = step.who;
         event.other = step.other;
         event.loses_unsynced = verb.lose && prng.chance(step.lose);
@@ -533,7 +538,9 @@ std::string describe(const FaultEvent& event) {
         case FaultKind::Members:
             return "an operator changes members (" + event.what + ") among " + who;
         case FaultKind::Keyspaces:
-            return "an operator asks " + who + " to " + event.what + " a keyspace";
+            return "an operator asks " + who + " to " +
+                   (event.what == "force" ? "drop a keyspace with its keys"
+                                          : event.what + " a keyspace");
     }
     return {};
 }

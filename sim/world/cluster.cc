@@ -67,7 +67,7 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     static constexpr std::array<std::string_view, 3> kNames = {"a", "b", "c"};
     for (uint64_t i = prng_.between(0, 2) + (profile.shards() > 1 ? 1 : 0); i > 0; --i)
         keyspaces_.emplace_back(kNames[i - 1]);
-    if (!profile.fault<KeyspaceFault>())
+    if (!profile.fault<KeyspaceFault>() && !has_step(profile.script, "keyspaces"))
         founded_ = keyspaces_;
     else if (keyspaces_.empty())
         keyspaces_.emplace_back(kNames[0]);

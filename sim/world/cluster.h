@@ -30,6 +30,8 @@ public:
     World& world() { return world_; }
     const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
     const std::vector<std::string>& keyspaces() const { return keyspaces_; }
+    // None of them is there at birth.
+    bool keyspaces_come_and_go() const { return founded_.empty() && !keyspaces_.empty(); }
     const Sizes& sizes() const { return sizes_; }
     // Into the story, and into the fingerprint of the run.
     void say(std::string_view line);
@@ -42,6 +44,10 @@ public:
     // Starts every node. Begins to watch.
     void boot_all();
     bool ready(const std::vector<uint32_t>& nodes) const;
+    // Called when somebody orders to drop a keyspace with its keys; what it answers is called when
+    // it is known that this was refused, or that it may have happened.
+    using Dropping = std::function<std::function<void(bool refused)>(const std::string& keyspace)>;
+    void on_forced_drop(Dropping told) { dropping_ = std::move(told); }
     // From now on `schedule` happens, its times counted from now; faults per operation are on.
     void begin_faults(const Schedule& schedule);
     // A fault may have ended this node.
@@ -206,7 +212,8 @@ private:
     std::set<std::pair<GroupId, ReplicaId>> came_back_, came_ahead_;
     std::set<std::pair<GroupId, Term>> witness_terms_;
     std::map<std::pair<uint64_t, uint32_t>, uint64_t> generations_;  // by start and machine
-    std::map<uint64_t, uint32_t> catalogues_;                        // digests, by generation
+    Dropping dropping_;
+    std::map<uint64_t, uint32_t> catalogues_;  // digests, by generation
     uint64_t member_changes_ = 0, operations_ = 0;
     std::map<GroupId, std::set<uint64_t>> operating_;  // not answered yet
 };

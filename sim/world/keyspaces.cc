@@ -8,15 +8,21 @@ void Cluster::change_keyspaces(const FaultEvent& event) {
     const uint32_t at = event.victims.front();
     Process* p = process(at);
     if (!all_were_ready_ || !world_.up(machines_[at]->index) || !p || !p->ready()) return;
-    const bool create = event.what == "create";
+    const bool create = event.what == "create", force = event.what == "force";
     const std::string name = keyspaces_[prng_.below(keyspaces_.size())];
-    const std::string text = (create ? "create " : "drop ") + name;
+    const std::string text = (create ? "create " : force ? "drop with its keys " : "drop ") + name;
+    const auto judged = force ? dropping_(name) : nullptr;
     say("operator on " + machines_[at]->name + ": " + text);
-    p->change_keyspace(create, name, [this, create, text](std::string fate) {
+    p->change_keyspace(create, force, name, [this, create, force, text, judged](std::string fate) {
         say("operator: " + text + ": " + fate);
+        if (judged) judged(fate.starts_with("Conflict"));
         const bool done = fate.ends_with("\"done\":true}");
         const bool kept = fate.find("delete them first") != std::string::npos;
-        const std::string what = done ? (create ? "created" : "dropped") : kept ? "kept" : "other";
+        const std::string what = done   ? (create  ? "created"
+                                           : force ? "forced"
+                                                   : "dropped")
+                                 : kept ? "kept"
+                                        : "other";
         world_.faults().hit("keyspaces." + what);
     });
 }

@@ -128,9 +128,9 @@ public:
     // `done` is called once with what became of it ("done", "refused: ..."), unless the process
     // ends. From outside the node's code.
     virtual void operate(const Operation&, std::function<void(std::string)>) {}
-    // Makes a keyspace of that name, with the keys that there are of it, or drops it, without
-    // force.
-    virtual void change_keyspace(bool /*create*/, std::string /*name*/,
+    // Makes a keyspace of that name, with the keys that there are of it, or drops it; `force`: with
+    // its keys.
+    virtual void change_keyspace(bool /*create*/, bool /*force*/, std::string /*name*/,
                                  std::function<void(std::string)>) {}
     // Sites that this process counted so far.
     virtual std::map<std::string, uint64_t> counted() const { return {}; }

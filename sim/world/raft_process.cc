@@ -291,20 +291,20 @@ CatalogueView RaftProcess::catalogue() const {
     return {known->generation, digest, known->unsettled(), node::groups_of(*known)};
 }
 
-void RaftProcess::change_keyspace(bool create, std::string name,
+void RaftProcess::change_keyspace(bool create, bool force, std::string name,
                                   std::function<void(std::string)> done) {
-    birth_.shards[0]->post(
-        [this, create, name = std::move(name), done = std::move(done)]() mutable {
-            scope_->spawn("sim.keyspace", keyspace_task(create, std::move(name), std::move(done)));
-        });
-}
-
-port::Task<> RaftProcess::keyspace_task(bool create, std::string name,
-                                        std::function<void(std::string)> done) {
     node::KeyspaceOrder order;
     order.what = create ? node::KeyspaceOrder::What::Create : node::KeyspaceOrder::What::Drop;
     order.name = std::move(name);
-    order.move = true;
+    order.move = create;
+    order.force = force;
+    birth_.shards[0]->post([this, order = std::move(order), done = std::move(done)]() mutable {
+        scope_->spawn("sim.keyspace", keyspace_task(std::move(order), std::move(done)));
+    });
+}
+
+port::Task<> RaftProcess::keyspace_task(node::KeyspaceOrder order,
+                                        std::function<void(std::string)> done) {
     auto answer = co_await node_->order_keyspace(std::move(order));
     done(answer ? *answer
                 : std::string(to_string(answer.error().code)) + ": " + answer.error().context);

@@ -102,8 +102,9 @@ struct SitesOf {
                             "members.add_witness", "members.remove_witness"});
     }
     void operator()(const KeyspaceFault& f) const {
-        if (f.mode != "drop") add_sites(out, {"keyspaces.created"});
-        if (f.mode != "create") add_sites(out, {"keyspaces.kept"});
+        if (f.mode == "any" || f.mode == "create") add_sites(out, {"keyspaces.created"});
+        if (f.mode == "any" || f.mode == "drop") add_sites(out, {"keyspaces.kept"});
+        if (f.mode == "force" || f.force.high > 0) add_sites(out, {"keyspaces.forced"});
     }
 };
 

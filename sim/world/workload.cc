@@ -27,6 +27,13 @@ std::string OpSource::key(uint64_t index) const {
     return prefixes_[index % prefixes_.size()] + name_ + "." + std::to_string(index);
 }
 
+std::vector<std::string> OpSource::all_keys() const {
+    std::vector<std::string> keys;
+    for (uint64_t i = 0; i < workload_.keys.low; ++i)
+        keys.push_back(key(i));
+    return keys;
+}
+
 std::string OpSource::value() {
     std::string text = std::to_string(client_) + "." + std::to_string(++written_);
     const uint64_t bytes = prng_.between(workload_.value_bytes.low, workload_.value_bytes.high);

@@ -26,6 +26,8 @@ public:
     // Client, kind, keys and arguments are filled in; `named` if it wants ASTERIAS.REQUEST.
     Op next(bool& named);
 
+    std::vector<std::string> all_keys() const;
+
 private:
     std::string key(uint64_t index) const;
     std::string value();

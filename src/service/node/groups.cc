@@ -52,12 +52,16 @@ replica::Parts NodeShard::parts(GroupId group) {
 port::Task<Result<void>> NodeShard::open_group(GroupId group, journal::RecoveredGroup recovered) {
     const ReplicaId self = recovered.vote.self ? recovered.vote.self : founding_replica(group);
     if (!self) co_return Result<void>{};
-    highest_[group] = self;
-    // A crash may have come between its birth in the journal and this.
-    if (auto noted = co_await note_held(group, self); !noted) co_return noted;
     const auto removed = co_await replica::load_removed(engine_, shard_, group);
     if (!removed && removed.error().code != Errc::Corrupt)
         co_return std::unexpected(removed.error());
+    // The catalogue names it, and its birth was not finished: it is begun again (found_and_bury).
+    const bool unborn = !recovered.vote.self && !is_founding_group(identity_.founding, group);
+    if (unborn && removed && *removed < self && !MUTANT(node_unborn_opened))
+        co_return Result<void>{};
+    highest_[group] = self;
+    // A crash may have come between its birth in the journal and this.
+    if (auto noted = co_await note_held(group, self); !noted) co_return noted;
     if (!removed) {
         unopened_[group] = "its state on this node is damaged: " + removed.error().describe();
         log_.error("group " + to_string(group) + " is stopped on this node: " + unopened_[group]);

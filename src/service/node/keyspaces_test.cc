@@ -227,6 +227,24 @@ TEST(Keyspaces, AnOrderOutlivesCrashesAtAnyMoment) {
     }
 }
 
+// mutant node_unborn_opened
+TEST(Keyspaces, ANodeThatCrashesAgainAndAgainBeforeABirthIsFinishedStillStarts) {
+    for (int64_t when = 0; when < 400; when += 25) {
+        SCOPED_TRACE(when);
+        Running c(3);
+        c.begin({What::Create, "cart", 3, {}, false, false}, 1);
+        c.world.run_until([&] { return c.catalogue(2).find("cart") != nullptr; }, seconds(10));
+        c.world.run_for(milliseconds(when));
+        for (int crashes = 0; crashes < 3; ++crashes) {
+            c.crash(2);
+            c.boot(2);
+            ASSERT_TRUE(c.world.run_until([&] { return c.up(2); }, seconds(20)));
+        }
+        ASSERT_TRUE(c.settled("cart", true));
+        EXPECT_EQ(c.replicas_of(kCart), 3u);
+    }
+}
+
 TEST(Keyspaces, ALostJournalOfAGroupThatWasBornLaterIsRecognised) {
     Running c;
     ASSERT_TRUE(c.create("cart"));

@@ -73,9 +73,9 @@ void Router::list_keyspaces() {
 }
 
 // `behind`: something that came before it waits.
-bool Router::must_wait(const Parked& what, bool behind) const {
-    if (look_at(what.command).waits) return true;
-    return what.command.spans() && (behind || catalogue_.generation <= what.above);
+bool Router::must_wait(const Wanted& wanted, const Parked& what, bool behind) const {
+    return wanted.waits ||
+           (what.command.spans() && (behind || catalogue_.generation <= what.above));
 }
 
 void Router::park(uint64_t serial, Parked what) {
@@ -163,7 +163,8 @@ void Router::settle() {
     bool behind = false;
     // In their order: behind one that still waits, its names wait, too.
     for (auto it = parked_.begin(); it != parked_.end();) {
-        if (must_wait(it->second, behind)) {
+        const Wanted wanted = look_at(it->second.command);
+        if (must_wait(wanted, it->second, behind)) {
             behind = true;
             for (const auto& name : names_of(it->second.command))
                 if (const auto was = before.find(name); was != before.end())
@@ -172,12 +173,11 @@ void Router::settle() {
             continue;
         }
         auto node = parked_.extract(it++);
-        release(node.key(), std::move(node.mapped()));
+        release(node.key(), std::move(node.mapped()), wanted);
     }
 }
 
-void Router::release(uint64_t serial, Parked what) {
-    const Wanted wanted = look_at(what.command);
+void Router::release(uint64_t serial, Parked what, const Wanted& wanted) {
     if (wanted.crosses) return fail_later(std::move(what.done), execute::kCrossKeyspace);
     if (!wanted.keyspace)
         return shard_.post(

@@ -66,8 +66,9 @@ void Router::execute(execute::Request request, execute::Completion done) {
                 std::move(done),
                 {},
                 0};
-    if (must_wait(what, !parked_.empty())) return park(serial, std::move(what));
-    release(serial, std::move(what));
+    const Wanted wanted = look_at(what.command);
+    if (must_wait(wanted, what, !parked_.empty())) return park(serial, std::move(what));
+    release(serial, std::move(what), wanted);
 }
 
 void Router::execute_in(GroupId group, execute::Request request, execute::Completion done) {

@@ -149,13 +149,13 @@ private:
     void depart(Group& group, uint64_t serial, Parked what, bool internal);
     // keyspaces.cc
     void list_keyspaces();
-    bool must_wait(const Parked& what, bool behind) const;
+    bool must_wait(const Wanted& wanted, const Parked& what, bool behind) const;
     void park(uint64_t serial, Parked what);
     void park_moved(Group& group, size_t index);
     void leave(Group& group);
     void forget_settled();
     void settle();
-    void release(uint64_t serial, Parked what);
+    void release(uint64_t serial, Parked what, const Wanted& wanted);
     void expire_parked(Instant now);
     void send_again(Group& group, NodeId hint);
     void give_up_overtaken_reads(Group& group);
