@@ -81,8 +81,8 @@ def usage(directory):
         (["serve", "--nonsense"], "--nonsense"),
         (
             ["nonsense"],
-            "The subcommands are: init serve config check-config user dev status why replica demo "
-            "sim",
+            "The subcommands are: init serve config check-config user dev status why replica "
+            "keyspace demo sim",
         ),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),

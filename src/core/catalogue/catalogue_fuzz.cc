@@ -33,6 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
             if (!order) break;
             require(decode_order(encode(*order)).value() == *order);
             Boundary now;
+            now.generation = now.since = 1;
             now.fenced.push_back("cart");
             const Place place{GroupId(2), KeyspaceId(1)};
             const auto decided = evaluate(now, command_of(*order, place.keyspace), place,
