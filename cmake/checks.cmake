@@ -24,6 +24,7 @@ if(NOT ASTERIAS_FUZZ)
   house_test(tidy tools/tidy.py ${rooms_args})
   house_test(tidy_self_test tools/tidy_test.py)
   house_test(tally_self_test tools/run_tests_test.py)
+  house_test(compat_self_test tests/compat/suites_test.py)
   add_test(NAME format COMMAND ${CMAKE_SOURCE_DIR}/dev fmt --check)
   set_tests_properties(format PROPERTIES LABELS house)
 

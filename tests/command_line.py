@@ -154,6 +154,17 @@ def configuration(directory):
     for command in (["check-config", path], ["serve", "--config", path]):
         refused(run(*command), USAGE, f"{path}:3: ", "did you mean resp-port?", f"{path}:4: ")
     refused(run("serve", "--config", f"{directory}/none"), USAGE, "No such file")
+    refused(run("serve", "--config", ""), USAGE, "--config", "empty")
+    empty = run("config", env={"ASTERIAS_HOST": ""})
+    refused(empty, USAGE, "ASTERIAS_HOST", "empty")
+    # What serve would refuse is not fine.
+    for text, word in (
+        ('host = "example.com"\n', "give a numeric one"),
+        ('tls-cert = "/none.crt"\ntls-key = "/none.key"\n', "/none.crt"),
+    ):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        refused(run("check-config", path), USAGE, word)
 
 
 def simulator(directory):

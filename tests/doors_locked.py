@@ -2,6 +2,7 @@
 """Passwords of the Redis door with real clients: redis-cli and python3-redis."""
 import pathlib
 import signal
+import socket
 import subprocess
 
 import redis
@@ -105,6 +106,12 @@ def again(locked):
     poll(lambda: "nothing was changed" in node.log(), 20, "the log tells")
     equal(cli(node, *quiet, OTHER, "get", "k"), "v")
     expect("plain" not in node.log(), "the log shows what stands for a hash")
+    # A file that was cut off before the users, or is empty, opens no door.
+    for number, text in enumerate(("", "[users]\n", "insecure = true\n")):
+        pathlib.Path(locked.file).write_text(text, encoding="utf-8")
+        node.process.send_signal(signal.SIGHUP)
+        poll(lambda n=number: node.log().count("[users] has nobody") == n + 1, 20, "it tells")
+        expect("NOAUTH" in cli(node, "get", "k"), "SIGHUP opened the door")
 
 
 def nothing_told(locked):
@@ -120,10 +127,30 @@ def nothing_told(locked):
     expect("scrypt" not in shown.stdout, "config shows a hash")
 
 
+def crowd(locked):
+    """clients that come in numbers and say nothing leave room for HTTP and for other nodes"""
+    node = locked.node
+    write_users(locked.file, {"default": SECRET})
+    node.terminate()
+    node.prefix = ["prlimit", "--nofile=400"]
+    node.start()
+    poll(lambda: cli(node, "--no-auth-warning", "-a", SECRET, "ping") == "PONG", 30, "it serves")
+    silent = [socket.create_connection(node.resp, 10) for _ in range(300)]
+    try:
+        # Accepted in order: when the last is refused, all before it have their answer.
+        equal(silent[-1].recv(100), b"-ERR max number of clients reached\r\n")
+        equal(silent[-1].recv(100), b"", "who is refused is closed at once")
+        expect(node.status(10.0) is not None, "HTTP has no room")
+        expect("max_connections" not in node.log(), "connections of all ports ran out")
+    finally:
+        for connection in silent:
+            connection.close()
+
+
 def main():
     claims = Claims()
     with Locked() as locked:
-        claims.run([clients, small_before, again, nothing_told], locked)
+        claims.run([clients, small_before, again, nothing_told, crowd], locked)
     claims.end()
 
 

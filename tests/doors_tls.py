@@ -185,6 +185,22 @@ def reload(sealed):
     poll(renewed, 20, "the new certificate")
 
 
+def waits(sealed):
+    """SIGHUP renews the door that runs, and the log names what waits for a restart"""
+    file = pathlib.Path(sealed.files) / "moved.toml"
+    file.write_text("maxclients = 100\n", encoding="utf-8")
+    sealed.node.terminate()
+    sealed.node.options += ["--config", str(file)]
+    sealed.node.start()
+    poll(lambda: sealed.cli("ping") == "PONG", 30, "it serves")
+    file.write_text("maxclients = 200\n", encoding="utf-8")
+    certificate(f"{sealed.files}/node", "moved", f"{sealed.files}/ca")
+    sealed.node.process.send_signal(signal.SIGHUP)
+    poll(lambda: "maxclients is 100 until a restart" in sealed.node.log(), 20, "the log tells")
+    with TlsResp(sealed.node, sealed.files) as client:
+        expect("moved" in str(client.socket.getpeercert()["subject"]), "the old certificate")
+
+
 def client_certificates(sealed):
     """with tls-client-ca only who shows a certificate of it comes in"""
     certificate(f"{sealed.files}/client", "client", f"{sealed.files}/ca")
@@ -194,6 +210,40 @@ def client_certificates(sealed):
     shown = ("--cert", f"{sealed.files}/client.crt", "--key", f"{sealed.files}/client.key")
     poll(lambda: sealed.cli(*shown, "ping") == "PONG", 30, "who shows one is let in")
     expect("PONG" not in sealed.cli("ping"), "who shows none was let in")
+
+
+def listening_ports(process):
+    """The ports on which a process listens (proc(5): state 0A)."""
+    links = pathlib.Path(f"/proc/{process.pid}/fd").iterdir()
+    sockets = {os.readlink(link) for link in links}
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = [row for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+    return {int(row[1].split(":")[1], 16) for row in ours}
+
+
+def chosen_port(sealed):
+    """a Redis port that the system chooses (0) speaks TLS as any other"""
+    node, before = sealed.node, sealed.node.resp
+    node.terminate()
+    node.resp = (HOST, 0)
+    node.start()
+    ports = set()
+
+    def listens():
+        ports.update(listening_ports(node.process) - {node.http[1], node.peer[1]})
+        return ports
+
+    poll(listens, 30, "the Redis port")
+    node.resp = (HOST, ports.pop())
+    poll(lambda: sealed.cli("ping") == "PONG", 30, "it serves")
+    with socket.create_connection(node.resp, 10) as plain:
+        plain.sendall(b"PING\r\n")
+        plain.shutdown(socket.SHUT_WR)
+        expect(b"PONG" not in plain.recv(100), "the door is plain")
+    node.terminate()
+    node.resp = before
+    node.start()
+    poll(lambda: sealed.cli("ping") == "PONG", 30, "it serves again")
 
 
 def wrong_files(sealed):
@@ -209,8 +259,8 @@ def wrong_files(sealed):
 def main():
     claims = Claims()
     with Sealed() as sealed:
-        functions = [clients, large, half_closed, no_tls, slow_handshake, reload]
-        claims.run([*functions, client_certificates, wrong_files], sealed)
+        functions = [clients, large, half_closed, no_tls, slow_handshake, reload, waits]
+        claims.run([*functions, chosen_port, client_certificates, wrong_files], sealed)
     claims.end()
 
 

@@ -163,7 +163,8 @@ SCRIPTS = {
         punsubscribe a* | sunsubscribe nosuch | sunsubscribe s | ping | ping | ping | get k
         subscribe | psubscribe | publish a | publish | spublish a | multi | publish a x | ping
         pubsub numpat | exec | multi | subscribe m | exec | ping | multi | unsubscribe m | exec
-        unsubscribe m | subscribe a | psubscribe b* | ssubscribe c | reset | ping | get k
+        unsubscribe m | subscribe a | psubscribe b* | ssubscribe c | reset | ping | get k | multi
+        ssubscribe z | exec
     """,
     # Lists of more than one key come in another order from Redis: they are compared elsewhere.
     "spans": """
@@ -243,6 +244,38 @@ def scripts(cluster, server):
                     compared(ours, theirs, list(lines(script)))
                 except Failure as failure:
                     raise Failure(f"RESP{version} {name}: {failure}") from failure
+
+
+# Sent at once; all bytes up to the last word, or to the end of the connection, are compared.
+SILENCES = """
+    client reply off | reset | echo last
+    client reply skip | reset | echo last
+    client reply off | multi | subscribe x | unsubscribe | exec | client reply on | echo last
+    client reply off | multi | ssubscribe x | publish x y | exec | client reply on | echo last
+    client reply off | subscribe x | reset | echo last
+    client reply skip | multi | get a | exec | echo last
+    client reply skip | client reply skip | ping | echo last
+    client reply skip | ping | *x
+"""
+
+
+def sent_at_once(address, text):
+    with Resp(address) as client:
+        client.send(text.replace(" | ", "\r\n").encode() + b"\r\n")
+        found = b""
+        while not found.endswith(b"last\r\n"):
+            data = client.socket.recv(65536)
+            if not data:
+                return found + b" and its end"
+            found += data
+        return found
+
+
+def silences(cluster, server):
+    """CLIENT REPLY: what is silent and what comes all the same, byte for byte"""
+    for text in SILENCES.strip().splitlines():
+        found = sent_at_once(cluster.nodes[0].resp, text.strip())
+        equal(found, sent_at_once((HOST, server), text.strip()), text.strip())
 
 
 class Draw:
@@ -393,7 +426,7 @@ def main():
             print("ok # SKIP there is no redis-server 7.0 to compare with")
             return sys.exit(0)
         with Cluster() as cluster:
-            claims.run([scripts, drawn, dumps, told, refused], cluster, server.port)
+            claims.run([scripts, silences, drawn, dumps, told, refused], cluster, server.port)
     claims.end()
 
 

@@ -5,7 +5,6 @@
 #include "base/mutant.h"
 #include "core/catalogue/boundary.h"
 #include "core/kv/record.h"
-#include "proto/resp/glob.h"
 #include "service/replica/state.h"
 
 namespace asterias::sim {
@@ -72,9 +71,6 @@ node::Options RaftProcess::options() const {
     o.log_retained_bytes_max = sizes.log_retained_bytes;
     o.snapshot_pace = sizes.snapshot_pace;
     o.change_timeout = sizes.change_timeout;
-    o.glob = [](std::string_view pattern, std::string_view text) {
-        return resp::glob_match(pattern, text);
-    };
     return o;
 }
 

@@ -26,19 +26,44 @@ std::string read_file(const std::string& path, config::Said& said) {
     return "";
 }
 
+// File, environment and flags. What is wrong with the file itself; empty: nothing.
+std::string read_all(const ConfigOptions& options, config::Said& said) {
+    said.flags = options.flags;
+    said.environment = [](const std::string& name) { return ::getenv(name.c_str()); };
+    if (options.file.empty()) return "";
+    const std::string trouble = read_file(options.file, said);
+    return trouble.empty() ? "" : "--config " + trouble;
+}
+
 }  // namespace
 
 config::Loaded configure(const ConfigOptions& options) {
     config::Said said;
-    said.flags = options.flags;
-    said.environment = [](const std::string& name) { return ::getenv(name.c_str()); };
-    if (!options.file.empty())
-        if (std::string trouble = read_file(options.file, said); !trouble.empty()) {
-            config::Loaded none;
-            none.problems.push_back("--config " + std::move(trouble));
-            return none;
-        }
+    if (std::string trouble = read_all(options, said); !trouble.empty()) {
+        config::Loaded none;
+        none.problems.push_back(std::move(trouble));
+        return none;
+    }
     return config::load(said);
+}
+
+config::Reloaded configure_again(const ConfigOptions& options, const config::Loaded& running) {
+    config::Said said;
+    if (std::string trouble = read_all(options, said); !trouble.empty()) {
+        config::Reloaded none;
+        none.loaded.problems.push_back(std::move(trouble));
+        return none;
+    }
+    return config::reload(said, running);
+}
+
+runtime::TlsFiles tls_files(const config::Settings& settings) {
+    return {settings.tls_cert, settings.tls_key, settings.tls_client_ca};
+}
+
+Result<std::shared_ptr<runtime::Tls>> load_tls(const config::Settings& settings) {
+    if (settings.tls_cert.empty()) return nullptr;
+    return runtime::Tls::load(tls_files(settings));
 }
 
 int tell_problems(const char* command, const config::Loaded& loaded) {
@@ -66,6 +91,10 @@ int run_check_config(const std::string& file) {
     }
     const config::Loaded loaded = config::load(said);
     if (!loaded.problems.empty()) return tell_problems("check-config", loaded);
+    if (auto tls = load_tls(loaded.settings); !tls) {
+        std::fprintf(stderr, "asterias check-config: %s\n", tls.error().context.c_str());
+        return kUsage;
+    }
     std::printf("%s is fine.\n", file.c_str());
     return kDone;
 }

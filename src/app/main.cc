@@ -40,7 +40,11 @@ CLI::App* add_init(CLI::App& app, InitOptions& init) {
 
 // Every row of the table is a flag; what was said is kept as text.
 void add_settings(CLI::App& command, ConfigOptions& options) {
-    command.add_option("--config", options.file, "File with settings (TOML)");
+    // Empty is a variable of somebody's script that was not set, and no wish for defaults.
+    command.add_option("--config", options.file, "File with settings (TOML)")
+        ->check([](const std::string& path) {
+            return path.empty() ? "the path of a file is wanted, this one is empty" : "";
+        });
     for (const config::Row& row : config::rows()) {
         const std::string name = row.name;
         CLI::Option* option = nullptr;

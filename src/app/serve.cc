@@ -15,7 +15,6 @@
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
 #include "engine/rocks/engine.h"
-#include "proto/resp/glob.h"
 #include "runtime/epoll/runtime.h"
 #include "service/node/json.h"
 #include "service/node/node.h"
@@ -79,10 +78,12 @@ int status_of(Errc code) {
 
 // Connections that the process has descriptors for. Files come first: a journal that cannot open
 // its next segment ends the node, so clients must never be able to take the last descriptor.
+// Those that only wait for their last bytes are counted with the others.
 struct ConnectionLimits {
-    size_t all = 0;   // per shard, those that only wait for their last bytes included
-    size_t resp = 0;  // per shard
-    size_t http = 0;
+    size_t all = 0;         // per shard
+    size_t resp = 0;        // per shard
+    size_t handshakes = 0;  // per shard, beside `resp`
+    size_t http = 0;        // on the one shard that has them
 };
 ConnectionLimits connection_limits(const config::Settings& settings) {
     const size_t shards = settings.shards;
@@ -96,32 +97,32 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
         ::getrlimit(RLIMIT_NOFILE, &files);
     }
     const auto all = static_cast<size_t>(std::min(files.rlim_cur, kWanted));
-    const size_t connections = all - std::min(all / 2, kFilesMost);
+    const size_t each = (all - std::min(all / 2, kFilesMost)) / shards;
+    const size_t handshakes =
+        std::min(settings.tls_handshakes_max, settings.tls_cert.empty() ? 1 : each / 8 + 1);
     // The last eighth is for other nodes.
-    return {connections / shards,
-            std::min(settings.resp.connections_max, connections * 3 / 4 / shards),
-            std::min(settings.http.connections_max, connections / 8)};
-}
-
-// The Redis door speaks TLS if there is a certificate.
-Result<void> use_tls(runtime::Runtime& runtime, const config::Settings& settings) {
-    if (settings.tls_cert.empty()) return {};
-    return runtime.use_tls({settings.host, settings.resp_port},
-                           {settings.tls_cert, settings.tls_key, settings.tls_client_ca});
+    return {each,
+            std::clamp<size_t>(settings.resp.connections_max, 1,
+                               std::max(each * 3 / 4, handshakes + 1) - handshakes),
+            handshakes, std::max<size_t>(each / 8, 1)};
 }
 
 // The composition root of one serving process.
 class Server {
 public:
-    Server(const ConfigOptions& given, const config::Settings& options,
-           const ConnectionLimits& limits, runtime::Runtime& runtime, Registry& registry, Log log)
+    Server(const ConfigOptions& given, const config::Loaded& loaded, const ConnectionLimits& limits,
+           std::shared_ptr<runtime::Tls> tls, runtime::Runtime& runtime, Registry& registry,
+           Log log)
         : given_(given),
-          options_(options),
+          options_(loaded.settings),
+          running_(loaded),
           limits_(limits),
+          tls_(std::move(tls)),
           runtime_(runtime),
           registry_(registry),
           log_(log),
-          users_(options.users) {
+          users_(loaded.settings.users) {
+        const config::Settings& options = options_;
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
             shards.push_back(&runtime.shard(ShardId(i)));
@@ -132,9 +133,6 @@ public:
         node_options.http_address = {options.host, options.http_port};
         if (!options.join.empty()) node_options.join = *port::Address::parse(options.join);
         node_options.replace = NodeId(options.replace);
-        node_options.glob = [](std::string_view pattern, std::string_view text) {
-            return resp::glob_match(pattern, text);
-        };
         auto engine = [this](std::string directory) {
             engine::RocksOptions rocks;
             rocks.directory = std::move(directory);
@@ -167,20 +165,23 @@ public:
     bool closed() const { return closed_; }
 
 private:
-    // What is live in the file is taken again; with anything wrong in it nothing is.
+    // What is live is taken again; with anything wrong nothing is. Addresses are not asked anew:
+    // the certificate goes to the door that runs.
     void reload() {
-        const config::Loaded loaded = configure(given_);
-        for (const auto& problem : loaded.problems)
+        config::Reloaded said = configure_again(given_, running_);
+        auto& problems = said.loaded.problems;
+        if (tls_ && problems.empty())
+            if (auto done = tls_->renew(tls_files(said.loaded.settings)); !done)
+                problems.push_back(done.error().context);
+        for (const auto& problem : problems)
             log_.error("SIGHUP: " + problem + "; nothing was changed");
-        if (!loaded.problems.empty()) return;
-        if (loaded.settings.tls_cert.empty() != options_.tls_cert.empty())
-            return log_.error(
-                "SIGHUP: from TLS to none or back takes a restart; nothing was changed");
-        if (auto done = use_tls(runtime_, loaded.settings); !done)
-            return log_.error("SIGHUP: " + done.error().context + "; nothing was changed");
-        users_.replace(loaded.settings.users);
-        log_.info("SIGHUP: " + std::to_string(loaded.settings.users.size()) + " users" +
-                  (options_.tls_cert.empty() ? "" : ", certificate and key"));
+        if (!problems.empty()) return;
+        for (const auto& waiting : said.waiting)
+            log_.warn("SIGHUP: " + waiting);
+        running_ = std::move(said.loaded);
+        users_.replace(running_.settings.users);
+        log_.info("SIGHUP: " + std::to_string(running_.settings.users.size()) + " users" +
+                  (tls_ ? ", certificate and key" : ""));
     }
 
     port::Task<> start_task(port::Shard& shard) {
@@ -208,7 +209,12 @@ private:
     edge_http::Options http_options() const {
         edge_http::Options options = options_.http;
         options.address = {options_.host, options_.http_port};
-        options.connections_max = limits_.http;
+        // As many again may be closing.
+        options.connections_max = std::min(options.connections_max, (limits_.http + 1) / 2);
+        options.listen = [this, at = options.address](port::Shard& shard,
+                                                      port::AcceptHandler accept) {
+            return runtime_.listen(shard.id(), at, {nullptr, limits_.http, {}}, std::move(accept));
+        };
         return options;
     }
 
@@ -316,6 +322,12 @@ private:
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;
         options.guard = &guard_;
+        options.listen = [this, at = options.address](port::Shard& shard,
+                                                      edge_resp::Options::Refuse refuse,
+                                                      port::AcceptHandler accept) {
+            return runtime_.listen(shard.id(), at, {tls_, limits_.resp, std::move(refuse)},
+                                   std::move(accept));
+        };
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -384,8 +396,10 @@ private:
     }
 
     const ConfigOptions& given_;
-    const config::Settings& options_;
+    const config::Settings options_;  // of the start
+    config::Loaded running_;          // what is live is newer
     const ConnectionLimits limits_;
+    const std::shared_ptr<runtime::Tls> tls_;  // null: the Redis door is plain
     runtime::Runtime& runtime_;
     Registry& registry_;
     Log log_;
@@ -464,17 +478,18 @@ int run_serve(const ConfigOptions& given) {
     const ConnectionLimits limits = connection_limits(options);
     runtime_options.max_connections = limits.all;
     runtime_options.tls_handshake_timeout = options.tls_handshake_timeout;
-    runtime_options.tls_handshakes_max = options.tls_handshakes_max;
+    runtime_options.tls_handshakes_max = limits.handshakes;
     auto runtime = runtime::Runtime::create(runtime_options, registry, log);
     if (!runtime) {
         std::fprintf(stderr, "asterias serve: %s\n", runtime.error().describe().c_str());
         return kFailed;
     }
-    if (auto done = use_tls(**runtime, options); !done) {
-        std::fprintf(stderr, "asterias serve: %s\n", done.error().context.c_str());
+    const auto tls = load_tls(options);
+    if (!tls) {
+        std::fprintf(stderr, "asterias serve: %s\n", tls.error().context.c_str());
         return kUsage;
     }
-    auto server = std::make_unique<Server>(given, options, limits, **runtime, registry, log);
+    auto server = std::make_unique<Server>(given, loaded, limits, *tls, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
         !armed) {
         std::fprintf(stderr, "asterias serve: %s\n", armed.error().describe().c_str());

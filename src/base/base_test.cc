@@ -4,6 +4,7 @@
 #include "base/chain.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/glob.h"
 #include "base/metrics.h"
 #include "base/prng.h"
 #include "base/result.h"
@@ -80,6 +81,85 @@ TEST(Prng, TheSameSeedGivesTheSameNumbersOnEveryBuild) {
     Prng a(42);
     EXPECT_EQ(a.next(), 0x15780B2E0C2EC716ull);
     EXPECT_EQ(a.below(10), 3u);
+}
+
+// util.c of Redis 7.0, told again: what takes a star is tried in turn. `text` is not empty.
+bool as_redis(std::string_view p, std::string_view text, bool nocase) {
+    const auto fold = [nocase](char c) {
+        return static_cast<signed char>(nocase && c >= 'A' && c <= 'Z' ? c + 32 : c);
+    };
+    while (!p.empty() && !text.empty()) {
+        if (p[0] == '*') {
+            while (p.size() > 1 && p[1] == '*')
+                p.remove_prefix(1);
+            for (; p.size() > 1 && !text.empty(); text.remove_prefix(1))
+                if (as_redis(p.substr(1), text, nocase)) return true;
+            return p.size() == 1;
+        }
+        const char c = text[0];
+        if (p[0] == '[') {
+            p.remove_prefix(1);
+            const bool inverted = p.starts_with('^');
+            if (inverted) p.remove_prefix(1);
+            bool found = false;
+            for (; !p.empty() && p[0] != ']'; p.remove_prefix(1)) {
+                if (p.size() >= 2 && p[0] == '\\') {
+                    p.remove_prefix(1);
+                    found |= p[0] == c;
+                } else if (p.size() >= 3 && p[1] == '-') {
+                    signed char low = p[0], high = p[2];
+                    if (low > high) std::swap(low, high);
+                    found |= fold(c) >= fold(low) && fold(c) <= fold(high);
+                    p.remove_prefix(2);
+                } else {
+                    found |= fold(p[0]) == fold(c);
+                }
+            }
+            if (found == inverted) return false;
+        } else if (p[0] != '?') {
+            if (p[0] == '\\' && p.size() >= 2) p.remove_prefix(1);
+            if (fold(p[0]) != fold(c)) return false;
+        }
+        text.remove_prefix(1);
+        if (!p.empty()) p.remove_prefix(1);
+        while (text.empty() && p.starts_with('*'))
+            p.remove_prefix(1);
+    }
+    return p.empty() && text.empty();
+}
+
+TEST(Glob, RandomPatternsMatchAsInRedis) {
+    Prng random(7);
+    constexpr std::string_view kPieces = "**??[[]]^^--\\aabBcZz\xff\x80";
+    constexpr std::string_view kText = "aabBcZz]^-\\*\xff\x80";
+    size_t matched = 0;
+    for (int i = 0; i < 300'000; ++i) {
+        std::string pattern, text;
+        for (uint64_t n = random.below(10); n > 0; --n)
+            pattern += kPieces[random.below(kPieces.size())];
+        for (uint64_t n = random.below(6) + 1; n > 0; --n)
+            text += kText[random.below(kText.size())];
+        const bool nocase = random.chance(0.5);
+        const bool expected = as_redis(pattern, text, nocase);
+        matched += expected;
+        ASSERT_EQ(glob_match(pattern, text, nocase ? GlobCase::Ignored : GlobCase::Exact), expected)
+            << pattern << " | " << text << " | " << nocase;
+    }
+    EXPECT_GT(matched, 5000u) << "or this shows nothing";
+}
+
+TEST(Glob, ItsStepsAreBoundedByPatternAndTextWhateverSetsAndStarsThereAre) {
+    const std::string text(100'000, 'a');
+    const std::string wide = "*[" + std::string(100'000, 'y') + "]b";
+    uint64_t steps = 0;
+    EXPECT_FALSE(Glob(wide).matches(text, steps));
+    EXPECT_LE(steps, 4 * (text.size() + 1)) << "a set is one element, read once";
+    std::string stars;
+    for (int i = 0; i < 100; ++i)
+        stars += "*a";
+    steps = 0;
+    EXPECT_FALSE(Glob(stars + "b").matches(text, steps));
+    EXPECT_LE(steps, (stars.size() + 2) * (text.size() + 1));
 }
 
 TEST(Check, ATrapTurnsAFailedCheckIntoAnException) {

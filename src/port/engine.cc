@@ -47,6 +47,12 @@ void StagingRules::took(const std::vector<KeyValue>& content) {
     if (!content.empty()) last_ = Bytes::copy(content.back().key.view());
 }
 
+Engine::TryGet Engine::try_get_part(std::string_view key, const Take& take) {
+    TryGet found = try_get(key);
+    if (const auto* value = std::get_if<Bytes>(&found)) return take(value->view());
+    return found;
+}
+
 void EngineBatch::keep_last_writes() {
     // By key, and among equals the latest first: then the first of each run is the one to keep. The
     // position is the tie-breaker, so that the result is the same everywhere.

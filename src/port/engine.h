@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -146,6 +147,10 @@ public:
     using TryGet = std::variant<Bytes, Absent, WouldBlock, Error>;
     // From memory only; never blocks.
     virtual TryGet try_get(std::string_view key) = 0;
+    // As try_get(), of what `take` makes of the value: it is called at most once, in between, with
+    // all of it, and copies what it wants. For large values of which little is needed.
+    using Take = std::function<Bytes(std::string_view)>;
+    virtual TryGet try_get_part(std::string_view key, const Take& take);
     // May go to disk, off the shard; resumes on `shard`. `key` is owned by the call.
     virtual Task<Result<std::optional<Bytes>>> get(Shard& shard, Bytes key) = 0;
 

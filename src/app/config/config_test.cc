@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "app/config/contradictions.h"
 #include "app/config/load.h"
 
 namespace asterias::config {
@@ -106,6 +107,79 @@ TEST(Config, BeyondLoopbackItNamesTheThreeWaysOutAndWhatIsMissing) {
     EXPECT_EQ(problems(of_file("tls-client-ca = \"k\"\n")),
               "tls-client-ca (n.toml:1) checks clients of a door that speaks TLS: --tls-cert is "
               "missing\n");
+}
+
+const std::string kUsers =
+    "[users]\na = \"scrypt$10$8$1$" + std::string(32, '0') + "$" + std::string(64, '0') + "\"\n";
+
+Reloaded again(const Loaded& running, std::string text) {
+    Said said;
+    said.file = {"n.toml", std::move(text)};
+    return reload(said, running);
+}
+
+TEST(Config, AReloadTakesWhatIsLiveAndNamesWhatWaitsForARestart) {
+    const Loaded running = of_file("tls-cert = \"c\"\ntls-key = \"k\"\n");
+    const Reloaded r = again(running,
+                             "tls-cert = \"d\"\ntls-key = \"k\"\nhttp-port = 6379\n"
+                             "host = \"127.0.0.2\"\n" +
+                                 kUsers);
+    EXPECT_EQ(problems(r.loaded), "");
+    EXPECT_EQ(r.loaded.settings.tls_cert, "d");
+    EXPECT_EQ(r.loaded.settings.users.size(), 1u);
+    // Two ports that are one in the file are none of the running node.
+    EXPECT_EQ(r.loaded.settings.http_port, 8080);
+    EXPECT_EQ(r.loaded.settings.host, "127.0.0.1");
+    EXPECT_EQ(r.waiting, (std::vector<std::string>{
+                             "host is \"127.0.0.1\" until a restart, then \"127.0.0.2\" (n.toml:4)",
+                             "http-port is 8080 until a restart, then 6379 (n.toml:3)"}));
+}
+
+TEST(Config, AReloadIsJudgedByWhatRunsAndOpensNoDoor) {
+    const std::string tls = "tls-cert = \"c\"\ntls-key = \"k\"\n";
+    const std::string ca = "tls-client-ca = \"a\"\n";
+    const std::string far = "host = \"192.0.2.1\"\nprivate-network = true\n";
+    const Loaded running = of_file(far + tls + ca + kUsers);
+    ASSERT_EQ(problems(running), "");
+    EXPECT_EQ(problems(again(running, tls + ca + kUsers).loaded), "");
+    // A file that was cut off, in three places; neither a host in it nor insecure helps.
+    for (const char* begin : {"", "host = \"127.0.0.1\"\n", "insecure = true\n"}) {
+        const auto told = [&](const std::string& rest) {
+            return problems(again(running, begin + rest).loaded);
+        };
+        EXPECT_NE(told(tls + ca).find("[users] has nobody"), std::string::npos);
+        EXPECT_NE(told(tls + kUsers).find("tls-client-ca is gone"), std::string::npos);
+        EXPECT_NE(told(kUsers).find("from TLS to none"), std::string::npos);
+    }
+    // Protection may come.
+    const Loaded open = of_file(tls);
+    EXPECT_EQ(problems(again(open, tls + ca + kUsers).loaded), "");
+    EXPECT_NE(problems(again(of_file(""), tls).loaded).find("or back takes a restart"),
+              std::string::npos);
+}
+
+TEST(Config, AHostIsAnAddressThatOthersCouldUseHoweverItIsWritten) {
+    const auto told = [](const std::string& host) {
+        return problems(of_file("insecure = true\nhost = \"" + host + "\"\n"));
+    };
+    for (const char* host : {"127.0.0.1", "localhost", "::1", "192.0.2.1", "2001:db8::1"})
+        EXPECT_EQ(told(host), "") << host;
+    for (const char* host : {"*", "0.0.0.0", "::", "0:0:0:0:0:0:0:0", "::0", "::ffff:0.0.0.0"})
+        EXPECT_NE(told(host).find("could reach this one"), std::string::npos) << host;
+    for (const char* host : {"", "0", "example.com", "127.0.0", "127.0.0.1.example.com"})
+        EXPECT_NE(told(host).find("give a numeric one"), std::string::npos) << host;
+    // What only begins like loopback is beyond it.
+    EXPECT_TRUE(is_loopback("127.1.2.3") && is_loopback("::ffff:127.0.0.1"));
+    EXPECT_FALSE(is_loopback("127.example.com") || is_loopback("::ffff:192.0.2.1"));
+}
+
+TEST(Config, AnEmptyVariableIsRefused) {
+    Said said;
+    said.environment = [](const std::string& name) -> const char* {
+        return name == "ASTERIAS_TLS_CERT" ? "" : nullptr;
+    };
+    EXPECT_EQ(problems(load(said)),
+              "ASTERIAS_TLS_CERT: is set, and empty; unset it, or give it a value\n");
 }
 
 TEST(Config, AUserWithoutAHashIsRefusedAndNotTold) {

@@ -1,14 +1,24 @@
 #include "app/config/contradictions.h"
 
+#include <algorithm>
+#include <array>
+
 #include "app/config/ports.h"
 #include "base/check.h"
+#include "runtime/epoll/host.h"
 
 namespace asterias::config {
 namespace {
 
+bool is_ipv4(const std::array<uint8_t, 16>& a) {
+    return std::all_of(a.begin(), a.begin() + 10, [](uint8_t b) { return b == 0; }) &&
+           a[10] == 0xff && a[11] == 0xff;
+}
+
 // Every node would look for the others at its own machine.
-bool is_everywhere(const std::string& host) {
-    return host.empty() || host == "*" || host == "::" || host == "0.0.0.0" || host == "0";
+bool is_everywhere(const std::array<uint8_t, 16>& a) {
+    return std::all_of(a.begin() + (is_ipv4(a) ? 12 : 0), a.end(),
+                       [](uint8_t b) { return b == 0; });
 }
 
 class Judge {
@@ -38,9 +48,13 @@ private:
 
     void addresses() {
         const auto& s = settings_;
-        beyond_loopback();
-        if (is_everywhere(s.host))
-            find(said("host") + " " + (s.host.empty() ? "''" : s.host) +
+        const auto host = runtime::parse_host(s.host);
+        if (host) beyond_loopback();
+        if (!host)
+            find(said("host") + " '" + s.host +
+                 "' is no address: give a numeric one, or localhost");
+        else if (is_everywhere(*host))
+            find(said("host") + " " + s.host +
                  " is no address under which other nodes could reach this one; name the one that "
                  "they will use.");
         if (!s.join.empty())
@@ -112,7 +126,10 @@ private:
 std::vector<std::string> contradictions(const Loaded& loaded) { return Judge(loaded).run(); }
 
 bool is_loopback(const std::string& host) {
-    return host == "localhost" || host == "::1" || host.starts_with("127.");
+    const auto a = runtime::parse_host(host);
+    if (!a) return false;
+    if (is_ipv4(*a)) return (*a)[12] == 127;
+    return (*a)[15] == 1 && std::all_of(a->begin(), a->end() - 1, [](uint8_t b) { return b == 0; });
 }
 
 }  // namespace asterias::config

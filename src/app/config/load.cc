@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/config/contradictions.h"
+#include "base/check.h"
 
 // Its assertions stand for some errors that it reports behind them: "[!" ended the process, and
 // with NDEBUG they would be assumptions. So they say nothing, and are no assumptions either.
@@ -28,18 +29,20 @@ class Loader {
 public:
     explicit Loader(const Said& said) : said_(said) { loaded_.origins.resize(rows().size()); }
 
-    Loaded run() {
+    // What is wrong by itself is found; not yet what contradicts each other.
+    Loaded read() {
         if (said_.file) read_file(*said_.file);
         for (size_t i = 0; i < rows().size(); ++i) {
             const Row& row = rows()[i];
             const std::string variable = environment_of(row);
-            if (const char* text = said_.environment ? said_.environment(variable) : nullptr)
+            const char* text = said_.environment ? said_.environment(variable) : nullptr;
+            if (text && !*text)
+                problem(variable, "is set, and empty; unset it, or give it a value");
+            else if (text)
                 take(i, text, Source::Environment, variable);
             if (const auto flag = said_.flags.find(row.name); flag != said_.flags.end())
                 take(i, flag->second, Source::Flag, flag_of(row));
         }
-        // Values that are wrong by themselves would only bring more words.
-        if (loaded_.problems.empty()) loaded_.problems = contradictions(loaded_);
         return std::move(loaded_);
     }
 
@@ -108,6 +111,19 @@ private:
     Loaded loaded_;
 };
 
+// What keeps strangers out may change while a node runs, and come, but not go.
+std::vector<std::string> lost_protection(const Settings& running, const Settings& next) {
+    std::vector<std::string> lost;
+    if (!running.users.empty() && next.users.empty())
+        lost.push_back("[users] has nobody in it: to open the door to everybody takes a restart");
+    if (!running.tls_client_ca.empty() && next.tls_client_ca.empty())
+        lost.push_back(
+            "tls-client-ca is gone: to take clients without certificates is a restart's");
+    if (running.tls_cert.empty() != next.tls_cert.empty())
+        lost.push_back("tls-cert: from TLS to none or back takes a restart");
+    return lost;
+}
+
 std::string quoted(const std::string& text) {
     constexpr char kHex[] = "0123456789abcdef";
     std::string out = "\"";
@@ -135,7 +151,40 @@ std::string written(const Row& row, const Settings& settings) {
 
 }  // namespace
 
-Loaded load(const Said& said) { return Loader(said).run(); }
+Loaded load(const Said& said) {
+    Loaded loaded = Loader(said).read();
+    // Values that are wrong by themselves would only bring more words.
+    if (loaded.problems.empty()) loaded.problems = contradictions(loaded);
+    return loaded;
+}
+
+Reloaded reload(const Said& said, const Loaded& running) {
+    Loaded fresh = Loader(said).read();
+    Reloaded result{running, {}};
+    Loaded& mixed = result.loaded;
+    mixed.problems = std::move(fresh.problems);
+    if (!mixed.problems.empty()) return result;
+    for (size_t i = 0; i < rows().size(); ++i) {
+        const Row& row = rows()[i];
+        const std::string text = get(row, fresh.settings), now = get(row, running.settings);
+        if (row.live) {
+            const auto done = set(row, mixed.settings, text);
+            CHECK(done, "what was set once can be set again");
+            mixed.origins[i] = fresh.origins[i];
+        } else if (text != now) {
+            const std::string& where = fresh.origins[i].where;
+            result.waiting.push_back(std::string(row.name) + " is " +
+                                     written(row, running.settings) + " until a restart, then " +
+                                     written(row, fresh.settings) +
+                                     (where.empty() ? "" : " (" + where + ")"));
+        }
+    }
+    mixed.settings.users = std::move(fresh.settings.users);
+    mixed.problems = contradictions(mixed);
+    for (std::string& problem : lost_protection(running.settings, mixed.settings))
+        mixed.problems.push_back(std::move(problem));
+    return result;
+}
 
 std::string print(const Loaded& loaded) {
     std::string out;
@@ -171,7 +220,7 @@ std::string document() {
         "`1GiB`\n"
         "or as bytes, times `300ms`, `5s`, `2min`, `1h`. What is marked *live* is read again when "
         "the\n"
-        "node gets SIGHUP.\n";
+        "node gets SIGHUP; but TLS, the CA of clients and the last user go by a restart only.\n";
     const char* group = "";
     for (const Row& row : rows()) {
         if (std::string_view(group) != row.group) {

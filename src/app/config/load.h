@@ -41,6 +41,15 @@ struct Loaded {
 // knows, values out of their range, values that contradict each other (both are named).
 Loaded load(const Said& said);
 
+// What a running node takes of what is said now: of live rows and users the new values, of all
+// others its own. Problems are those of that mixture, and: what protects the door (users, TLS, the
+// CA of clients) would be gone, as it is in a file that was cut off; that takes a restart.
+struct Reloaded {
+    Loaded loaded;
+    std::vector<std::string> waiting;  // a line for each setting that is said anew and not live
+};
+Reloaded reload(const Said& said, const Loaded& running);
+
 // A file that gives these settings, each with where it came from as a comment.
 std::string print(const Loaded& loaded);
 // docs/configuration.md.

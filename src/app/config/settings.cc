@@ -41,13 +41,14 @@ const Row kRows[] = {
     {"Redis door", "pipeline-max", Kind::Number, 1, 1'000'000, "", kStart, "Unanswered commands of a connection; beyond them it is not read from", AT(resp.pipeline_max)},
     {"Redis door", "unsent-bytes-max", Kind::Bytes, kMiB, kGiB, "", kStart, "Unsent replies of a connection; beyond them it is not read from", AT(resp.unsent_bytes_max)},
     {"Redis door", "replies-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Replies under way at a door, by estimate; beyond them connections rest in turn", AT(resp.replies_bytes_max)},
+    {"Redis door", "requests-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unfinished requests at a door; beyond them the larger ones are read one at a time", AT(resp.requests_bytes_max)},
     {"Redis door", "inflight-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unanswered commands at a door; beyond them -TRYAGAIN", AT(resp.inflight_bytes_max)},
 
     {"TLS", "tls-cert", Kind::Text, 0, 0, "", kLive, "Certificate of the Redis door, with its chain (PEM); the door then speaks nothing but TLS", AT(tls_cert)},
     {"TLS", "tls-key", Kind::Text, 0, 0, "", kLive, "Its key (PEM, without passphrase)", AT(tls_key)},
     {"TLS", "tls-client-ca", Kind::Text, 0, 0, "", kLive, "Clients show a certificate of one of these (PEM)", AT(tls_client_ca)},
     {"TLS", "tls-handshake-timeout", Kind::Time, 100, kHour, "", kStart, "A connection whose handshake takes longer is closed", AT(tls_handshake_timeout)},
-    {"TLS", "tls-handshakes-max", Kind::Number, 1, 100'000, "", kStart, "Handshakes under way of a shard; beyond them the oldest is given up", AT(tls_handshakes_max)},
+    {"TLS", "tls-handshakes-max", Kind::Number, 1, 100'000, "", kStart, "Handshakes under way of a shard; beyond them one that sent nothing is given up, or the oldest", AT(tls_handshakes_max)},
 
     {"HTTP door", "http-connections-max", Kind::Number, 1, 100'000, "", kStart, "Connections; fewer if the process may have few descriptors", AT(http.connections_max)},
     {"HTTP door", "http-head-bytes-max", Kind::Bytes, kKiB, kMiB, "", kStart, "A longer request is refused (431)", AT(http.head_bytes_max)},

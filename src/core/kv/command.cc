@@ -90,7 +90,7 @@ size_t checked_count(wire::Reader& in) {
 }  // namespace
 
 size_t Reply::content_bytes() const {
-    size_t bytes = text.size();
+    size_t bytes = 16 + text.size();
     for (const auto& item : items)
         bytes += item.content_bytes();
     return bytes;

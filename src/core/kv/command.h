@@ -67,7 +67,7 @@ struct OpTraits {
     uint8_t values;     // kMany: one per key
     bool write;         // may change state by itself
     bool grows;         // takes more space than it gives back
-    bool needs_values;  // else records without their values will do
+    bool needs_values;  // else records without their values will do; see part_read()
     bool span;          // a read of all keys, not evaluated with the others, in no batch
 };
 const OpTraits& traits(Op op);
@@ -158,7 +158,9 @@ struct Reply {
     std::vector<Reply> items;
 
     bool operator==(const Reply&) const = default;
-    size_t content_bytes() const;  // of text, in all items
+    // What limits on replies count: the text, and 16 for each item, however empty. Never less than
+    // encode() takes.
+    size_t content_bytes() const;
     static Reply ok() { return {Kind::Ok, 0, {}, {}}; }
     static Reply nil() { return {}; }
     static Reply number(int64_t n) { return {Kind::Integer, n, {}, {}}; }

@@ -45,6 +45,12 @@ Reply handle(Run& run) {
     return kHandlers[static_cast<uint8_t>(run.c.op)](run);
 }
 
+constexpr uint64_t kFlushWork = 16;  // of each key that a flush in a batch meets
+
+uint64_t work_of(const Allowance& left) {
+    return (kLcsCellsMax - left.lcs_cells) * sizeof(uint32_t);
+}
+
 size_t reply_size(const Reply& reply) {
     size_t bytes = reply_bytes(reply.text.size());
     for (const auto& item : reply.items)
@@ -64,6 +70,13 @@ public:
     }
 
     Evaluation run() {
+        Evaluation out = in_turn();
+        out.work = work_of(allowance_) + written_ + answered_ + flushed_over_ * kFlushWork;
+        return out;
+    }
+
+private:
+    Evaluation in_turn() {
         Evaluation out;
         out.reply.kind = Reply::Kind::Array;
         for (const auto& command : batch_.batch) {
@@ -74,6 +87,7 @@ public:
                 continue;
             }
             if (written_ > kEffectsBytesMax) return {Reply::error(kEffectsTooLong), {}};
+            if (flushed_over_ > kFlushedOverMax) return {Reply::error(kFlushedTooMuch), {}};
             answered_ += reply_size(reply);
             if (answered_ > kReplyBytesMax) return {Reply::error(kReplyTooLong), {}};
             out.reply.items.push_back(std::move(reply));
@@ -84,7 +98,6 @@ public:
         return out;
     }
 
-private:
     struct Now {
         const Record* record = nullptr;
         Record own;                    // what `record` points to once it was written here
@@ -113,6 +126,7 @@ private:
         for (auto it = state_.lower_bound(range.key); it != end; ++it) {
             it->second.record = nullptr;
             it->second.written.reset();
+            ++flushed_over_;
         }
         flushed_.push_back(std::move(range));
     }
@@ -138,8 +152,11 @@ private:
     std::vector<Write> flushed_;
     std::vector<Bytes> keys_;
     std::vector<const Record*> records_;
-    size_t written_ = 0, answered_ = 0;
+    size_t written_ = 0, answered_ = 0, flushed_over_ = 0;
 };
+
+// More bytes than any number has that INCR, or INCRBYFLOAT, takes.
+constexpr Part kIntegerText{0, 21}, kFloatText{0, 256};
 
 size_t count_keys(const Command& command) {
     size_t keys = 0;
@@ -174,6 +191,39 @@ const Record* Run::live(size_t i) {
 void Run::put(const Bytes& key, Bytes value, int64_t expiry_ms) {
     const Record r{Type::String, context.commit_time, context.index, expiry_ms, std::move(value)};
     writes.push_back({key, encode(r)});
+}
+
+bool reads_whole_values(const Command& command) {
+    switch (command.op) {
+        case Op::Set:
+            return command.flags & flag::kGet;
+        case Op::IncrBy:
+        case Op::IncrByFloat:
+        case Op::StrLen:
+        case Op::GetRange:
+        case Op::Object:
+            return false;
+        default:
+            return traits(command.op).needs_values;
+    }
+}
+
+Part part_read(const Command& command, uint64_t value_bytes) {
+    if (reads_whole_values(command)) return {};
+    switch (command.op) {
+        case Op::IncrBy:
+            return kIntegerText;
+        case Op::IncrByFloat:
+            return kFloatText;
+        case Op::GetRange:
+            return range_of(command, value_bytes);
+        case Op::Object:
+            if (command.number == static_cast<int64_t>(Asked::Encoding))
+                return {0, value_bytes <= kEmbeddedMost ? value_bytes : 0};
+            return {0, 0};
+        default:
+            return {0, 0};
+    }
 }
 
 std::vector<Bytes> keys_read(const Command& command) {
@@ -217,7 +267,7 @@ Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
     Allowance allowance;
     Run run(command, command.keyspace, keys, records, context, allowance);
     Reply reply = handle(run);
-    return {std::move(reply), std::move(run.writes)};
+    return {std::move(reply), std::move(run.writes), work_of(allowance)};
 }
 
 Bytes encode_request_result(uint64_t sequence, const Reply& reply) {

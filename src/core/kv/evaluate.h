@@ -32,15 +32,17 @@ struct Context {
 struct Evaluation {
     Reply reply;
     std::vector<Write> writes;  // empty: a pure read
+    uint64_t work = 0;          // bytes that it touched, beside those of what it read and writes
 };
 
 // The engine keys whose present record evaluate() will ask for, in the order it asks; of a batch
 // each once. None when there are more than kKeysMax: evaluate() refuses such a command.
 std::vector<Bytes> keys_read(const Command& command);
 
-// False: evaluate() only asks whether the records are there, since when and until when, so
-// without_value() of each will do.
-inline bool needs_values(Op op) { return traits(op).needs_values; }
+// What of the values that it reads evaluate() looks at: an excerpt() of each record with that part
+// will do. A part of no bytes: it only asks how large they are, since when and until when there.
+bool reads_whole_values(const Command& command);
+Part part_read(const Command& command, uint64_t value_bytes);
 
 // EXISTS of the user key that an engine data key stands for; data_key() made it.
 Command exists_by_key(const Bytes& engine_key);
@@ -75,6 +77,11 @@ inline constexpr std::string_view kEffectsTooLong =
 inline constexpr size_t kKeysMax = 65'536;
 inline constexpr std::string_view kTooManyKeys =
     "ERR too many keys in one command, at most 65536 (keys-max)";
+// Of one batch: keys of its own that its flushes meet, each as often as it is met.
+inline constexpr size_t kFlushedOverMax = 1024 * 1024;
+inline constexpr std::string_view kFlushedTooMuch =
+    "ERR the flushes in this transaction meet more than 1048576 of its keys "
+    "(transaction-flushed-max); use several";
 // Of the table that LCS fills, (length + 1) * (length + 1), in all LCS of a command or batch: 16
 // MiB of memory for its time, some 10 ms of the group's loop.
 inline constexpr size_t kLcsCellsMax = 4 * 1024 * 1024;

@@ -50,6 +50,10 @@ private:
     const std::vector<const Record*>& records_;
 };
 
+// OBJECT ENCODING tells what is in no longer value.
+inline constexpr size_t kEmbeddedMost = 44;
+// The bytes of a value that GetRange is about.
+Part range_of(const Command& command, uint64_t value_bytes);
 // Redis' string2ll: the canonical decimal form and nothing else.
 bool parse_integer(std::string_view text, int64_t& out);
 // The error text of a deadline that cannot be.

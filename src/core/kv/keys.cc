@@ -14,11 +14,10 @@ constexpr std::string_view kNoFrequency =
     "when switching between policies at runtime LRU and LFU data will take some time to adjust.";
 
 // How Redis would hold what somebody SETs.
-std::string_view encoding(std::string_view value) {
-    constexpr size_t kEmbeddedMost = 44;
+std::string_view encoding(const Record& record) {
     int64_t number = 0;
-    if (parse_integer(value, number)) return "int";
-    return value.size() <= kEmbeddedMost ? "embstr" : "raw";
+    if (record.value_bytes() > kEmbeddedMost) return "raw";
+    return parse_integer(record.value.view(), number) ? "int" : "embstr";
 }
 
 }  // namespace
@@ -79,7 +78,7 @@ Reply object(Run& run) {
     if (!r) return Reply::nil();
     switch (static_cast<Asked>(run.c.number)) {
         case Asked::Encoding:
-            return Reply::bulk(Bytes::literal(encoding(r->value.view())));
+            return Reply::bulk(Bytes::literal(encoding(*r)));
         case Asked::References:
             return Reply::number(1);
         case Asked::IdleSeconds: {  // since it was written: nobody notes who reads
@@ -90,7 +89,7 @@ Reply object(Run& run) {
             return Reply::error(kNoFrequency);
         case Asked::Bytes:
             return Reply::number(kHeldBytes +
-                                 static_cast<int64_t>(run.keys[0].size() + encode(*r).size()));
+                                 static_cast<int64_t>(run.keys[0].size() + encoded_bytes(*r)));
     }
     return Reply::error("ERR nobody asks an object this");
 }

@@ -77,19 +77,98 @@ TEST(Evaluate, WhereValuesAreNotNeededARecordWithoutItsValueWillDo) {
     for (const int64_t expiry : {int64_t{0}, int64_t{50}}) {
         Record record{Type::String, HybridTime(7), LogIndex(3), expiry, Bytes::literal("value")};
         const Bytes whole = encode(record);
-        EXPECT_EQ(value_bytes(whole), 5u);
-        auto less = decode_record(without_value(whole));
+        EXPECT_EQ(value_bytes(whole.view()), 5u);
+        auto less = decode_record(excerpt(whole.view(), {0, 0}));
         ASSERT_TRUE(less);
+        EXPECT_EQ(less->value_bytes(), 5u);
         record.value = {};
+        record.behind = 5;
         EXPECT_EQ(*less, record);
         for (const Op op : {Op::Exists, Op::Del}) {
-            EXPECT_FALSE(needs_values(op));
             const Command c = S::make(op, {"a"});
+            EXPECT_EQ(part_read(c, 5).bytes, 0u);
             EXPECT_EQ(evaluate(c, keys_read(c), {&*less}, {}).reply, Reply::number(1));
         }
     }
-    EXPECT_EQ(value_bytes(Bytes::literal("x")), 0u);
-    EXPECT_TRUE(needs_values(Op::MGet) && needs_values(Op::Append));
+    EXPECT_EQ(value_bytes("x"), 0u);
+    EXPECT_TRUE(reads_whole_values(S::make(Op::MGet, {"a"})));
+    EXPECT_TRUE(reads_whole_values(S::make(Op::Append, {"a"}, {"x"})));
+}
+
+// The tests of this room give evaluate() no more than that.
+TEST(Evaluate, AnExcerptHasThePartThatACommandReads) {
+    Record record{Type::String, HybridTime(7), LogIndex(3), 50, Bytes::literal("0123456789")};
+    const Bytes whole = encode(record);
+    const auto read = [&](const Command& c) {
+        return decode_record(excerpt(whole.view(), part_read(c, 10))).value();
+    };
+    const Record middle = read(S::make(Op::GetRange, {"a"}, {}, 0, -8, 4));
+    EXPECT_EQ(middle.value.view(), "234");
+    EXPECT_EQ(middle.before, 2u);
+    EXPECT_EQ(middle.behind, 5u);
+    EXPECT_EQ(read(S::make(Op::GetRange, {"a"}, {}, 0, 7, 99)).value.view(), "789");
+    for (const Op op : {Op::StrLen, Op::Ttl, Op::Set, Op::Type, Op::MSetNx}) {
+        const Record none = read(S::make(op, {"a"}, {"v"}, flag::kNx));
+        EXPECT_EQ(none.value.size(), 0u);
+        EXPECT_EQ(none.value_bytes(), 10u);
+    }
+    EXPECT_EQ(read(S::make(Op::Set, {"a"}, {"v"}, flag::kGet)), record);
+    // A number is told from what is too long for one.
+    S store;
+    store.run(S::make(Op::Set, {"n"}, {std::string(1000, '1')}));
+    EXPECT_EQ(store.run(S::make(Op::IncrBy, {"n"}, {}, 0, 1)).kind, Reply::Kind::Error);
+    EXPECT_EQ(store.run(S::make(Op::IncrByFloat, {"n"}, {"1"})).kind, Reply::Kind::Error);
+    store.run(S::make(Op::Set, {"n"}, {"-9223372036854775808"}));
+    EXPECT_EQ(shown(store.run(S::make(Op::IncrBy, {"n"}, {}, 0, 1))), "-9223372036854775807");
+}
+
+TEST(Evaluate, HowLargeAKeyIsNeedsNoneOfItsValue) {
+    for (const int64_t expiry : {int64_t{0}, int64_t{5000}}) {
+        Record record{Type::String, HybridTime(7), LogIndex(3), expiry, Bytes::literal("12345")};
+        record.value = Bytes::copy(std::string(1000, '1'));
+        EXPECT_EQ(encoded_bytes(record), encode(record).size());
+        const auto ask = [](Asked asked) {
+            return S::make(Op::Object, {"a"}, {}, 0, static_cast<int64_t>(asked));
+        };
+        for (const Asked asked : {Asked::Bytes, Asked::IdleSeconds, Asked::Encoding}) {
+            const Command c = ask(asked);
+            EXPECT_EQ(part_read(c, 1000).bytes, 0u);
+            const Record none = decode_record(excerpt(encode(record).view(), {0, 0})).value();
+            EXPECT_EQ(evaluate(c, keys_read(c), {&none}, {}).reply,
+                      evaluate(c, keys_read(c), {&record}, {}).reply);
+        }
+        EXPECT_GE(part_read(ask(Asked::Encoding), 44).bytes, 44u);
+    }
+}
+
+TEST(Evaluate, FlushesInABatchMeetABoundedNumberOfKeys) {
+    Command keys = S::make(Op::MSet, {}, {});
+    for (size_t i = 0; i < 60'000; ++i) {
+        keys.keys.push_back(Bytes::copy(std::to_string(i)));
+        keys.values.push_back(Bytes::literal("v"));
+    }
+    std::vector<Command> commands(10, S::make(Op::Flush, {}));
+    commands.insert(commands.begin(), keys);
+    S store;
+    EXPECT_EQ(store.run(S::batch(commands)).items.size(), 11u);
+    commands.resize(1000, S::make(Op::Flush, {}));
+    EXPECT_EQ(store.run(S::batch(commands)), Reply::error(kFlushedTooMuch));
+}
+
+TEST(Evaluate, TheWorkOfACommandIsTold) {
+    Record record;
+    record.value = Bytes::copy(std::string(999, 'x'));
+    Command lcs = S::make(Op::Lcs, {"a", "a"}, {}, flag::kLength);
+    EXPECT_EQ(evaluate(lcs, keys_read(lcs), {&record, &record}, {}).work, 4'000'000u);
+    const Command both = S::batch({lcs, lcs});
+    EXPECT_GE(evaluate(both, keys_read(both), {&record}, {}).work, 8'000'000u);
+    // What it has undone, too.
+    const Command twice =
+        S::batch({S::make(Op::Append, {"a"}, {std::string(5000, 'x')}), S::make(Op::Del, {"a"}),
+                  S::make(Op::IfVersion, {"b"}, {}, 0, 9)});
+    const auto undone = evaluate(twice, keys_read(twice), {&record, nullptr}, {});
+    EXPECT_EQ(undone.reply, Reply::nil());
+    EXPECT_GE(undone.work, 5999u);
 }
 
 TEST(Evaluate, DeletingAKeyTwiceInOneCommandCountsOnce) {

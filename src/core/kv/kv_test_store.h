@@ -22,9 +22,9 @@ struct Store {
         for (size_t i = 0; i < keys.size(); ++i) {
             const auto it = state.find(keys[i]);
             if (it != state.end())
-                records[i] =
-                    decode_record(needs_values(c.op) ? it->second : without_value(it->second))
-                        .value();
+                records[i] = decode_record(excerpt(it->second.view(),
+                                                   part_read(c, value_bytes(it->second.view()))))
+                                 .value();
             found.push_back(it == state.end() ? nullptr : &records[i]);
         }
         auto e = evaluate(c, keys, found, {now_ms, HybridTime(1), LogIndex(++index)});

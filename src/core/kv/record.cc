@@ -24,8 +24,12 @@ Bytes make_key(Space space, uint64_t number, int number_bytes, std::string_view 
     return out.take();
 }
 
-size_t header_bytes(const Bytes& bytes) {
-    return std::min(bytes.size(), kHeaderBytes + (has_expiry(bytes) ? kExpiryBytes : 0));
+bool says_expiry(std::string_view bytes) {
+    return bytes.size() > 2 && bytes[0] == kFormat && (bytes[1] & kHasExpiry);
+}
+
+size_t header_bytes(std::string_view bytes) {
+    return std::min(bytes.size(), kHeaderBytes + (says_expiry(bytes) ? kExpiryBytes : 0));
 }
 }  // namespace
 
@@ -53,6 +57,10 @@ Bytes after_prefix(const Bytes& prefix) {
     return Bytes::copy(end);
 }
 
+uint64_t encoded_bytes(const Record& record) {
+    return kHeaderBytes + (record.expiry_ms ? kExpiryBytes : 0) + record.value_bytes();
+}
+
 Bytes encode(const Record& record) {
     wire::Writer out(kHeaderBytes + kExpiryBytes + record.value.size());
     out.u8(kFormat).u8(record.expiry_ms ? kHasExpiry : 0).u8(static_cast<uint8_t>(record.type));
@@ -62,14 +70,26 @@ Bytes encode(const Record& record) {
     return out.take();
 }
 
-bool has_expiry(const Bytes& bytes) {
-    return bytes.size() > 2 && bytes[0] == kFormat && (bytes[1] & kHasExpiry);
+bool has_expiry(const Bytes& bytes) { return says_expiry(bytes.view()); }
+
+size_t value_bytes(std::string_view bytes) { return bytes.size() - header_bytes(bytes); }
+
+Excerpt excerpt(std::string_view bytes, Part part) {
+    const size_t header = header_bytes(bytes), size = bytes.size() - header;
+    const size_t from = std::min<uint64_t>(part.from, size);
+    const size_t taken = std::min<uint64_t>(part.bytes, size - from);
+    BytesBuilder out(header + taken);
+    out.append(bytes.substr(0, header));
+    out.append(bytes.substr(header + from, taken));
+    return {out.take(), from, size - from - taken};
 }
 
-Bytes without_value(const Bytes& bytes) {
-    return Bytes::copy(bytes.view().substr(0, header_bytes(bytes)));
+Result<Record> decode_record(const Excerpt& part) {
+    Record r = TRY(decode_record(part.bytes));
+    r.before = part.before;
+    r.behind = part.behind;
+    return r;
 }
-size_t value_bytes(const Bytes& bytes) { return bytes.size() - header_bytes(bytes); }
 
 Result<Record> decode_record(const Bytes& bytes) {
     wire::Reader in(bytes);

@@ -27,6 +27,8 @@ struct Record {
     LogIndex version;       // index of the entry that wrote it
     int64_t expiry_ms = 0;  // absolute wall time; 0: never
     Bytes value;
+    uint64_t before = 0, behind = 0;  // bytes of the value that were not read, beside `value`
+    uint64_t value_bytes() const { return before + value.size() + behind; }
     bool operator==(const Record&) const = default;
 };
 
@@ -45,10 +47,24 @@ Bytes after_prefix(const Bytes& prefix);
 Bytes encode(const Record& record);
 // Does an encoded record carry a deadline? False for bytes that are none.
 bool has_expiry(const Bytes& bytes);
-// The record as if its value were empty, in memory of its own.
-Bytes without_value(const Bytes& bytes);
-size_t value_bytes(const Bytes& bytes);
+size_t value_bytes(std::string_view bytes);
+// Of encode()'s result for it, with all of its value.
+uint64_t encoded_bytes(const Record& record);
 // The value is a slice of `bytes`.
 Result<Record> decode_record(const Bytes& bytes);
+
+// Some bytes of a value; what is beyond its end does not count.
+struct Part {
+    uint64_t from = 0, bytes = UINT64_MAX;
+};
+// An encoded record, with a part of its value only.
+struct Excerpt {
+    Bytes bytes;
+    uint64_t before = 0, behind = 0;  // of the value, left out
+};
+// In memory of its own.
+Excerpt excerpt(std::string_view bytes, Part part);
+// Errors: as for a whole one.
+Result<Record> decode_record(const Excerpt& part);
 
 }  // namespace asterias::kv

@@ -3,15 +3,26 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/glob.h"
 #include "base/mutant.h"
 #include "core/kv/evaluation.h"
 
 namespace asterias::kv {
+namespace {
+std::string_view pattern_of(const Command& command) {
+    return command.values.empty() ? std::string_view() : command.values[0].view();
+}
+}  // namespace
 
 SpanRead::SpanRead(const Command& command, int64_t now_ms, uint64_t seed)
-    : command_(command), now_ms_(now_ms), random_(seed) {
+    : command_(command),
+      now_ms_(now_ms),
+      pattern_(pattern_of(command).substr(0, kGlobBytesMax)),
+      random_(seed) {
     CHECK(traits(command.op).span, "others are evaluated");
+    if (pattern_of(command).size() > kGlobBytesMax) {  // its door lets none of these pass
+        error_ = kGlobTooLong;
+        full_ = true;
+    }
     const Bytes prefix = database_prefix(command.keyspace, command.database);
     to_ = after_prefix(prefix);
     from_ = command.op == Op::Scan
@@ -36,7 +47,8 @@ Result<void> SpanRead::take(const Bytes& key, const Bytes& record) {
     if (has_expiry(record)) {
         const Record r = TRY(decode_record(record));
         if (r.expiry_ms <= now_ms_) {
-            if (expired_.size() < kSpanExpiredMax) {
+            expired_bytes_ += last_.size();
+            if (expired_.size() < kSpanExpiredMax && expired_bytes_ <= kSpanExpiredBytesMax) {
                 expired_.push_back(last_);
             } else {
                 error_ = kSpanTooManyExpired;
@@ -50,8 +62,7 @@ Result<void> SpanRead::take(const Bytes& key, const Bytes& record) {
     switch (command_.op) {
         case Op::Keys:
         case Op::Scan:
-            if (command_.number2 != 1 && glob_match(command_.values[0].view(), user_key.view()))
-                found(user_key);
+            if (command_.number2 != 1 && pattern_.matches(user_key.view(), steps_)) found(user_key);
             break;
         case Op::RandomKey:
             // Each of the n seen so far is chosen with probability 1/n.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/glob.h"
 #include "base/prng.h"
 #include "core/kv/evaluate.h"
 
@@ -18,9 +19,10 @@ inline constexpr std::string_view kSpanReplyTooLong =
     "ERR the keys found exceed 33554432 bytes of memory (span-reply-bytes-max); use SCAN";
 // Passed deadlines that one read may meet: their deletions are logged before it is answered.
 inline constexpr size_t kSpanExpiredMax = 16'384;
+inline constexpr size_t kSpanExpiredBytesMax = 8 * 1024 * 1024;  // of their names
 inline constexpr std::string_view kSpanTooManyExpired =
-    "TRYAGAIN more than 16384 keys are past their deadline (span-expired-max); they are being "
-    "deleted, ask again";
+    "TRYAGAIN more than 16384 keys, or 8388608 bytes of their names, are past their deadline "
+    "(span-expired-max); they are being deleted, ask again";
 // A read of all keys gives up when three quarters of its time are over, and says so.
 inline constexpr std::string_view kSpanTooSlow =
     "ERR to read all keys took too long (command-timeout); use SCAN";
@@ -42,7 +44,10 @@ public:
     Result<void> take(const Bytes& key, const Bytes& record);
     // The next one, which is to be taken for absent.
     void skip(const Bytes& key);
-    // No more is wanted.
+    // What matching patterns took so far, as base/glob.h counts it: whoever takes many records at
+    // once looks after other work in between.
+    uint64_t steps() const { return steps_; }
+    // No more is wanted. So from the beginning if the pattern is too long.
     bool full() const { return full_; }
     // Behind the last one taken. `ended`: nothing follows in the span.
     Reply finish(bool ended);
@@ -57,13 +62,15 @@ private:
 
     const Command& command_;
     const int64_t now_ms_;
+    const Glob pattern_;
+    uint64_t steps_ = 0;
     Prng random_;
     Bytes from_, to_;
     Bytes last_;  // engine key; empty: none
     bool full_ = false;
     std::string_view error_;
     uint64_t looked_at_ = 0, count_ = 0;
-    size_t bytes_ = 0;
+    size_t bytes_ = 0, expired_bytes_ = 0;
     Bytes chosen_;
     std::vector<Reply> keys_;
     std::vector<Bytes> expired_;

@@ -16,7 +16,7 @@ Reply read(const Store& store, const Command& command, std::vector<Bytes>* expir
     SpanRead read(command, store.now_ms, 7);
     bool ended = true;
     for (const auto& [key, record] : store.state) {
-        if (key < read.from() || key >= read.to()) continue;
+        if (key < read.from() || key >= read.to() || read.full()) continue;
         EXPECT_TRUE(read.take(key, record));
         if (read.full()) {
             ended = false;
@@ -64,6 +64,28 @@ TEST(KvSpan, AScanGoesOnWhereItStoppedAndEndsWithNil) {
     EXPECT_EQ(shown(read(store, other_type)), "[(nil), []]");
 }
 
+TEST(KvSpan, APatternTooLongIsRefusedBeforeAnythingIsRead) {
+    Filled store;
+    const std::string longest = "a" + std::string(kGlobBytesMax - 1, '*');
+    EXPECT_EQ(shown(read(store, span(Op::Keys, {longest}))), "[a, ab]");
+    for (const Command& c :
+         {span(Op::Keys, {longest + "*"}), span(Op::Scan, {longest + "*", ""})}) {
+        EXPECT_TRUE(SpanRead(c, 0, 0).full());
+        EXPECT_EQ(read(store, c), Reply::error(kGlobTooLong));
+    }
+    EXPECT_NE(kGlobTooLong.find("glob-bytes-max"), std::string_view::npos);
+}
+
+TEST(KvSpan, WhatMatchingTakesIsCounted) {
+    Filled store;
+    store.run(Store::make(Op::Set, {std::string(1000, 'x')}, {"v"}));
+    const Command command = span(Op::Keys, {"*xy*xz"});
+    SpanRead read(command, store.now_ms, 7);
+    for (const auto& [key, record] : store.state)
+        if (key < read.to()) EXPECT_TRUE(read.take(key, record));
+    EXPECT_GT(read.steps(), 1000u);
+}
+
 TEST(KvSpan, ARandomKeyIsOneOfThoseThatAreThere) {
     Filled store;
     const Reply reply = read(store, span(Op::RandomKey));
@@ -79,6 +101,28 @@ TEST(KvSpan, WhatIsPastItsDeadlineIsAbsentAndNamed) {
     std::vector<Bytes> expired;
     EXPECT_EQ(shown(read(store, span(Op::Keys, {"*"}), &expired)), "[a, b, c]");
     EXPECT_EQ(expired, std::vector{data_key({}, 0, "ab")});
+}
+
+// Their deletions are one entry: what is named fits, and asking again gets further.
+TEST(KvSpan, LongNamesPastTheirDeadlineAreDeletedInSteps) {
+    Store store;
+    for (int i = 0; i < 300; ++i) {
+        Command c = Store::make(Op::Set, {std::to_string(100 + i) + std::string(60'000, 'x')},
+                                {"v"}, flag::kExpire, 1500);
+        EXPECT_EQ(store.run(c), Reply::ok());
+    }
+    store.now_ms = 1500;
+    std::vector<Bytes> expired;
+    for (const size_t left : {161u, 22u}) {
+        EXPECT_EQ(read(store, span(Op::Count), &expired), Reply::error(kSpanTooManyExpired));
+        size_t bytes = 0;
+        for (const auto& key : expired)
+            bytes += key.size() + store.state.erase(key);
+        EXPECT_LE(bytes, kSpanExpiredBytesMax + expired.size());
+        EXPECT_EQ(store.state.size(), left);
+    }
+    EXPECT_EQ(read(store, span(Op::Count), &expired), Reply::number(0));
+    EXPECT_EQ(expired.size(), 22u);
 }
 
 TEST(KvSpan, AFlushInABatchDeletesWhatIsBeforeItOnly) {

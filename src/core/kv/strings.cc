@@ -11,8 +11,6 @@ constexpr std::string_view kValueTooLong =
 
 Reply value_or_nil(const Record* r) { return r ? Reply::bulk(r->value) : Reply::nil(); }
 
-int64_t signed_size(const Bytes& bytes) { return static_cast<int64_t>(bytes.size()); }
-
 }  // namespace
 
 Reply get(Run& run) { return value_or_nil(run.live(0)); }
@@ -84,7 +82,7 @@ Reply mset_nx(Run& run) {
 
 Reply str_len(Run& run) {
     const Record* r = run.live(0);
-    return Reply::number(r ? signed_size(r->value) : 0);
+    return Reply::number(r ? static_cast<int64_t>(r->value_bytes()) : 0);
 }
 
 Reply append(Run& run) {
@@ -120,17 +118,22 @@ Reply set_range(Run& run) {
     return Reply::number(size);
 }
 
-Reply get_range(Run& run) {
-    const Record* r = run.live(0);
-    int64_t first = run.c.number, last = run.c.number2;
-    const int64_t size = r ? signed_size(r->value) : 0;
-    if (first < 0 && last < 0 && first > last) return Reply::bulk({});
+Part range_of(const Command& command, uint64_t value_bytes) {
+    int64_t first = command.number, last = command.number2;
+    const auto size = static_cast<int64_t>(value_bytes);
+    if (first < 0 && last < 0 && first > last) return {0, 0};
     if (first < 0) first = std::max<int64_t>(first + size, 0);
     if (last < 0) last = std::max<int64_t>(last + size, 0);
     last = std::min(last, size - 1);
-    if (first > last) return Reply::bulk({});
-    return Reply::bulk(
-        r->value.slice(static_cast<size_t>(first), static_cast<size_t>(last - first + 1)));
+    if (first > last) return {0, 0};
+    return {static_cast<uint64_t>(first), static_cast<uint64_t>(last - first + 1)};
+}
+
+Reply get_range(Run& run) {
+    const Record* r = run.live(0);
+    const Part part = range_of(run.c, r ? r->value_bytes() : 0);
+    if (part.bytes == 0) return Reply::bulk({});
+    return Reply::bulk(r->value.slice(part.from - r->before, part.bytes));
 }
 
 }  // namespace asterias::kv

@@ -324,10 +324,11 @@ Door::Door(port::Shard& shard, Pages pages, Options options, Log log)
 Door::~Door() = default;
 
 Result<void> Door::listen() {
-    auto listener = shard_.net().listen(
-        options_.address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
-    if (!listener) return std::unexpected(listener.error());
-    listener_ = std::move(*listener);
+    port::AcceptHandler accepted = [this](std::unique_ptr<port::Connection> c) {
+        accept(std::move(c));
+    };
+    listener_ = TRY(options_.listen ? options_.listen(shard_, std::move(accepted))
+                                    : shard_.net().listen(options_.address, std::move(accepted)));
     return {};
 }
 

@@ -22,6 +22,10 @@ namespace asterias::edge_http {
 
 struct Options {
     port::Address address;
+    // How it listens; empty: as its shard's network does.
+    using Listen =
+        std::function<Result<std::unique_ptr<port::Listener>>(port::Shard&, port::AcceptHandler)>;
+    Listen listen;
     size_t connections_max = 256;
     size_t head_bytes_max = 16 * 1024;       // beyond it: 431
     Duration request_timeout = seconds(10);  // from the first byte of a request to its end: 408

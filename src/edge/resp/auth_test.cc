@@ -19,16 +19,33 @@ struct Played : execute::Strategy {
 struct Keeper : Guard {
     bool closed = true, answers = true;
     std::vector<std::pair<Done, Verdict>> waiting;
+    std::string asked_of;  // host, last
+    size_t given_up = 0;
     bool required() const override { return closed; }
-    void check(port::Shard&, std::string user, std::string password, Done done) override {
+    GiveUp check(port::Shard&, std::string host, std::string user, std::string password,
+                 Done done) override {
+        asked_of = std::move(host);
         const bool right =
             (user == "default" && password == "secret") || (user == "bob" && password == "b");
         const Verdict verdict = user == "busy" ? Verdict::Busy
                                 : right        ? Verdict::Right
                                                : Verdict::Wrong;
-        if (answers) return done(verdict);
-        waiting.emplace_back(std::move(done), verdict);
+        if (answers)
+            done(verdict);
+        else
+            waiting.emplace_back(std::move(done), verdict);
+        return [this] { ++given_up; };
     }
+};
+
+struct LineCounter : LogSink {
+    size_t lines = 0;
+    std::string last;
+    void write(LogLevel, std::string_view, std::string text) override {
+        ++lines;
+        last = std::move(text);
+    }
+    bool enabled(LogLevel) const override { return true; }
 };
 
 struct Bench {
@@ -42,9 +59,8 @@ struct Bench {
         Options options;
         options.address = {"s", 6379};
         options.guard = &keeper;
-        door = &host->own<std::unique_ptr<Door>>(
-            std::make_unique<Door>(host->shard(), *strategy, About{}, options,
-                                   host->own<Registry>(), Log(world.log(server), "t")));
+        door = &host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
+            host->shard(), *strategy, About{}, options, host->own<Registry>(), Log(sink, "t")));
         EXPECT_TRUE((*door)->listen());
     }
     sim::Collector& connect() {
@@ -63,7 +79,8 @@ struct Bench {
         return c.received.substr(before);
     }
 
-    Keeper keeper;  // outlives the world
+    Keeper keeper;  // outlives the world, as does the sink
+    LineCounter sink;
     sim::World world{1};
     sim::NodeIndex server, client;
     sim::Host *host, *guest;
@@ -144,6 +161,89 @@ TEST(RespAuth, WhoDoesNotAuthenticateInTimeIsClosed) {
     EXPECT_EQ((*b.door)->connections(), 1u);
     EXPECT_EQ(silent.received, "");
     EXPECT_EQ(b.say(user, "GET a\r\n"), "$-1\r\n");
+}
+
+TEST(RespAuth, WhoAsksTooMuchBeforeThePasswordIsClosedWithAWord) {
+    Bench b;
+    auto& flood = b.connect();
+    std::string text;
+    for (int i = 0; i < 10'000; ++i)
+        text += "a\n";
+    b.say(flood, text);
+    EXPECT_EQ((*b.door)->connections(), 0u);
+    EXPECT_TRUE(flood.received.ends_with(
+        "-ERR too many commands before AUTH (guest-commands-max); the connection is closed\r\n"))
+        << flood.received.substr(0, 1000);
+    EXPECT_LT(flood.received.size(), 1000u);
+    auto& patient = b.connect();
+    for (int i = 0; i < 7; ++i)
+        EXPECT_EQ(b.say(patient, "GET a\r\n"), kNoAuth);
+    EXPECT_EQ(b.say(patient, "AUTH secret\r\n"), "+OK\r\n");
+    for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(b.say(patient, "GET a\r\n"), "$-1\r\n");
+    b.say(patient, "RESET\r\n");
+    for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(b.say(patient, "GET a\r\n"), kNoAuth) << "it was a user once";
+}
+
+TEST(RespAuth, BeforeThePasswordUnreadRepliesAreFew) {
+    Bench b;
+    auto& c = b.connect();
+    const std::string name(120, 'x');
+    std::string text;
+    for (int i = 0; i < 6; ++i)
+        text += name + " " + name + "\r\n";
+    b.say(c, text);
+    EXPECT_EQ((*b.door)->connections(), 0u);
+    EXPECT_LE(c.received.size(), 2000u);
+}
+
+TEST(RespAuth, WhoIsClosedForTheTimeLeavesNoOutputBehind) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "AUTH secret\r\n");
+    const std::string big(1024 * 1024, 'x');
+    b.guest->shard().post([&] {
+        c.connection->pause_reading(true);
+        c.connection->out().append("*2\r\n$4\r\nECHO\r\n$1048576\r\n" + big + "\r\nRESET\r\n");
+    });
+    b.world.run_for(seconds(12));
+    EXPECT_EQ((*b.door)->connections(), 0u);
+    b.guest->shard().post([&] { c.connection->pause_reading(false); });
+    b.world.run_for(seconds(1));
+    EXPECT_LT(c.received.size(), big.size()) << "the rest was kept for it";
+}
+
+TEST(RespAuth, TheGuardHearsWhoAsksAndWhenNobodyWaitsAnyMore) {
+    Bench b;
+    b.keeper.answers = false;
+    auto& c = b.connect();
+    b.say(c, "AUTH secret\r\n");
+    EXPECT_FALSE(b.keeper.asked_of.empty());
+    EXPECT_EQ(b.keeper.asked_of.find(':'), std::string::npos) << b.keeper.asked_of;
+    EXPECT_EQ(b.keeper.given_up, 0u);
+    b.guest->shard().post([&c] { c.connection.reset(); });
+    b.world.run_for(seconds(11));
+    EXPECT_EQ(b.keeper.given_up, 1u);
+}
+
+TEST(RespAuth, WhoWantsNoReplyHearsNoneToAuth) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "AUTH secret\r\n");
+    EXPECT_EQ(b.say(c, "CLIENT REPLY SKIP\r\nAUTH secret\r\nECHO hi\r\n"), "$2\r\nhi\r\n");
+    EXPECT_EQ(b.say(c, "CLIENT REPLY OFF\r\nAUTH secret\r\nCLIENT REPLY ON\r\n"), "+OK\r\n");
+}
+
+TEST(RespAuth, AFloodOfWrongPasswordsIsOneLineASecond) {
+    Bench b;
+    for (int i = 0; i < 10; ++i)
+        b.say(b.connect(), "AUTH bad\r\n", milliseconds(1));
+    EXPECT_EQ(b.sink.lines, 1u);
+    b.world.run_for(seconds(1));
+    b.say(b.connect(), "AUTH bad\r\n", milliseconds(1));
+    EXPECT_EQ(b.sink.lines, 2u);
+    EXPECT_NE(b.sink.last.find("9 more not shown"), std::string::npos) << b.sink.last;
 }
 
 TEST(RespAuth, WithinMultiItIsRefusedAndExecDoesNothing) {

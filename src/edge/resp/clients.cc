@@ -1,6 +1,7 @@
 // CLIENT about the connections of this door: who they are, to end them, to be silent.
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "edge/resp/session.h"
 #include "proto/resp/arguments.h"
@@ -106,6 +107,7 @@ std::string Session::describe() const {
 void Session::list_clients(const resp::Request& request, resp::ReplyWriter& out) {
     std::optional<Type> type;
     std::vector<uint64_t> ids = door_.session_ids();
+    std::set<uint64_t> once;
     if (request.size() == 4 && is(request[2], "type")) {
         type = type_of(request[3]);
         if (!type) return out.error(unknown_type(request[3]));
@@ -115,19 +117,20 @@ void Session::list_clients(const resp::Request& request, resp::ReplyWriter& out)
             const auto parsed = resp::integer_argument(argument);
             const auto* number = std::get_if<int64_t>(&parsed);
             if (!number) return out.error("ERR Invalid client ID");
-            ids.push_back(static_cast<uint64_t>(*number));
+            const auto id = static_cast<uint64_t>(*number);
+            if (door_.find(id) && once.insert(id).second) ids.push_back(id);
         }
     } else if (request.size() != 2) {
         return out.error(resp::kSyntaxError);
     }
     Filter filter;
     filter.type = type;
-    std::string text;
+    BytesBuilder text;
     for (const uint64_t id : ids) {
         const Session* session = door_.find(id);
-        if (session && !session->ended_ && session->fits(filter)) text += session->describe();
+        if (session && !session->ended_ && session->fits(filter)) text.append(session->describe());
     }
-    out.verbatim("txt", text);
+    out.verbatim("txt", text.take());
 }
 
 // By an address alone, or by what all have in common.

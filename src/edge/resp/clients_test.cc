@@ -63,5 +63,59 @@ TEST(RespClients, WhoWantsNoRepliesGetsNoneAndMessagesAllTheSame) {
     EXPECT_EQ(c.received, "+OK\r\n+PONG\r\n");
 }
 
+TEST(RespClients, CanBeAskedForWhileTheDoorDrains) {
+    Bench b;
+    auto& c = b.connect();
+    b.say(c, "MULTI\r\nSET k v\r\nCLIENT INFO\r\nCLIENT KILL LADDR x:1\r\nINFO server\r\nEXEC\r\n");
+    bool drained = false;
+    b.host->shard().post([&] { (*b.door)->drain(seconds(5), [&drained] { drained = true; }); });
+    b.world.run_for(milliseconds(50));
+    kv::Reply all;
+    all.kind = kv::Reply::Kind::Array;
+    all.items.push_back(kv::Reply::ok());
+    b.answer(0, all);
+    EXPECT_NE(c.received.find(" laddr=s:6379 "), std::string::npos) << c.received;
+    EXPECT_NE(c.received.find("tcp_port:6379"), std::string::npos);
+    EXPECT_TRUE(drained);
+}
+
+TEST(RespClients, AreSilentAsRedisIs) {
+    const auto hears = [](const std::string& text) {
+        Bench b;
+        auto& c = b.connect();
+        b.say(c, text);
+        return c.received;
+    };
+    const std::string subscribed = "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n",
+                      unsubscribed = "*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:0\r\n",
+                      refused = "-ERR Protocol error: invalid multibulk length\r\n";
+    EXPECT_EQ(hears("CLIENT REPLY OFF\r\nRESET\r\nPING\r\n"), "+RESET\r\n+PONG\r\n");
+    EXPECT_EQ(hears("CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n"), "+PONG\r\n");
+    EXPECT_EQ(hears("CLIENT REPLY OFF\r\nMULTI\r\nSUBSCRIBE x\r\nSSUBSCRIBE x\r\nPUBLISH b y\r\n"
+                    "UNSUBSCRIBE\r\nEXEC\r\nCLIENT REPLY ON\r\nPING\r\n"),
+              subscribed + unsubscribed + "+OK\r\n+PONG\r\n");
+    EXPECT_EQ(
+        hears("MULTI\r\nSSUBSCRIBE x\r\nEXEC\r\n"),
+        "+OK\r\n+QUEUED\r\n*1\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n");
+    EXPECT_EQ(hears("CLIENT REPLY SKIP\r\nPING\r\n*x\r\n"), refused);
+    EXPECT_EQ(hears("CLIENT REPLY SKIP\r\n*x\r\n"), "");
+    EXPECT_EQ(hears("CLIENT REPLY OFF\r\n*x\r\n"), "");
+}
+
+TEST(RespClients, HaveShortNamesAndAreListedOnce) {
+    Bench b;
+    auto& c = b.connect();
+    const std::string longest(256, 'n'), too_long = longest + "n";
+    b.say(c, "CLIENT SETNAME " + longest + "\r\nCLIENT SETNAME " + too_long +
+                 "\r\nHELLO 2 SETNAME " + too_long + "\r\n");
+    const std::string refused = "-ERR Client names have at most 256 bytes.\r\n";
+    EXPECT_EQ(c.received, "+OK\r\n" + refused + refused);
+    c.received.clear();
+    b.say(c, "CLIENT LIST ID 1 1 7 1\r\n");
+    const auto first = c.received.find("id=1 ");
+    EXPECT_NE(first, std::string::npos);
+    EXPECT_EQ(c.received.find("id=1 ", first + 1), std::string::npos);
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp

@@ -3,6 +3,7 @@
 namespace asterias::edge_resp {
 namespace {
 constexpr size_t kEntryBytes = 200;  // what holds a place, beside its key
+constexpr size_t kGoneMost = 100;
 constexpr uint64_t kRandom = (uint64_t{1} << 43) - 1;
 }  // namespace
 
@@ -65,6 +66,9 @@ uint64_t Cursors::put(Place place, uint64_t before, uint64_t random, Instant now
     bytes_ += bytes;
     entries_.emplace(cursor, Entry{std::move(place), before, now});
     by_use_.emplace_back(now, cursor);
+    // Most places go because their client went on; what names them must not pile up.
+    if (by_use_.size() > 2 * entries_.size() + kGoneMost)
+        std::erase_if(by_use_, [this](const auto& use) { return !entries_.contains(use.second); });
     return cursor;
 }
 

@@ -44,6 +44,8 @@ public:
     // A door of this node and shard gave it, or one that was here before a restart.
     bool is_own(uint64_t cursor) const { return cursor >> 43 == prefix_ >> 43; }
     size_t size() const { return entries_.size(); }
+    // With those that are gone and not forgotten yet: some hundred more than twice size().
+    size_t uses() const { return by_use_.size(); }
 
 private:
     struct Entry {

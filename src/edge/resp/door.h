@@ -35,11 +35,19 @@ struct Options {
     size_t pubsub_unsent_bytes_max = 32 * 1024 * 1024;
     size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
     size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
+    size_t requests_bytes_max = 256 * 1024 * 1024;  // unfinished requests of all connections
     size_t key_bytes_max = 64 * 1024;               // key-bytes-max
     size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
     Duration command_timeout = seconds(5);          // command-timeout
     uint16_t databases = 16;
-    Guard* guard = nullptr;               // outlives the door; nullptr: it is open
+    Guard* guard = nullptr;  // outlives the door; nullptr: it is open
+    // How it listens; empty: as its shard's network does. The composition root may know more of
+    // listening (TLS) than a door.
+    // `Refuse` counts a connection for which there was no room, and returns what it is told.
+    using Refuse = std::function<std::string_view()>;
+    using Listen = std::function<Result<std::unique_ptr<port::Listener>>(port::Shard&, Refuse,
+                                                                         port::AcceptHandler)>;
+    Listen listen;
     Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };
 
@@ -58,15 +66,16 @@ struct About {
 
 class Session;
 
-class Door {
+class Door : private port::TurnHook {
 public:
     // Everything passed by reference outlives the door.
     Door(port::Shard& shard, execute::Strategy& strategy, About about, Options options,
          Registry& registry, Log log);
-    ~Door();  // closes all connections
+    ~Door() override;  // closes all connections
 
     Result<void> listen();
-    port::Address address() const;
+    // Where it listens, or has listened.
+    const port::Address& address() const { return address_; }
     // Listens and reads no more; each connection ends when what it owes is handed to its
     // socket. Calls `ended`,
     // never inside drain(), when the last has ended or `most` has passed; the door may be destroyed
@@ -115,6 +124,7 @@ private:
     Log log_;
     const Instant started_;
     std::unique_ptr<port::Listener> listener_;
+    port::Address address_;
     std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;  // its order decides nothing
     uint64_t next_session_ = 1;
     size_t inflight_bytes_ = 0;
@@ -126,12 +136,40 @@ private:
     size_t replies_owed_ = 0;
     size_t reply_bytes_ = 4 * 1024 * 1024;  // fades with each smaller one
     std::deque<uint64_t> waiting_;          // sessions that rest because of replies_full()
+    // One turn of the loop takes so much work, in commands and in what they bring: the loop has
+    // others to serve, and a leader who is late is replaced. Longer pipelines go on in later turns,
+    // their connections one behind the other.
+    static constexpr size_t kWorkOfTurn = 4096;
+    static constexpr size_t kShareOfTurn = 256;  // of one connection
+    static constexpr size_t kBytesOfWork = 1024;
+    size_t share_of_turn(bool kept);
+    // What of `left` a command of so many bytes takes.
+    size_t spend(size_t left, size_t bytes);
+    void call_next_turn(uint64_t session);
+    void on_turn_end() override;
+    // unfinished.cc
+    bool may_hold(uint64_t session, size_t before, size_t bytes);
+    void crowd(uint64_t session);
+    void let_in();
+    void favour(uint64_t session);
+    void next_favourite();
+    void request_ended(uint64_t session);
+    size_t unfinished_bytes_ = 0;
+    std::deque<uint64_t> crowded_;  // who rests, in turn
+    uint64_t favourite_ = 0;        // who goes on nevertheless; 0: nobody
+    port::TimerId favourite_timer_;
+    // One line a second.
+    void tell_wrong_password(const std::string& peer);
+    std::optional<Instant> told_wrong_at_;
+    uint64_t untold_wrong_ = 0;
+    size_t turn_left_ = kWorkOfTurn;
+    std::deque<uint64_t> cut_short_;
     Cursors cursors_;
     std::function<void()> drain_ended_;
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_,
-        &wrong_passwords_, &auth_timeouts_;
-    Gauge& connected_;
+        &wrong_passwords_, &auth_timeouts_, &guests_closed_, &cut_turns_, &crowds_;
+    Gauge &connected_, &unfinished_;
     Ref self_{*this};
 };
 

@@ -1,5 +1,6 @@
 // Connections, slots, back-pressure.
 #include "edge/resp/door_test_bench.h"
+#include "proto/resp/dump.h"
 
 namespace asterias::edge_resp {
 namespace {
@@ -75,6 +76,46 @@ TEST(RespDoor, AHalfClosedClientGetsAllItsAnswers) {
     EXPECT_EQ((*b.door)->connections(), 1u);
     b.answer(0, kv::Reply::ok());
     b.answer(1, kv::Reply::nil());
+    EXPECT_EQ((*b.door)->connections(), 0u);
+}
+
+// How many messages were published in the turn that published most.
+struct TurnCounter : port::TurnHook {
+    explicit TurnCounter(Bench& b) : bench(b) {
+        bench.host->shard().add_turn_hook(port::TurnPhase::Sync, *this);
+    }
+    ~TurnCounter() override { bench.host->shard().remove_turn_hook(*this); }
+    void on_turn_end() override {
+        most = std::max(most, bench.heard.published.size() - before);
+        before = bench.heard.published.size();
+    }
+    Bench& bench;
+    size_t before = 0, most = 0;
+};
+
+TEST(RespDoor, ATurnTakesPartOfALongPipelineAndTheNextOnesTakeTheRestInOrder) {
+    Bench b;
+    TurnCounter turns(b);
+    constexpr size_t kClients = 5, kEach = 3000;
+    std::vector<std::vector<std::string>> said(kClients);
+    for (size_t c = 0; c < kClients; ++c) {
+        auto& client = b.connect();
+        std::string all;
+        for (size_t i = 0; i < kEach; ++i) {
+            said[c].push_back(std::to_string(c) + ":" + std::to_string(i));
+            all += "PUBLISH x " + said[c].back() + "\r\n";
+        }
+        b.guest->shard().post([&client, all] {
+            client.connection->out().append(all);
+            client.connection->close_after_flush();  // half-closed: all of it is done
+        });
+    }
+    b.world.run_for(milliseconds(200));
+    EXPECT_LE(turns.most, kClients * 512);
+    std::vector<std::vector<std::string>> heard(kClients);
+    for (const auto& payload : b.heard.published)
+        heard[static_cast<size_t>(payload[0] - '0')].push_back(payload);
+    EXPECT_TRUE(heard == said) << "somebody waits for ever, or order is lost";
     EXPECT_EQ((*b.door)->connections(), 0u);
 }
 
@@ -251,6 +292,76 @@ TEST(RespDoor, ARequestIdentityGoesWithItsCommand) {
     ASSERT_EQ(b.strategy->asked.size(), 1u);
     EXPECT_EQ(b.strategy->asked[0].request.command.request.client.view(), "me");
     EXPECT_EQ(b.strategy->asked[0].request.command.request.sequence, 7u);
+}
+
+TEST(RespDoor, AKeyMayBeLongerThanAnyValue) {
+    Options options;
+    options.value_bytes_max = 1024;
+    Bench b(options);
+    auto& c = b.connect();
+    b.say(c, "*2\r\n$3\r\nGET\r\n$2000\r\n" + std::string(2000, 'k') + "\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), 1u);
+    EXPECT_EQ(c.received, "");
+}
+
+TEST(RespDoor, RestoreNamesItselfWhereItsDeadlineCannotBe) {
+    Bench b;
+    auto& c = b.connect();
+    const Bytes dump = resp::dump_string("v");
+    b.say(c, "*4\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$19\r\n9223372036854775807\r\n$" +
+                 std::to_string(dump.size()) + "\r\n" + dump.str() + "\r\n");
+    EXPECT_EQ(c.received, "-ERR invalid expire time in 'restore' command\r\n");
+}
+
+// SET of `size` bytes, but its last `missing`; and those.
+std::pair<std::string, std::string> cut_set(size_t size, size_t missing) {
+    const std::string all = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$" + std::to_string(size) + "\r\n" +
+                            std::string(size, 'v') + "\r\n";
+    return {all.substr(0, all.size() - missing), all.substr(all.size() - missing)};
+}
+
+TEST(RespDoor, UnfinishedRequestsOfAllAreBoundedAndEachEndsInTheEnd) {
+    Options options;
+    options.requests_bytes_max = 5'000'000;
+    Bench b(options);
+    const Gauge& held = b.registry->gauge("asterias_resp_unfinished_bytes", "");
+    const auto [most, rest] = cut_set(4'000'000, 1);
+    std::vector<sim::Collector*> clients;
+    int64_t peak = 0;
+    for (int i = 0; i < 10; ++i) {
+        clients.push_back(&b.connect());
+        b.say(*clients.back(), most);
+        peak = std::max(peak, held.value());
+    }
+    EXPECT_GT(peak, 4'000'000);
+    EXPECT_LE(peak, 15'000'000) << "what is allowed, one more, and a read of each";
+    b.say(b.connect(), "SET small " + std::string(1000, 'x') + "\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), 1u) << "small ones do not wait";
+    for (auto* c : clients)
+        b.guest->shard().post([c, &rest] { c->connection->out().append(rest); });
+    b.world.run_for(seconds(1));
+    EXPECT_EQ(b.strategy->asked.size(), 11u);
+    EXPECT_EQ(held.value(), 0);
+}
+
+TEST(RespDoor, WhoHoldsUpOtherUnfinishedRequestsIsClosed) {
+    Options options;
+    options.requests_bytes_max = 300'000;
+    Bench b(options);
+    const auto [most, rest] = cut_set(500'000, 1);
+    auto& idle = b.connect();
+    auto& too = b.connect();
+    b.say(idle, most);
+    b.say(too, most);
+    auto& whole = b.connect();
+    b.say(whole, most + rest);
+    EXPECT_EQ(b.strategy->asked.size(), 0u);
+    b.world.run_for(seconds(5));
+    EXPECT_EQ(b.strategy->asked.size(), 1u) << "in its turn";
+    for (const auto* c : {&idle, &too})
+        EXPECT_TRUE(c->received.starts_with("-ERR the request took longer")) << c->received;
+    b.world.run_for(seconds(20));
+    EXPECT_EQ((*b.door)->connections(), 1u);
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/glob.h"
 #include "edge/resp/door.h"
-#include "proto/resp/glob.h"
 #include "runtime/sim/test_support.h"
 
 namespace asterias::edge_resp {
@@ -58,7 +58,7 @@ struct FakeMessages : pubsub::Messages {
             if (name == m.channel.view()) give(listeners, nullptr);
         if (m.kind == pubsub::Kind::Shard) return count;
         for (const auto& [pattern, listeners] : names_of[pubsub::Kind::Pattern])
-            if (resp::glob_match(pattern, m.channel.view())) give(listeners, &pattern);
+            if (glob_match(pattern, m.channel.view())) give(listeners, &pattern);
         return count;
     }
     std::vector<std::string> names(pubsub::Kind kind) const override {
@@ -68,6 +68,7 @@ struct FakeMessages : pubsub::Messages {
                 out.push_back(name);
         return out;
     }
+    size_t name_count(pubsub::Kind kind) const override { return names(kind).size(); }
     uint64_t listeners(pubsub::Kind kind, std::string_view name) const override {
         const auto of_kind = names_of.find(kind);
         if (of_kind == names_of.end()) return 0;

@@ -21,8 +21,12 @@ public:
     virtual ~Guard() = default;
     // Whether there are users. Without any, every connection may do everything.
     virtual bool required() const = 0;
-    // Calls `done` once, on `shard`, maybe before this returns.
-    virtual void check(port::Shard& shard, std::string user, std::string password, Done done) = 0;
+    // Tells that nobody waits for the verdict any more; on the shard that asked, at any time.
+    using GiveUp = std::move_only_function<void()>;
+    // Calls `done` once, on `shard`, maybe before this returns; also when it was given up. `host`:
+    // of the client.
+    virtual GiveUp check(port::Shard& shard, std::string host, std::string user,
+                         std::string password, Done done) = 0;
 };
 
 }  // namespace asterias::edge_resp

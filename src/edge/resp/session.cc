@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "base/glob.h"
 #include "base/mutant.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_info.h"
 #include "proto/resp/errors.h"
-#include "proto/resp/glob.h"
 
 namespace asterias::edge_resp {
 
@@ -26,9 +26,11 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
       connection_(std::move(connection)),
       parser_([&] {
           resp::Limits limits;
-          limits.bulk_bytes_max = static_cast<int64_t>(door.options_.value_bytes_max);
-          // One command must fit into one frame between nodes (rpc::kFrameBytesMax).
-          limits.request_bytes_max = door.options_.value_bytes_max * 2;
+          const size_t largest =
+              std::max(door.options_.key_bytes_max, door.options_.value_bytes_max);
+          limits.bulk_bytes_max = static_cast<int64_t>(largest);
+          // One command must fit into one frame between nodes (router::kCommandBytesMax).
+          limits.request_bytes_max = largest * 2;
           return limits;
       }()),
       began_(door.shard_.clock().now()),
@@ -39,24 +41,33 @@ Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> conn
 
 Session::~Session() {
     if (auth_timer_) door_.shard_.timers().cancel(auth_timer_);
+    end_transaction();
     leave_all();
 }
 
 port::Consumed Session::on_data(const Bytes& available) {
     size_t at = 0;
+    left_of_share_ = door_.share_of_turn(std::exchange(has_share_, false));
     while (!ending_ && !ended_) {
+        if (left_of_share_ == 0 && at < available.size() && !std::exchange(waits_for_turn_, true))
+            door_.call_next_turn(id_);
         if (full()) {
             // The rest stays unread until replies are out; reading goes on in regulate().
             regulate();
-            return {at, 0};
+            return {at, hold(available.size() - at, 0)};
         }
+        const size_t from = at;
         auto outcome = parser_.next(available, at);
         if (auto* request = std::get_if<resp::Request>(&outcome)) {
+            spend(at - from);
+            door_.request_ended(id_);
             run(std::move(*request));
             continue;
         }
-        if (auto* more = std::get_if<resp::NeedMore>(&outcome)) return {at, more->wanted};
+        if (auto* more = std::get_if<resp::NeedMore>(&outcome))
+            return {at, hold(available.size() - at, more->wanted)};
         door_.protocol_errors_.add();
+        silent_ = skip_next_ || replies_off_;
         if (auto* error = std::get_if<resp::ProtocolError>(&outcome)) reply_error(error->text);
         ending_ = true;
     }
@@ -78,7 +89,10 @@ void Session::on_drained() { regulate(); }
 
 void Session::end() {
     if (std::exchange(ended_, true)) return;
+    if (asked_ && asked_->give_up) asked_->give_up();
     end_transaction();
+    claim(0);
+    door_.request_ended(id_);
     // Not inside a callback of the connection, which the session owns.
     door_.shard_.post([door = door_.self_, id = id_] {
         if (door.get()) door.get()->remove(id);
@@ -88,7 +102,7 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_ || asked_) return true;
+    if (stalled_ || asked_ || waits_for_turn_ || waits_for_memory_) return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -101,6 +115,14 @@ bool Session::full() {
 
 void Session::on_room() {
     waits_for_room_ = false;
+    regulate();
+}
+
+void Session::spend(size_t bytes) { left_of_share_ -= door_.spend(left_of_share_, bytes); }
+
+void Session::on_turn() {
+    waits_for_turn_ = false;
+    has_share_ = true;
     regulate();
 }
 
@@ -144,15 +166,16 @@ void Session::write_ready() {
         } else if (s.pending) {
             resp::ReplyWriter out(out_for(s), s.version);
             const auto& exec = std::get<PendingExec>(*s.pending);
-            write_exec(out, exec, s.reply);
+            write_exec(out, exec, s.reply, s.silent);
             stalled_ = stalled_ && !exec.has_local;
         } else if (s.raw.empty()) {
             resp::ReplyWriter out(out_for(s), s.version);
             write_reply(out, s.reply, s.show);
         } else {
             raw_bytes_ -= s.raw.size();
-            connection_->out().append(s.raw);
+            out_for(s).append(s.raw);
         }
+        nowhere_.clear();
         slots_.pop_front();
         ++first_slot_;
     }
@@ -174,6 +197,7 @@ void Session::run(resp::Request request) {
     door_.commands_.add();
     active_ = door_.shard_.clock().now();
     silent_ = std::exchange(skip_next_, false) || replies_off_;
+    if (!may_still_ask()) return;
     auto resolved = resp::resolve_command(request);
     if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
         return refuse_shape(request, refused->text);
@@ -185,6 +209,8 @@ void Session::run(resp::Request request) {
         return refuse_shape(request, "ERR Can't execute '" + std::string(spec.name) +
                                          "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
                                          "/ RESET are allowed in this context");
+    if (spec.by == CommandClass::Message)
+        if (const auto wrong = check_names(spec, request); !wrong.empty()) return refuse(wrong);
     if (asks_password(spec, request)) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
@@ -194,6 +220,8 @@ void Session::run(resp::Request request) {
     if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
     if (spec.by == CommandClass::Message) return run_message(spec, std::move(request));
     if (spec.by == CommandClass::Span) return run_span(spec, request);
+    // It ends the silence that it comes in, but is skipped.
+    if (spec.id == CommandId::Reset && replies_off_) silent_ = false;
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
 }
 
@@ -216,28 +244,31 @@ void Session::run_request(resp::Request request) {
 
 void Session::run_data(const resp::CommandSpec& spec, const resp::Request& request,
                        kv::ClientRequest identity) {
-    auto translated = translate(spec, request, database_, limits());
-    if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
     if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
         door_.busy_.add();
         return reply_error(execute::kBusyMemory);
     }
+    auto translated = translate(spec, request, database_, limits());
+    if (auto* refused = std::get_if<Refused>(&translated)) return reply_error(refused->text);
     auto& t = std::get<Translated>(translated);
+    if (spec.id == CommandId::Restore && !t.command.values.empty())
+        spend(t.command.values[0].size());  // it was inflated here
     t.command.request = std::move(identity);
-    send(std::move(t.command), t.show, request.bytes(), nullptr);
+    send(std::move(t.command), t.show, 0, nullptr);
 }
 
 TranslateLimits Session::limits() const {
     return {door_.options_.key_bytes_max, door_.options_.value_bytes_max, door_.options_.databases};
 }
 
-void Session::send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending) {
+void Session::send(kv::Command command, Show show, size_t held, std::unique_ptr<Pending> pending) {
     const uint64_t slot = first_slot_ + slots_.size();
     slots_.push_back({false, show, version_, {}, {}, std::move(pending), silent_});
-    ask(slot, std::move(command), bytes);
+    ask(slot, std::move(command), held);
 }
 
-void Session::ask(uint64_t slot, kv::Command command, size_t bytes) {
+void Session::ask(uint64_t slot, kv::Command command, size_t held) {
+    const size_t bytes = execute::bytes_of(command) + held;
     // Charged to the door until the answer is there, whether or not the client still is.
     door_.inflight_bytes_ += bytes;
     ++door_.replies_owed_;
@@ -349,8 +380,8 @@ void Session::client(const resp::CommandSpec& spec, const resp::Request& request
         case CommandId::ClientGetName:
             return name_.empty() ? out.null() : out.bulk(name_);
         case CommandId::ClientSetName:
-            if (!resp::valid_client_name(request[2].view()))
-                return out.error(resp::kClientNameCharacters);
+            if (const auto error = resp::client_name_error(request[2].view()); !error.empty())
+                return out.error(error);
             name_ = request[2].str();
             return out.ok();
         case CommandId::ClientSetInfo:
@@ -392,7 +423,7 @@ void Session::config(const resp::CommandSpec& spec, const resp::Request& request
     std::vector<const std::pair<std::string_view, std::string>*> matching;
     for (const auto& p : parameters)
         for (size_t i = 2; i < request.size(); ++i)
-            if (resp::glob_match(request[i].view(), p.first, resp::GlobCase::Ignored)) {
+            if (glob_match(request[i].view(), p.first, GlobCase::Ignored)) {
                 matching.push_back(&p);
                 break;
             }
@@ -426,27 +457,45 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                         "AUTH and HELLO with a wrong user or password.")),
       auth_timeouts_(registry.counter("asterias_resp_auth_timeouts_total",
                                       "Connections closed that did not authenticate in time.")),
-      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")) {}
+      guests_closed_(registry.counter("asterias_resp_guests_closed_total",
+                                      "Connections closed for what they asked before AUTH.")),
+      cut_turns_(registry.counter("asterias_resp_cut_turns_total",
+                                  "Connections whose commands went on in a later turn.")),
+      crowds_(registry.counter("asterias_resp_crowded_total",
+                               "Requests not read on because of requests-bytes-max.")),
+      connected_(registry.gauge("asterias_resp_connections", "Connections open now.")),
+      unfinished_(registry.gauge("asterias_resp_unfinished_bytes",
+                                 "What requests hold that are not here as a whole.")) {
+    shard_.add_turn_hook(port::TurnPhase::Work, *this);
+}
 
 Door::~Door() {
+    shard_.remove_turn_hook(*this);
+    if (favourite_timer_) shard_.timers().cancel(favourite_timer_);
     if (drain_timer_) shard_.timers().cancel(drain_timer_);
     self_.forget();
 }
 
+static constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
+
 Result<void> Door::listen() {
-    auto listener = shard_.net().listen(
-        options_.address, [this](std::unique_ptr<port::Connection> c) { accept(std::move(c)); });
-    if (!listener) return std::unexpected(listener.error());
-    listener_ = std::move(*listener);
+    port::AcceptHandler accepted = [this](std::unique_ptr<port::Connection> c) {
+        accept(std::move(c));
+    };
+    auto refuse = [this] {
+        refused_.add();
+        return kRefusal;
+    };
+    listener_ = TRY(options_.listen ? options_.listen(shard_, refuse, std::move(accepted))
+                                    : shard_.net().listen(options_.address, std::move(accepted)));
+    address_ = listener_->address();
     return {};
 }
-
-port::Address Door::address() const { return listener_->address(); }
 
 void Door::accept(std::unique_ptr<port::Connection> connection) {
     if (sessions_.size() >= options_.connections_max) {
         refused_.add();
-        connection->out().append(std::string_view("-ERR max number of clients reached\r\n"));
+        connection->out().append(kRefusal);
         return connection->close_after_flush();
     }
     accepted_.add();
@@ -506,9 +555,37 @@ void Door::completed(size_t command_bytes, size_t reply_bytes) {
     }
 }
 
+size_t Door::share_of_turn(bool kept) {
+    if (kept) turn_left_ += kShareOfTurn;
+    return std::min(kShareOfTurn, turn_left_);
+}
+
+size_t Door::spend(size_t left, size_t bytes) {
+    const size_t cost = std::min(left, 1 + bytes / kBytesOfWork);
+    turn_left_ -= cost;
+    return cost;
+}
+
+void Door::call_next_turn(uint64_t session) {
+    cut_turns_.add();
+    cut_short_.push_back(session);
+}
+
+// Who was cut short comes first, and half of a turn is for those who come anew.
+void Door::on_turn_end() {
+    turn_left_ = kWorkOfTurn;
+    for (size_t n = cut_short_.size(); n > 0 && turn_left_ > kWorkOfTurn / 2; --n) {
+        Session* session = find(cut_short_.front());
+        cut_short_.pop_front();
+        if (!session) continue;
+        turn_left_ -= kShareOfTurn;
+        session->on_turn();
+    }
+}
+
 static std::string info_of(const pubsub::Messages& messages) {
     const auto count = [&messages](pubsub::Kind kind) {
-        return std::to_string(messages.names(kind).size());
+        return std::to_string(messages.name_count(kind));
     };
     return "pubsub_channels:" + count(pubsub::Kind::Channel) +
            "\r\npubsub_patterns:" + count(pubsub::Kind::Pattern) +
@@ -530,10 +607,9 @@ std::string Door::info(const resp::Request& request) const {
         if (!out.empty()) out += "\r\n";
         out.append("# ").append(name).append("\r\n").append(lines);
     };
-    section("Server",
-            "redis_version:7.0.15\r\nredis_mode:standalone\r\nasterias_version:" + about_.version +
-                "\r\ntcp_port:" + std::to_string(listener_ ? address().port : 0) +
-                "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
+    section("Server", "redis_version:7.0.15\r\nredis_mode:standalone\r\nasterias_version:" +
+                          about_.version + "\r\ntcp_port:" + std::to_string(address_.port) +
+                          "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
     section("Clients", "connected_clients:" + std::to_string(connected_.value()) +
                            "\r\nmaxclients:" + std::to_string(options_.connections_max) + "\r\n");
     section("Stats", "total_connections_received:" + std::to_string(accepted_.value()) +

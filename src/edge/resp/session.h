@@ -35,8 +35,14 @@ public:
     void on_message(const pubsub::Message& message, const std::string* pattern) override;
     // The door has room again, for one command at least.
     void on_room();
+    // It may take up a share of the turn that begins.
+    void on_turn();
+    // unfinished.cc: there is room for what it wished to hold; others have their turn.
+    void on_memory();
+    void yield_favour();
 
 private:
+    friend class Door;
     // A reply that waits: for its command, or for an earlier one's.
     struct Slot {
         bool ready = false;
@@ -47,7 +53,8 @@ private:
         std::unique_ptr<Pending> pending;  // of WATCH, EXEC, messages and spans
         bool silent = false;               // CLIENT REPLY
     };
-    static constexpr size_t kWatchedMax = 1000;  // watched-keys-max
+    static constexpr size_t kWatchedMax = 1000;                  // watched-keys-max
+    static constexpr size_t kWatchedBytesMax = 4 * 1024 * 1024;  // watched-keys-bytes-max
 
     void run(resp::Request request);
     void run_data(const resp::CommandSpec& spec, const resp::Request& request,
@@ -70,8 +77,9 @@ private:
     void reply_mode(const resp::Request& request);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
-    void send(kv::Command command, Show show, size_t bytes, std::unique_ptr<Pending> pending);
-    void ask(uint64_t slot, kv::Command command, size_t bytes);
+    // `held`: what is held until the answer, besides the command.
+    void send(kv::Command command, Show show, size_t held, std::unique_ptr<Pending> pending);
+    void ask(uint64_t slot, kv::Command command, size_t held);
     TranslateLimits limits() const;
 
     // span.cc
@@ -86,19 +94,26 @@ private:
     void run_transaction(const resp::CommandSpec& spec, resp::Request request);
     void queue(const resp::CommandSpec& spec, resp::Request request);
     void end_transaction();
+    void forget_watched();
+    size_t transaction_bytes_max() const { return 2 * door_.options_.value_bytes_max; }
     void watch(const resp::Request& request);
     void watched(const PendingWatch& watch, kv::Reply& reply);
     void exec();
     static kv::Reply no_data();
-    void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply);
+    void run_part(const Queued& part, resp::ReplyWriter& out, bool silent);
+    void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
+                    bool silent);
     // Of what never ran; fails a transaction that is open.
     void refuse(std::string_view text);
     void refuse_shape(const resp::Request& request, std::string_view text);
 
     // subscriber.cc
+    static std::string_view check_names(const resp::CommandSpec& spec,
+                                        const resp::Request& request);
     void run_message(const resp::CommandSpec& spec, resp::Request request);
     bool run_in_turn(uint64_t slot, PendingMessage& pending);
     void confirmed(uint64_t slot);
+    static bool gives_notice(const resp::CommandSpec& spec);
     void write_message_reply(resp::ReplyWriter& out, const PendingMessage& pending);
     void run_message_now(const resp::CommandSpec& spec, const resp::Request& request,
                          resp::ReplyWriter& out);
@@ -126,6 +141,7 @@ private:
     void on_verdict(Guard::Verdict verdict);
     void answer_auth(Guard::Verdict verdict);
     void begin_unauthenticated();
+    bool may_still_ask();
     void auth_timed_out();
     // Later, on this session if it still is.
     port::TimerId after(Duration delay, void (Session::*call)());
@@ -151,6 +167,9 @@ private:
     Chain& out_for(const Slot& slot);
     void write_ready();
     bool full();
+    void spend(size_t bytes);
+    size_t hold(size_t rest, size_t wanted);
+    void claim(size_t bytes);
     void regulate();
     void end();
 
@@ -180,14 +199,26 @@ private:
     bool ended_ = false;
     bool paused_ = false;
     bool waits_for_room_ = false;  // the door knows
+    bool waits_for_turn_ = false;  // the door knows
+    // Of a request that is not whole: what it is charged for, and would be to go on.
+    bool waits_for_memory_ = false;  // the door knows
+    size_t claim_ = 0, wish_ = 0;
+    bool has_share_ = false;    // of this turn, kept for it
+    size_t left_of_share_ = 0;  // while on_data runs
 
     struct Asked {
         uint64_t slot;
         std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
+        Guard::GiveUp give_up;
     };
     bool authenticated_ = true;
     std::optional<Asked> asked_;  // a password is being checked
     uint32_t failures_ = 0;       // in a row
+    // Who never was a user may cost next to nothing.
+    static constexpr uint32_t kGuestCommandsMax = 8;  // guest-commands-max, AUTH among them
+    static constexpr size_t kGuestUnsentMax = 1024;   // guest-unsent-max
+    bool was_user_ = false;
+    uint32_t guest_commands_ = 0;
     port::TimerId auth_timer_;
 };
 

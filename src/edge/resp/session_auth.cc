@@ -14,6 +14,9 @@ constexpr std::string_view kNotInTransaction = "ERR AUTH is not allowed within M
 constexpr std::string_view kBusyPasswords =
     "TRYAGAIN too many passwords are being checked; nothing was done";
 
+constexpr std::string_view kTooManyOfGuest =
+    "ERR too many commands before AUTH (guest-commands-max); the connection is closed";
+
 // Who guesses waits: twice as long after each failure of a connection.
 constexpr Duration kFirstWait = milliseconds(100);
 constexpr uint32_t kDoublings = 5;
@@ -22,11 +25,17 @@ Duration wait_after(uint32_t failures) {
     return kFirstWait * (1 << std::min(failures - 1, kDoublings));
 }
 
+// Of a name that is an address; another one is the subject of a certificate.
+std::string host_of(const port::PeerIdentity& peer) {
+    return peer.authenticated ? peer.name : peer.name.substr(0, peer.name.rfind(':'));
+}
+
 }  // namespace
 
 void Session::begin_unauthenticated() {
     Guard* guard = door_.options_.guard;
     authenticated_ = !guard || !guard->required();
+    was_user_ = was_user_ || authenticated_;
     parser_.set_authenticated(authenticated_);
     if (!authenticated_ && !auth_timer_)
         auth_timer_ = after(door_.options_.auth_timeout, &Session::auth_timed_out);
@@ -43,8 +52,22 @@ void Session::auth_timed_out() {
     auth_timer_ = {};
     if (ended_) return;
     door_.auth_timeouts_.add();
-    connection_->close_after_flush();
-    end();
+    end();  // whoever does not read its replies holds nothing here any longer
+}
+
+// False: that was too much of who never was a user.
+bool Session::may_still_ask() {
+    if (authenticated_ || was_user_) return true;
+    const bool reads = connection_->unsent() + raw_bytes_ <= kGuestUnsentMax;
+    if (reads && ++guest_commands_ <= kGuestCommandsMax) return true;
+    door_.guests_closed_.add();
+    if (!reads) {
+        end();
+        return false;
+    }
+    reply_error(kTooManyOfGuest);
+    ending_ = true;
+    return false;
 }
 
 bool Session::asks_password(const resp::CommandSpec& spec, const resp::Request& request) {
@@ -70,26 +93,39 @@ void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) 
 
 void Session::authenticate(std::string user, std::string password,
                            std::optional<resp::HelloOptions> hello) {
-    asked_ = Asked{first_slot_ + slots_.size(), std::move(hello)};
+    asked_ = Asked{first_slot_ + slots_.size(), std::move(hello), {}};
     slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
     Guard* guard = door_.options_.guard;
     // Without users there is one, which takes any password.
     if (!guard || !guard->required())
         return on_verdict(user == kDefaultUser ? Guard::Verdict::Right : Guard::Verdict::Wrong);
-    guard->check(door_.shard_, std::move(user), std::move(password),
-                 [door = door_.self_, id = id_](Guard::Verdict verdict) {
-                     if (!door.get()) return;
-                     if (Session* s = door.get()->find(id)) s->on_verdict(verdict);
-                 });
+    auto give_up =
+        guard->check(door_.shard_, host_of(connection_->peer()), std::move(user),
+                     std::move(password), [door = door_.self_, id = id_](Guard::Verdict verdict) {
+                         if (!door.get()) return;
+                         if (Session* s = door.get()->find(id)) s->on_verdict(verdict);
+                     });
+    if (asked_) asked_->give_up = std::move(give_up);
 }
 
 void Session::on_verdict(Guard::Verdict verdict) {
     if (verdict != Guard::Verdict::Wrong) return answer_auth(verdict);
     door_.wrong_passwords_.add();
     // The user's name is not told: people mistype, and then it is the password.
-    if (failures_ == 0) door_.log_.warn(connection_->peer().name + ": a wrong user or password");
+    if (failures_ == 0) door_.tell_wrong_password(connection_->peer().name);
     ++failures_;
     after(wait_after(failures_), &Session::answer_wrong);
+}
+
+void Door::tell_wrong_password(const std::string& peer) {
+    const Instant now = shard_.clock().now();
+    if (told_wrong_at_ && now - *told_wrong_at_ < seconds(1)) {
+        ++untold_wrong_;
+        return;
+    }
+    told_wrong_at_ = now;
+    log_.warn(peer + ": a wrong user or password (" +
+              std::to_string(std::exchange(untold_wrong_, 0)) + " more not shown)");
 }
 
 void Session::answer_auth(Guard::Verdict verdict) {
@@ -98,7 +134,7 @@ void Session::answer_auth(Guard::Verdict verdict) {
     asked_.reset();
     Chain reply;
     if (verdict == Guard::Verdict::Right) {
-        authenticated_ = true;
+        authenticated_ = was_user_ = true;
         failures_ = 0;
         parser_.set_authenticated(true);
         if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));

@@ -47,6 +47,7 @@ std::variant<SpanAsked, Refused> scan(const resp::Request& request, kv::Command 
             command.number = std::get<int64_t>(count);
             if (command.number < 1) return Refused{std::string(resp::kSyntaxError)};
         } else if (option("match")) {
+            if (request[i + 1].size() > kGlobBytesMax) return Refused{std::string(kGlobTooLong)};
             command.values[0] = request[i + 1].compact();
         } else if (option("type")) {
             command.number2 = !equals_ignoring_case(request[i + 1].view(), "string");
@@ -81,6 +82,7 @@ std::variant<SpanAsked, Refused> translate_span(const resp::CommandSpec& spec,
         case CommandId::FlushDb:
             return flush(request, std::move(command), spec.id == CommandId::FlushAll);
         case CommandId::Keys:
+            if (request[1].size() > kGlobBytesMax) return Refused{std::string(kGlobTooLong)};
             command.op = kv::Op::Keys;
             command.values.push_back(request[1].compact());
             break;

@@ -90,6 +90,16 @@ TEST_F(Spans, ACursorIsNotHonouredByAnOlderCatalogueThanThatWhichItWasGivenBy) {
     EXPECT_TRUE(answer(list({kv::Reply::nil(), list({})})).starts_with("*2\r\n$1\r\n0\r\n"));
 }
 
+TEST_F(Spans, APatternTooLongIsRefusedAtTheDoor) {
+    const std::string longest(kGlobBytesMax, '*');
+    const std::string refused = "-" + std::string(kGlobTooLong) + "\r\n";
+    EXPECT_EQ(say("KEYS *" + longest + "\r\n"), refused);
+    EXPECT_EQ(say("SCAN 0 MATCH *" + longest + "\r\n"), refused);
+    EXPECT_EQ(asked(), 0u);
+    say("KEYS " + longest + "\r\n");
+    EXPECT_EQ(asked(), 1u);
+}
+
 TEST_F(Spans, KeysAreThoseOfAll) {
     say("KEYS a*\r\n");
     EXPECT_EQ(sent().values[0].view(), "a*");
@@ -222,6 +232,21 @@ TEST(Cursors, HoldUntilTheNextIsUsedOrForTenMinutesOrWhileThereIsRoom) {
     for (uint64_t i = 0; i < Cursors::kMost + 10; ++i)
         put(0, i);
     EXPECT_EQ(cursors.size(), Cursors::kMost);
+}
+
+TEST(Cursors, ScansThatGoOnForLongPileNothingUp) {
+    Cursors cursors(3, ShardId(1));
+    const Instant now{};
+    const auto place = [] { return Cursors::Place{KeyspaceId(1), Bytes::literal("k")}; };
+    const uint64_t waiting = cursors.put(place(), 0, 1, now);
+    uint64_t cursor = 0;
+    for (uint64_t i = 2; i < 100'000; ++i) {
+        cursor = cursors.put(place(), cursor, i, now);
+        ASSERT_TRUE(cursors.find(cursor, now));
+        ASSERT_LE(cursors.uses(), 200u);
+    }
+    EXPECT_TRUE(cursors.find(waiting, now));
+    EXPECT_LE(cursors.size(), 3u);
 }
 
 }  // namespace

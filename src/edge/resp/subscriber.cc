@@ -1,8 +1,8 @@
 // What a session does with messages: SUBSCRIBE and its kin, PUBLISH, PUBSUB, and those that come.
+#include "base/glob.h"
 #include "base/mutant.h"
 #include "edge/resp/session.h"
 #include "proto/resp/command_info.h"
-#include "proto/resp/glob.h"
 
 namespace asterias::edge_resp {
 
@@ -36,6 +36,10 @@ Verb verb_of(CommandId id) {
 bool is_publish(CommandId id) { return id == CommandId::Publish || id == CommandId::SPublish; }
 
 constexpr std::string_view kNoMessages = "ERR this node carries no messages";
+// Each message is matched with each pattern: both are bounded.
+constexpr size_t kChannelBytesMax = 1024;  // channel-bytes-max
+constexpr std::string_view kChannelTooLong =
+    "ERR the channel's name is too long, at most 1024 bytes (channel-bytes-max)";
 constexpr std::string_view kNamesFull =
     "ERR too many channels and patterns are subscribed to on this shard (pubsub-names-bytes-max)";
 
@@ -60,6 +64,11 @@ bool Session::may_while_listening(const resp::CommandSpec& spec) {
            spec.id == CommandId::Quit || spec.id == CommandId::Reset;
 }
 
+bool Session::gives_notice(const resp::CommandSpec& spec) {
+    return spec.by == resp::CommandClass::Message && spec.container != CommandId::PubSub &&
+           !is_publish(spec.id) && spec.id != CommandId::SSubscribe;
+}
+
 int64_t Session::count_of(Kind kind) {
     if (kind == Kind::Shard) return static_cast<int64_t>(names_of(kind).size());
     return static_cast<int64_t>(names_of(Kind::Channel).size() + names_of(Kind::Pattern).size());
@@ -69,6 +78,20 @@ void Session::leave_all() {
     for (const Kind kind : {Kind::Channel, Kind::Pattern, Kind::Shard})
         for (const auto& name : std::exchange(names_of(kind), {}))
             door_.about_.messages->unsubscribe(id_, kind, name);
+}
+
+// What is wrong with the names; empty: nothing.
+std::string_view Session::check_names(const resp::CommandSpec& spec, const resp::Request& request) {
+    const bool lists =
+        spec.id == CommandId::PubSubChannels || spec.id == CommandId::PubSubShardChannels;
+    if (spec.container == CommandId::PubSub && !lists) return {};
+    auto names = request.arguments().subspan(std::min<size_t>(lists ? 2 : 1, request.size()));
+    if (is_publish(spec.id)) names = names.first(1);
+    const bool patterns = lists || spec.id == CommandId::PSubscribe;
+    for (const auto& name : names)
+        if (name.size() > (patterns ? kGlobBytesMax : kChannelBytesMax))
+            return patterns ? kGlobTooLong : kChannelTooLong;
+    return {};
 }
 
 // ------------------------------------------------------------------------------- in turn
@@ -147,6 +170,9 @@ void Session::run_message_now(const resp::CommandSpec& spec, const resp::Request
     }
     const Verb verb = verb_of(spec.id);
     if (!verb.begins) return stop_listening(spec.id, request, out);
+    // As Redis has it, which takes the other two.
+    if (verb.kind == Kind::Shard)
+        return out.error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     std::vector<int64_t> notices;
     if (listen(verb.kind, request, notices, [] {}) == pubsub::Messages::Taken::Full)
         return out.error(kNamesFull);
@@ -230,7 +256,7 @@ void Session::about_messages(const resp::CommandSpec& spec, const resp::Request&
         auto names = messages.names(kind);
         if (request.size() == 3)
             std::erase_if(names, [&](const std::string& name) {
-                return !resp::glob_match(request[2].view(), name);
+                return !glob_match(request[2].view(), name);
             });
         out.array(names.size());
         for (const auto& name : names)
@@ -253,7 +279,7 @@ void Session::about_messages(const resp::CommandSpec& spec, const resp::Request&
         case CommandId::PubSubShardNumSub:
             return counts(Kind::Shard);
         case CommandId::PubSubNumPat:
-            return out.integer(static_cast<int64_t>(messages.names(Kind::Pattern).size()));
+            return out.integer(static_cast<int64_t>(messages.name_count(Kind::Pattern)));
         default:
             return resp::write_help(out, resp::command_spec(CommandId::PubSub));
     }

@@ -178,5 +178,34 @@ TEST(RespMessages, WhoDoesNotReadIsCutOffAndHoldsUpNobody) {
     EXPECT_EQ(reads.received.size(), 1600 * each);
 }
 
+TEST(RespMessages, NamesAndPatternsAreBounded) {
+    Bench b;
+    auto& c = b.connect();
+    const auto say = [&](const std::string& text) {
+        c.received.clear();
+        b.say(c, text + "\r\n");
+        return c.received;
+    };
+    const std::string longest(1024, 'x');
+    const std::string channel =
+        "-ERR the channel's name is too long, at most 1024 bytes (channel-bytes-max)\r\n";
+    const std::string pattern = "-" + std::string(kGlobTooLong) + "\r\n";
+    for (const char* verb : {"SUBSCRIBE a ", "SSUBSCRIBE "})
+        EXPECT_EQ(say(verb + longest + "x"), channel);
+    for (const char* verb : {"PUBLISH ", "SPUBLISH "}) {
+        EXPECT_EQ(say(verb + longest + "x m"), channel);
+        EXPECT_EQ(say(verb + longest + " " + longest + "x"), ":0\r\n") << "a message may be long";
+    }
+    for (const char* verb : {"PSUBSCRIBE a* ", "PUBSUB CHANNELS ", "PUBSUB SHARDCHANNELS "})
+        EXPECT_EQ(say(verb + longest + "x"), pattern);
+    EXPECT_EQ(say("PUBSUB CHANNELS " + longest), "*0\r\n");
+    EXPECT_EQ(say("PUBSUB NUMSUB"), "*0\r\n");
+    say("MULTI");
+    EXPECT_EQ(say("PUBLISH " + longest + "x m"), channel);
+    EXPECT_TRUE(say("EXEC").starts_with("-EXECABORT "));
+    say("SUBSCRIBE " + longest);
+    EXPECT_EQ(b.heard.names(pubsub::Kind::Channel), std::vector<std::string>{longest});
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp

@@ -10,7 +10,27 @@ namespace asterias::edge_resp {
 using resp::CommandClass;
 using resp::CommandId;
 
-Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimits& limits) {
+namespace {
+
+std::string too_long(size_t bytes_max) {
+    return "ERR the transaction is too long: at most " + std::to_string(Transaction::kCommandsMax) +
+           " commands of " + std::to_string(bytes_max) +
+           " bytes together (transaction-commands-max, transaction-bytes-max)";
+}
+
+size_t content_bytes(const kv::Command& command) {
+    size_t bytes = 0;
+    for (const auto* list : {&command.keys, &command.values})
+        for (const auto& piece : *list)
+            bytes += piece.size();
+    return bytes;
+}
+
+}  // namespace
+
+std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t database,
+                                        const TranslateLimits& limits, size_t content_bytes_max) {
+    size_t content = 0;
     Prepared prepared;
     auto& [command, exec] = prepared;
     command.op = kv::Op::Batch;
@@ -41,6 +61,7 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
                     database = static_cast<uint16_t>(*n);
             }
             exec.has_local = true;
+            exec.local_bytes += queued.bytes();
             exec.parts.emplace_back(std::move(queued));
             continue;
         }
@@ -50,10 +71,25 @@ Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimi
             continue;
         }
         auto& t = std::get<Translated>(translated);
+        content += content_bytes(t.command);
+        if (content > content_bytes_max) return Refused{too_long(content_bytes_max)};
         exec.parts.emplace_back(t.show);
         command.batch.push_back(std::move(t.command));
     }
     return prepared;
+}
+
+// What a transaction does is done however long its answers are; what only tells may be refused.
+static bool only_tells(const resp::CommandSpec& spec) {
+    switch (spec.id) {
+        case CommandId::Select:
+        case CommandId::Hello:
+        case CommandId::ClientSetName:
+        case CommandId::ClientKill:
+            return false;
+        default:
+            return spec.by != CommandClass::Message || spec.container == CommandId::PubSub;
+    }
 }
 
 // ---------------------------------------------------------------------------------- the session
@@ -84,7 +120,7 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
             return reply_now(ok);
         case CommandId::Unwatch:
             if (transaction_.open) return queue(spec, std::move(request));
-            transaction_.forget_watched();
+            forget_watched();
             return reply_now(ok);
         case CommandId::Watch:
             if (transaction_.open) return reply_error("ERR WATCH inside MULTI is not allowed");
@@ -102,31 +138,37 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
         spec.by == CommandClass::Span && !(spec.flags & resp::CommandFlags::kWrite);
     if (reads_all || spec.id == CommandId::AsteriasRequest || spec.id == CommandId::ClientReply)
         return refuse("ERR '" + std::string(spec.name) + "' cannot be used inside MULTI");
-    const size_t bytes = request.bytes(), bytes_max = 2 * door_.options_.value_bytes_max;
+    const size_t content = request.content_bytes();
     auto& t = transaction_;
     if (!t.failed) {
-        if (t.queued.size() == Transaction::kCommandsMax || t.bytes + bytes > bytes_max)
-            return refuse("ERR the transaction is too long: at most " +
-                          std::to_string(Transaction::kCommandsMax) + " commands of " +
-                          std::to_string(bytes_max) +
-                          " bytes together (transaction-commands-max, transaction-bytes-max)");
+        if (t.queued.size() == Transaction::kCommandsMax ||
+            t.content_bytes + content > transaction_bytes_max())
+            return refuse(too_long(transaction_bytes_max()));
         if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
             door_.busy_.add();
             return refuse(execute::kBusyMemory);
         }
-        door_.inflight_bytes_ += bytes;
-        t.bytes += bytes;
         Queued queued{&spec, {}};
         for (const auto& argument : request)
             queued.request.push_back(argument.compact());
+        door_.inflight_bytes_ += queued.bytes();
+        t.bytes += queued.bytes();
+        t.content_bytes += content;
         t.queued.push_back(std::move(queued));
     }
     reply_now([](resp::ReplyWriter& out) { out.simple("QUEUED"); });
 }
 
 void Session::end_transaction() {
-    door_.inflight_bytes_ -= transaction_.bytes;
+    door_.inflight_bytes_ -= transaction_.bytes + transaction_.watched_bytes;
     transaction_ = {};
+}
+
+void Session::forget_watched() {
+    auto& t = transaction_;
+    door_.inflight_bytes_ -= std::exchange(t.watched_bytes, 0);
+    t.watched.clear();
+    t.watch_lost = false;
 }
 
 // Nothing behind it is read before the versions are known.
@@ -144,21 +186,33 @@ void Session::watch(const resp::Request& request) {
         if (!known) command.keys.push_back(key);
     }
     if (command.keys.empty()) return reply_now([](resp::ReplyWriter& out) { out.ok(); });
-    if (transaction_.watched.size() + command.keys.size() > kWatchedMax)
-        return reply_error("ERR too many watched keys, at most 1000 (watched-keys-max)");
+    if (transaction_.watched.size() + command.keys.size() > kWatchedMax ||
+        transaction_.watched_bytes + content_bytes(command) > kWatchedBytesMax)
+        return reply_error(
+            "ERR too many watched keys, at most 1000 of 4 MiB together (watched-keys-max, "
+            "watched-keys-bytes-max)");
+    if (door_.inflight_bytes_ > door_.options_.inflight_bytes_max) {
+        door_.busy_.add();
+        return reply_error(execute::kBusyMemory);
+    }
     PendingWatch pending{command.keys, database_};
     stalled_ = true;
-    send(std::move(command), Show::AsIs, request.bytes(),
-         std::make_unique<Pending>(std::move(pending)));
+    send(std::move(command), Show::AsIs, 0, std::make_unique<Pending>(std::move(pending)));
 }
 
+// What is watched is kept for as long as the client likes, so it is charged like what is queued.
 void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
+    if (ended_) return;
     if (reply.kind != kv::Reply::Kind::Array || reply.items.size() != watch.keys.size()) {
         transaction_.watch_lost = true;
         return;
     }
-    for (size_t i = 0; i < watch.keys.size(); ++i)
+    for (size_t i = 0; i < watch.keys.size(); ++i) {
+        const size_t bytes = sizeof(Watched) + watch.keys[i].size();
+        door_.inflight_bytes_ += bytes;
+        transaction_.watched_bytes += bytes;
         transaction_.watched.push_back({watch.keys[i], watch.database, reply.items[i].integer});
+    }
     reply = kv::Reply::ok();
 }
 
@@ -166,13 +220,15 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
 // change what that means (SELECT).
 void Session::exec() {
     Transaction t = std::exchange(transaction_, {});
-    door_.inflight_bytes_ -= t.bytes;
+    door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
     if (t.failed) return reply_error("EXECABORT Transaction discarded because of previous errors.");
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
-    const size_t bytes = t.bytes;
-    auto [command, plan] = prepare(std::move(t), database_, limits());
+    auto prepared = prepare(std::move(t), database_, limits(), transaction_bytes_max());
+    if (auto* refused = std::get_if<Refused>(&prepared)) return reply_error(refused->text);
+    auto& [command, plan] = std::get<Prepared>(prepared);
     if (command.batch.empty() && slots_.empty())
-        return reply_now([&](resp::ReplyWriter& out) { write_exec(out, plan, no_data()); });
+        return reply_now(
+            [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_); });
     stalled_ = plan.has_local;
     if (command.batch.empty())  // what it does comes behind what was asked before
         return slots_.push_back({true,
@@ -182,7 +238,8 @@ void Session::exec() {
                                  {},
                                  std::make_unique<Pending>(std::move(plan)),
                                  silent_});
-    send(std::move(command), Show::AsIs, bytes, std::make_unique<Pending>(std::move(plan)));
+    const size_t held = plan.local_bytes;
+    send(std::move(command), Show::AsIs, held, std::make_unique<Pending>(std::move(plan)));
 }
 
 kv::Reply Session::no_data() {
@@ -191,12 +248,22 @@ kv::Reply Session::no_data() {
     return reply;
 }
 
-void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply) {
+// SUBSCRIBE and its kin answer with notices, which no CLIENT REPLY silences.
+void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
+    const auto& [spec, request] = part;
+    if (spec->by != CommandClass::Message) return run_local(*spec, request, out);
+    if (!silent || !gives_notice(*spec)) return run_message_now(*spec, request, out);
+    resp::ReplyWriter loud(connection_->out(), version_);
+    run_message_now(*spec, request, loud);
+}
+
+void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
+                         bool silent) {
     if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
     if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
     out.array(exec.parts.size());
     holding_ = true;  // what it publishes to itself
-    size_t next = 0;
+    size_t next = 0, local_bytes = 0;
     for (const auto& part : exec.parts) {
         if (const auto* show = std::get_if<Show>(&part)) {
             CHECK(next < reply.items.size(), "a batch answers each of its commands");
@@ -204,9 +271,16 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
         } else if (const auto* refused = std::get_if<Refused>(&part)) {
             out.error(refused->text);
         } else {
-            const auto& [spec, request] = std::get<Queued>(part);
-            spec->by == CommandClass::Message ? run_message_now(*spec, request, out)
-                                              : run_local(*spec, request, out);
+            const auto& queued = std::get<Queued>(part);
+            if (local_bytes > Transaction::kLocalBytesMax && only_tells(*queued.spec)) {
+                out.error(
+                    "ERR not run: the answers before it are too long "
+                    "(transaction-local-bytes-max)");
+                continue;
+            }
+            const size_t before = out.size();
+            run_part(queued, out, silent);
+            local_bytes += out.size() - before;
         }
     }
     release();

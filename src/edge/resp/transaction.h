@@ -16,6 +16,8 @@ namespace asterias::edge_resp {
 struct Queued {
     const resp::CommandSpec* spec;
     resp::Request request;
+
+    size_t bytes() const { return sizeof(Queued) + request.bytes(); }
 };
 
 struct Watched {
@@ -26,18 +28,18 @@ struct Watched {
 
 struct Transaction {
     static constexpr size_t kCommandsMax = 10'000;  // transaction-commands-max
+    // Answers of an EXEC that this node gives from what it knows: transaction-local-bytes-max. The
+    // last may be beyond it.
+    static constexpr size_t kLocalBytesMax = 8 * 1024 * 1024;
 
     bool open = false;
     bool failed = false;  // something was refused: EXEC will refuse all
     std::vector<Queued> queued;
-    size_t bytes = 0;  // of `queued`
+    size_t content_bytes = 0;  // of `queued`: what its arguments say
+    size_t bytes = 0;          // of `queued`: what they hold, charged to the door
     std::vector<Watched> watched;
-    bool watch_lost = false;  // nobody knows the version of a key: EXEC takes it for changed
-
-    void forget_watched() {
-        watched.clear();
-        watch_lost = false;
-    }
+    size_t watched_bytes = 0;  // of `watched`, charged to the door, too
+    bool watch_lost = false;   // nobody knows the version of a key: EXEC takes it for changed
 };
 
 // A WATCH whose versions are asked for.
@@ -53,6 +55,7 @@ struct PendingExec {
     using Part = std::variant<Show, Refused, Queued>;
     std::vector<Part> parts;
     bool has_local = false;
+    size_t local_bytes = 0;  // of those for the session
 };
 // A command about messages whose turn has not come, or whose subscription is not known everywhere.
 struct PendingMessage {
@@ -67,6 +70,8 @@ struct Prepared {
     kv::Command command;
     PendingExec exec;
 };
-Prepared prepare(Transaction transaction, uint16_t database, const TranslateLimits& limits);
+// Refused as a whole if it is longer than `content_bytes_max`: RESTORE holds more than it said.
+std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t database,
+                                        const TranslateLimits& limits, size_t content_bytes_max);
 
 }  // namespace asterias::edge_resp

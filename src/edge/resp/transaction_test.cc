@@ -1,5 +1,6 @@
 // MULTI, EXEC, WATCH at the door: what is sent to the store, and what the client hears.
 #include "edge/resp/door_test_bench.h"
+#include "proto/resp/dump.h"
 
 namespace asterias::edge_resp {
 namespace {
@@ -9,6 +10,28 @@ kv::Reply list(std::vector<kv::Reply> items) {
     reply.kind = kv::Reply::Kind::Array;
     reply.items = std::move(items);
     return reply;
+}
+
+// RESTORE of `size` bytes, which takes a hundredth of them.
+std::string restore_of(size_t size, const std::string& key) {
+    std::string packed("\0a", 2);
+    size_t left = size - 1;
+    for (; left >= 264; left -= 264)
+        packed += std::string("\xe0\xff\0", 3);
+    for (; left > 0; --left)
+        packed += std::string("\0a", 2);
+    std::string dump("\0\xc3", 2);
+    for (const size_t length : {packed.size(), size}) {
+        dump += '\x80';
+        for (int shift = 24; shift >= 0; shift -= 8)
+            dump += static_cast<char>(length >> shift);
+    }
+    dump += packed + std::string("\x0a\0", 2);
+    uint64_t crc = resp::crc64(dump);
+    for (int i = 0; i < 8; ++i, crc >>= 8)
+        dump += static_cast<char>(crc);
+    return "*4\r\n$7\r\nRESTORE\r\n$" + std::to_string(key.size()) + "\r\n" + key +
+           "\r\n$1\r\n0\r\n$" + std::to_string(dump.size()) + "\r\n" + dump + "\r\n";
 }
 
 struct Transactions : testing::Test {
@@ -155,6 +178,69 @@ TEST_F(Transactions, ATransactionThatIsTooLongFails) {
     EXPECT_TRUE(say("EXEC\r\n").starts_with("-EXECABORT "));
 }
 
+TEST(TransactionMemory, WhatRestoreInflatesCountsAndExecIsRefusedAsAWhole) {
+    Options options;
+    options.value_bytes_max = 100'000;
+    Bench b(options);
+    auto& c = b.connect();
+    b.say(c, "MULTI\r\n" + restore_of(99'999, "a") + restore_of(99'999, "b") + "EXEC\r\n");
+    ASSERT_EQ(b.strategy->asked.size(), 1u) << "twice value-bytes-max";
+    b.answer(0, list({kv::Reply::ok(), kv::Reply::ok()}));
+    c.received.clear();
+    b.say(c, "MULTI\r\n" + restore_of(99'999, "a") + restore_of(99'999, "b") +
+                 "SET c 1\r\nEXEC\r\nMULTI\r\nEXEC\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), 1u);
+    EXPECT_EQ(c.received,
+              "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-ERR the transaction is too long: at most "
+              "10000 commands of 200000 bytes together (transaction-commands-max, "
+              "transaction-bytes-max)\r\n+OK\r\n*0\r\n");
+}
+
+TEST(TransactionMemory, WatchedKeysAreBoundedAndCharged) {
+    Options options;
+    options.inflight_bytes_max = 3'000'000;
+    Bench b(options);
+    auto& c = b.connect();
+    auto& other = b.connect();
+    std::vector<kv::Reply> versions;
+    for (int i = 0; i < 64; ++i) {
+        versions.push_back(kv::Reply::number(1));
+        if (i % 8 != 7) continue;
+        std::string request = "*9\r\n$5\r\nWATCH\r\n";
+        for (int k = i - 7; k <= i; ++k) {
+            const std::string key = std::to_string(k) + std::string(50'000, 'x');
+            request += "$" + std::to_string(key.size()) + "\r\n" + key + "\r\n";
+        }
+        b.say(c, request);
+        if (b.strategy->asked.size() < static_cast<size_t>(i / 8 + 1)) break;
+        b.answer(static_cast<size_t>(i / 8), list(std::exchange(versions, {})));
+    }
+    const std::string busy = "-" + std::string(execute::kBusyMemory) + "\r\n";
+    b.say(other, "GET a\r\n");
+    EXPECT_EQ(other.received, busy);
+    b.say(c, "UNWATCH\r\n");
+    other.received.clear();
+    const size_t asked = b.strategy->asked.size();
+    b.say(other, "GET a\r\n");
+    EXPECT_EQ(b.strategy->asked.size(), asked + 1) << "they are forgotten";
+}
+
+TEST(TransactionMemory, WhatRestoreInflatesIsChargedToTheDoor) {
+    Options options;
+    options.inflight_bytes_max = 250'000;
+    Bench b(options);
+    auto& c = b.connect();
+    std::string all;
+    for (int i = 0; i < 10; ++i)
+        all += restore_of(100'000, "a");
+    b.say(c, all);
+    EXPECT_EQ(b.strategy->asked.size(), 3u);
+    for (size_t i = 0; i < 3; ++i)
+        b.answer(i, kv::Reply::ok());
+    b.say(c, all);
+    EXPECT_EQ(b.strategy->asked.size(), 6u);
+}
+
 TEST(TransactionMemory, WhatIsQueuedIsChargedToTheDoorUntilItEnds) {
     Options options;
     options.inflight_bytes_max = 1000;
@@ -175,6 +261,61 @@ TEST(TransactionMemory, WhatIsQueuedIsChargedToTheDoorUntilItEnds) {
     b.world.run_for(milliseconds(50));
     b.say(other, "GET a\r\n");
     EXPECT_EQ(b.strategy->asked.size(), 2u) << "its connection is gone";
+}
+
+TEST(TransactionMemory, WhatIsWatchedIsChargedToTheDoorUntilItIsForgotten) {
+    Options options;
+    options.inflight_bytes_max = 1000;
+    Bench b(options);
+    auto& c = b.connect();
+    auto& other = b.connect();
+    const std::string busy = "-" + std::string(execute::kBusyMemory) + "\r\n";
+    const auto watch = [&] {
+        b.say(c, "WATCH " + std::string(1000, 'x') + "\r\n");
+        b.answer(b.strategy->asked.size() - 1, list({kv::Reply::number(0)}));
+        other.received.clear();
+        b.say(other, "WATCH a\r\n");
+        EXPECT_EQ(other.received, busy);
+    };
+    const auto room = [&] {
+        const size_t asked = b.strategy->asked.size();
+        b.say(other, "GET a\r\n");
+        ASSERT_EQ(b.strategy->asked.size(), asked + 1);
+        b.answer(asked, kv::Reply::nil());
+    };
+    watch();
+    b.say(c, "UNWATCH\r\n");
+    room();
+    watch();
+    b.say(c, "MULTI\r\nEXEC\r\n");  // asks whether the key is as it was
+    b.answer(b.strategy->asked.size() - 1, list({}));
+    room();
+    watch();
+    b.say(c, "RESET\r\n");
+    room();
+    watch();
+    b.guest->shard().post([&c] { c.connection->close_after_flush(); });
+    b.world.run_for(milliseconds(50));
+    room();
+}
+
+TEST(TransactionMemory, WhatANodeTellsInOneIsBounded) {
+    Bench b;
+    auto &c = b.connect(), &hears = b.connect();
+    b.say(hears, "SUBSCRIBE a\r\n");
+    std::string all = "MULTI\r\n";
+    for (int i = 0; i < 2000; ++i)
+        all += "COMMAND DOCS\r\n";
+    b.say(c, all + "SELECT 3\r\nPING\r\nPUBLISH a x\r\nEXEC\r\n");
+    b.world.run_for(seconds(20));
+    EXPECT_LT(c.received.size(), 10u * 1024 * 1024);
+    const std::string refused =
+        "-ERR not run: the answers before it are too long (transaction-local-bytes-max)\r\n";
+    EXPECT_TRUE(c.received.ends_with(refused + "+OK\r\n" + refused + ":1\r\n"));
+    EXPECT_TRUE(hears.received.ends_with("$1\r\nx\r\n"));
+    c.received.clear();
+    b.say(c, "GET k\r\n");
+    EXPECT_EQ(b.strategy->asked[0].request.command.database, 3);
 }
 
 }  // namespace

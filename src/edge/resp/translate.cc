@@ -157,11 +157,18 @@ Answer object(const Request& request, kv::Command command, kv::Asked asked) {
     return keys_from(request, 2, request.size(), std::move(command));
 }
 
+// Milliseconds from now; with what a clock may show, more is no deadline any more. The store names
+// SET where it cannot, and does not know of RESTORE.
+constexpr int64_t kLongestRestore = std::numeric_limits<int64_t>::max() / 2;
+
 // A SET of what was dumped: the payload is checked here, and the store sees the value.
 Answer restore(const Request& request, kv::Command command, size_t value_bytes_max) {
     auto parsed = resp::parse_restore_options(request);
     if (auto* error = std::get_if<resp::ArgumentError>(&parsed)) return refused(*error);
     const auto& options = std::get<resp::RestoreOptions>(parsed);
+    const auto& expiry = options.expiry;
+    if (expiry.kind == resp::Expiry::Kind::After && expiry.milliseconds > kLongestRestore)
+        return Refused{resp::invalid_expire_time("restore").text};
     auto value = resp::restore_string(request[3], value_bytes_max);
     if (auto* error = std::get_if<resp::ArgumentError>(&value)) {
         if (options.replace || error->text != resp::kWrongDump) return refused(*error);

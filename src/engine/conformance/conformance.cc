@@ -235,6 +235,20 @@ void Sequence::check_key(std::string_view key) {
     if (auto* bytes = std::get_if<Bytes>(&found)) compare(*bytes, "try_get");
     if (std::holds_alternative<port::Absent>(found)) compare(std::nullopt, "try_get");
     if (auto* error = std::get_if<Error>(&found)) report(*error);
+    if (prng_.chance(0.3)) {  // a part of it, seen whole
+        std::optional<Bytes> whole;
+        auto part = engine_->try_get_part(key, [&whole](std::string_view value) {
+            whole = Bytes::copy(value);
+            return Bytes::copy(value.substr(value.size() / 2));
+        });
+        if (auto* bytes = std::get_if<Bytes>(&part)) {
+            compare(whole, "try_get_part");
+            if (!whole || *bytes != whole->suffix(whole->size() / 2))
+                wrong("a part of " + std::string(key) + " is not what was taken of it");
+        }
+        if (std::holds_alternative<port::Absent>(part)) compare(std::nullopt, "try_get_part");
+        if (auto* error = std::get_if<Error>(&part)) report(*error);
+    }
     const bool blocked = std::holds_alternative<port::WouldBlock>(found);
     if (blocked) saw(Seen::WouldBlock);
     if (!blocked && !prng_.chance(0.3)) return;

@@ -130,6 +130,7 @@ public:
     EngineSeq written() const override { return EngineSeq(db_->GetLatestSequenceNumber() - base_); }
     void request_flush() override;
     TryGet try_get(std::string_view key) override;
+    TryGet try_get_part(std::string_view key, const Take& take) override;
     port::Task<Result<std::optional<Bytes>>> get(port::Shard& shard, Bytes key) override;
     port::Task<Result<std::vector<KeyValue>>> scan(port::Shard& shard, Bytes from, Bytes to,
                                                    port::ScanLimit limit) override;
@@ -237,6 +238,15 @@ port::Engine::TryGet RocksEngine::try_get(std::string_view key) {
     rocksdb::PinnableSlice value;
     const Status status = db_->Get(from_memory_, db_->DefaultColumnFamily(), slice(key), &value);
     if (status.ok()) return copy(value);
+    if (status.IsNotFound()) return port::Absent{};
+    if (status.IsIncomplete()) return port::WouldBlock{};
+    return to_error(status, "read");
+}
+
+port::Engine::TryGet RocksEngine::try_get_part(std::string_view key, const Take& take) {
+    rocksdb::PinnableSlice value;
+    const Status status = db_->Get(from_memory_, db_->DefaultColumnFamily(), slice(key), &value);
+    if (status.ok()) return take({value.data(), value.size()});
     if (status.IsNotFound()) return port::Absent{};
     if (status.IsIncomplete()) return port::WouldBlock{};
     return to_error(status, "read");

@@ -271,8 +271,10 @@ std::optional<ArgumentError> check_usage_options(const Request& request) {
     return std::nullopt;
 }
 
-bool valid_client_name(std::string_view name) {
-    return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
+std::string_view client_name_error(std::string_view name) {
+    if (name.size() > 256) return kClientNameLength;
+    const bool shown = std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
+    return shown ? std::string_view() : kClientNameCharacters;
 }
 
 std::variant<HelloOptions, ArgumentError> parse_hello_options(const Request& request) {
@@ -291,8 +293,8 @@ std::variant<HelloOptions, ArgumentError> parse_hello_options(const Request& req
             i += 2;
         } else if (behind >= 1 && equals_ignoring_case(word, "setname")) {
             options.client_name = request[i + 1];
-            if (!valid_client_name(options.client_name->view()))
-                return ArgumentError{std::string(kClientNameCharacters)};
+            const auto error = client_name_error(options.client_name->view());
+            if (!error.empty()) return ArgumentError{std::string(error)};
             i += 1;
         } else {
             return ArgumentError{"ERR Syntax error in HELLO option '" + std::string(word) + "'"};

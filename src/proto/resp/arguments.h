@@ -97,8 +97,8 @@ struct HelloOptions {
 // Of HELLO [version [AUTH user password] [SETNAME name]].
 std::variant<HelloOptions, ArgumentError> parse_hello_options(const Request& request);
 
-// Of CLIENT SETNAME and HELLO: no blanks, no control bytes.
-bool valid_client_name(std::string_view name);
+// Of CLIENT SETNAME and HELLO: no blanks, no control bytes, 256 bytes. The error, else empty.
+std::string_view client_name_error(std::string_view name);
 
 // A key, value or increment that must be a 64-bit integer: "ERR value is not an integer or out of
 // range".

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/glob.h"
 #include "proto/resp/arguments.h"
 #include "proto/resp/command_syntax.h"
 #include "proto/resp/errors.h"
-#include "proto/resp/glob.h"
 
 namespace asterias::resp {
 namespace {

@@ -206,9 +206,7 @@ std::variant<Bytes, ArgumentError> restore_string(const Bytes& payload, size_t b
     Reader footer(all.substr(all.size() - kFooterBytes));
     const auto version = footer.little<uint16_t>();
     const auto crc = footer.little<uint64_t>();
-    // Old Redis wrote 0 where it computed no checksum.
-    if (version > kRdbVersion || (crc != 0 && crc != crc64(all.substr(0, all.size() - 8))))
-        return wrong;
+    if (version > kRdbVersion || crc != crc64(all.substr(0, all.size() - 8))) return wrong;
     Reader in(all.substr(0, all.size() - kFooterBytes));
     const uint8_t type = in.u8();
     if (in.ok() && type != kString)

@@ -130,5 +130,11 @@ TEST(RespDump, RandomBytesUnderARightSealDoNoHarm) {
     }
 }
 
+TEST(RespDump, NoChecksumIsAWrongOne) {
+    std::string body("\x00\x00\x0a\x00", 4);
+    EXPECT_EQ(restored(sealed(body.substr(0, 2))), "");
+    EXPECT_EQ(restored(body + std::string(8, '\0')), kWrong);
+}
+
 }  // namespace
 }  // namespace asterias::resp

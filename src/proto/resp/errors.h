@@ -32,5 +32,7 @@ inline constexpr std::string_view kProtocolNotInteger =
     "ERR Protocol version is not an integer or out of range";
 inline constexpr std::string_view kClientNameCharacters =
     "ERR Client names cannot contain spaces, newlines or special characters.";
+// Ours: Redis takes any length.
+inline constexpr std::string_view kClientNameLength = "ERR Client names have at most 256 bytes.";
 
 }  // namespace asterias::resp

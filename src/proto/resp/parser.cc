@@ -160,7 +160,7 @@ Parser::Step Parser::read_bulk_length(const Bytes& input, size_t& at) {
     if (!authenticated_ && length > limits_.unauthenticated_bulk_bytes_max &&
         !MUTANT(resp_unauthenticated_bulk))
         return fail("unauthenticated bulk length");
-    if (request_.bytes() + static_cast<size_t>(length) > limits_.request_bytes_max)
+    if (request_.content_bytes() + static_cast<size_t>(length) > limits_.request_bytes_max)
         return fail("too big request");
     bulk_bytes_ = length;
     return Step::Done;

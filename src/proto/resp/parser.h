@@ -72,7 +72,7 @@ public:
 
     // Takes effect with the next request.
     void set_authenticated(bool authenticated) { authenticated_ = authenticated; }
-    // Bytes of the arguments that wait for the rest of their request.
+    // What the arguments that wait for the rest of their request hold.
     size_t held_bytes() const { return request_.bytes(); }
     // Whether the input ended inside a request.
     bool in_request() const { return arguments_left_ > 0; }

@@ -101,6 +101,10 @@ void ReplyWriter::big_number(std::string_view digits) {
 }
 
 void ReplyWriter::verbatim(std::string_view format, std::string_view text) {
+    verbatim(format, Bytes::copy(text));
+}
+
+void ReplyWriter::verbatim(std::string_view format, const Bytes& text) {
     if (!resp3()) return bulk(text);
     CHECK(format.size() == 3, "RESP3 names the format of a verbatim text with three letters");
     header('=', text.size() + 4);

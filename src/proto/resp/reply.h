@@ -21,6 +21,8 @@ public:
     ReplyWriter(Chain& out, ProtocolVersion version) : out_(out), version_(version) {}
 
     ProtocolVersion version() const { return version_; }
+    // Of the Chain.
+    size_t size() const { return out_.size(); }
     // From the next reply on.
     void speak(ProtocolVersion version) { version_ = version; }
 
@@ -43,6 +45,7 @@ public:
     void big_number(std::string_view digits);
     // `format` is three letters: txt, mkd.
     void verbatim(std::string_view format, std::string_view text);
+    void verbatim(std::string_view format, const Bytes& text);
 
     void array(size_t items) { header('*', items); }
     void map(size_t pairs) { resp3() ? header('%', pairs) : header('*', pairs * 2); }

@@ -10,7 +10,7 @@ void Request::reset() {
     heap_ = nullptr;
     size_ = 0;
     capacity_ = kInline;
-    bytes_ = 0;
+    content_bytes_ = 0;
 }
 
 void Request::grow() {
@@ -31,7 +31,7 @@ void Request::steal(Request& o) noexcept {
     }
     size_ = std::exchange(o.size_, 0);
     capacity_ = std::exchange(o.capacity_, static_cast<uint32_t>(kInline));
-    bytes_ = std::exchange(o.bytes_, 0);
+    content_bytes_ = std::exchange(o.content_bytes_, 0);
 }
 
 }  // namespace asterias::resp

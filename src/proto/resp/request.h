@@ -38,12 +38,14 @@ public:
     const Bytes* end() const { return data() + size_; }
     std::span<const Bytes> arguments() const { return {data(), size_}; }
     // Sum of the sizes of the arguments.
-    size_t bytes() const { return bytes_; }
+    size_t content_bytes() const { return content_bytes_; }
+    // What it holds in memory: the arguments, and what holds each of them.
+    size_t bytes() const { return content_bytes_ + size_ * sizeof(Bytes); }
 
     void push_back(Bytes argument) {
         if (size_ == capacity_) [[unlikely]]
             grow();
-        bytes_ += argument.size();
+        content_bytes_ += argument.size();
         new (data() + size_) Bytes(std::move(argument));
         ++size_;
     }
@@ -60,7 +62,7 @@ private:
     Bytes* heap_ = nullptr;
     uint32_t size_ = 0;
     uint32_t capacity_ = kInline;
-    size_t bytes_ = 0;
+    size_t content_bytes_ = 0;
 };
 
 }  // namespace asterias::resp

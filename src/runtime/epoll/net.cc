@@ -14,10 +14,11 @@ constexpr Duration kAcceptPause = milliseconds(100);  // when there are no descr
 
 class ListenSocket final : public Pollable, public std::enable_shared_from_this<ListenSocket> {
 public:
-    ListenSocket(EpollNet& net, Fd fd, port::AcceptHandler accept)
+    ListenSocket(EpollNet& net, Fd fd, Listening how, port::AcceptHandler accept)
         : net_(net),
           fd_(std::move(fd)),
           address_(local_address(fd_.get()).to_address()),
+          how_(std::move(how)),
           accept_(std::move(accept)) {}
 
     Result<void> start() {
@@ -52,9 +53,13 @@ private:
             complain("max_connections is reached; a new connection was closed");
             return true;
         }
-        if (auto tls = net_.shard().common().listens->tls(address_))
-            return accept_tls(std::move(fd), remote, std::move(tls));
-        auto connection = Socket::open(net_, std::move(fd), remote);
+        if (!how_.tls && full()) {
+            ++net_.shard().counts().accept_errors;
+            Socket::send_last(fd, refusal());
+            return true;
+        }
+        if (how_.tls) return accept_tls(std::move(fd), remote, how_.tls->context());
+        auto connection = Socket::open(net_, std::move(fd), remote, count_);
         if (!connection) {
             ++net_.shard().counts().accept_errors;
             complain(connection.error().describe());
@@ -67,22 +72,33 @@ private:
 
     bool accept_tls(Fd fd, const SocketAddress& remote, std::shared_ptr<TlsContext> tls) {
         const size_t most = net_.shard().common().options.tls_handshakes_max;
-        if (Socket* oldest = net_.oldest_handshake_beyond(most))
-            oldest->give_up_handshake("too many handshakes under way (tls_handshakes_max)");
-        auto begun = Socket::open_tls(
-            net_, std::move(fd), remote, std::move(tls),
-            [self = weak_from_this()](std::unique_ptr<port::Connection> connection) {
-                const auto here = self.lock();
-                if (!here || !here->fd_.valid()) return;
-                ++here->net_.shard().counts().accepts;
-                here->accept_(std::move(connection));
-            });
+        if (Socket* least = net_.least_handshake_beyond(most))
+            least->give_up_handshake("too many handshakes under way (tls_handshakes_max)");
+        auto begun = Socket::open_tls(net_, std::move(fd), remote, std::move(tls),
+                                      [self = weak_from_this()](Socket* socket) {
+                                          const auto here = self.lock();
+                                          if (!here || !here->fd_.valid())
+                                              return socket->refuse("");
+                                          here->handshake_done(*socket);
+                                      });
         if (!begun) {
             ++net_.shard().counts().accept_errors;
             complain(begun.error().describe());
         }
         return true;
     }
+
+    void handshake_done(Socket& socket) {
+        if (full()) {
+            ++net_.shard().counts().accept_errors;
+            return socket.refuse(refusal());
+        }
+        ++net_.shard().counts().accepts;
+        accept_(socket.admit(count_));
+    }
+
+    bool full() const { return how_.connections_max > 0 && *count_ >= how_.connections_max; }
+    std::string_view refusal() const { return how_.refuse ? how_.refuse() : std::string_view(); }
 
     bool accept_failed(int error) {
         if (error == EAGAIN) return false;
@@ -109,6 +125,8 @@ private:
     Fd fd_;
     Token token_ = 0;
     const port::Address address_;
+    const Listening how_;
+    const Socket::Count count_ = std::make_shared<size_t>(0);  // sockets may outlive this
     port::AcceptHandler accept_;
     port::TimerId timer_;
     LogGate gate_;
@@ -160,17 +178,6 @@ void ListenTable::closed(const port::Address& address) {
     if (--it->second == 0) listeners_.erase(it);
 }
 
-void ListenTable::use_tls(const port::Address& address, std::shared_ptr<TlsContext> context) {
-    const std::lock_guard lock(mutex_);
-    tls_[address] = std::move(context);
-}
-
-std::shared_ptr<TlsContext> ListenTable::tls(const port::Address& address) {
-    const std::lock_guard lock(mutex_);
-    const auto it = tls_.find(address);
-    return it == tls_.end() ? nullptr : it->second;
-}
-
 EpollNet::EpollNet(EpollShard& shard)
     : shard_(shard),
       gauge_(shard.common().registry.gauge("asterias_net_connections", "open connections",
@@ -205,19 +212,28 @@ void EpollNet::flush() {
     flushing_.clear();
 }
 
+Socket* EpollNet::least_handshake_beyond(size_t most) const {
+    if (handshaking_.empty() || handshaking_.size() < most) return nullptr;
+    const auto silent =
+        std::ranges::find_if(handshaking_, [](const Socket* s) { return !s->spoke(); });
+    return silent == handshaking_.end() ? handshaking_.front() : *silent;
+}
+
 void EpollNet::forget_dirty(Socket& socket) {
     std::ranges::replace(dirty_, &socket, nullptr);
     std::ranges::replace(flushing_, &socket, nullptr);
 }
 
 Result<std::unique_ptr<port::Listener>> EpollNet::listen(const port::Address& address,
+                                                         Listening how,
                                                          port::AcceptHandler accept) {
     const auto numeric = numeric_address(address);
     if (!numeric)
         return fail(Errc::InvalidArgument,
                     "listen on " + address.describe() + ": give a numeric address, localhost or *");
     auto fd = TRY(shard_.common().listens->listen(*numeric));
-    auto socket = std::make_shared<ListenSocket>(*this, std::move(fd), std::move(accept));
+    auto socket =
+        std::make_shared<ListenSocket>(*this, std::move(fd), std::move(how), std::move(accept));
     auto handle = std::make_unique<ListenHandle>(socket);
     TRY(socket->start());
     return handle;

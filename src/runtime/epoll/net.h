@@ -21,14 +21,9 @@ public:
     Result<Fd> listen(const SocketAddress& address);
     void closed(const port::Address& address);
 
-    void use_tls(const port::Address& address, std::shared_ptr<TlsContext> context);
-    // Null: connections accepted at `address` are plain.
-    std::shared_ptr<TlsContext> tls(const port::Address& address);
-
 private:
     std::mutex mutex_;
     std::map<port::Address, size_t> listeners_;
-    std::map<port::Address, std::shared_ptr<TlsContext>> tls_;
 };
 
 class EpollNet final : public port::Net {
@@ -37,7 +32,11 @@ public:
     ~EpollNet() override;
 
     Result<std::unique_ptr<port::Listener>> listen(const port::Address& address,
-                                                   port::AcceptHandler accept) override;
+                                                   port::AcceptHandler accept) override {
+        return listen(address, {}, std::move(accept));
+    }
+    Result<std::unique_ptr<port::Listener>> listen(const port::Address& address, Listening how,
+                                                   port::AcceptHandler accept);
     port::Task<Result<std::unique_ptr<port::Connection>>> connect(port::Address address,
                                                                   std::string expected,
                                                                   Duration timeout) override;
@@ -59,9 +58,9 @@ public:
     // Handshakes under way; their sockets are owned here until they are done.
     void add_handshaking(Socket& socket) { handshaking_.push_back(&socket); }
     void forget_handshaking(Socket& socket) { std::erase(handshaking_, &socket); }
-    Socket* oldest_handshake_beyond(size_t most) const {
-        return handshaking_.size() < most ? nullptr : handshaking_.front();
-    }
+    // Null while there are less than `most`; else the one to give up for the next:
+    // the oldest that never sent a byte, for connecting costs nothing; else the oldest.
+    Socket* least_handshake_beyond(size_t most) const;
     // A signature costs as much as hundreds of commands: a turn takes a few.
     bool may_handshake() { return handshake_steps_++ < kHandshakeStepsPerTurn; }
     void handshake_ended(bool well) { (well ? handshakes_ : handshake_failures_).add(); }

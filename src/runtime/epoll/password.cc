@@ -1,5 +1,6 @@
 #include "runtime/epoll/password.h"
 
+#include <algorithm>
 #include <charconv>
 #include <mutex>
 #include <openssl/crypto.h>
@@ -112,11 +113,26 @@ struct Users::Impl {
     mutable std::mutex mutex;
     Table table;                       // under mutex
     std::map<std::string, Mac> right;  // under mutex: of the last right password of each user
-    uint64_t generation = 0;           // under mutex: of the table
     size_t waiting = 0;                // under mutex
+    std::map<std::string, size_t> waiting_of;  // under mutex: the same, by host
+    PasswordHash nobody;                       // under mutex: compared when there is no such user
     Mac secret{};
-    PasswordHash nobody;  // compared when there is no such user
     Workers thread{"ast-password", 1};
+
+    // Under mutex. False: too many wait, of all or of this host.
+    bool enter(const std::string& host) {
+        if (waiting >= kWaitingMax) return false;
+        size_t& of_host = waiting_of[host];
+        if (of_host >= kWaitingOfHostMax) return false;
+        ++of_host;
+        ++waiting;
+        return true;
+    }
+    void leave(const std::string& host) {
+        --waiting;
+        const auto it = waiting_of.find(host);
+        if (--it->second == 0) waiting_of.erase(it);
+    }
 
     Mac mac(std::string_view password) const {
         Mac out{};
@@ -129,18 +145,32 @@ struct Users::Impl {
 
 Users::Users(Table table) : impl_(std::make_shared<Impl>()) {
     draw(impl_->secret);
-    draw(impl_->nobody.salt);
-    draw(impl_->nobody.key);
-    impl_->table = std::move(table);
+    replace(std::move(table));
 }
 
 Users::~Users() { impl_->thread.join(); }
 
+PasswordHash Users::nobody_among(const Table& table) {
+    PasswordHash nobody;
+    const auto cost = [](const PasswordHash& h) { return (uint64_t{h.r} * h.p) << h.log_n; };
+    if (!table.empty())
+        nobody = std::ranges::max_element(table, {}, [&](const auto& e) {
+                     return cost(e.second);
+                 })->second;
+    draw(nobody.salt);
+    draw(nobody.key);
+    return nobody;
+}
+
 void Users::replace(Table table) {
     const std::lock_guard lock(impl_->mutex);
+    // A flood of wrong passwords must not lock out who was right before the table was read again.
+    std::erase_if(impl_->right, [&](const auto& one) {
+        const auto before = impl_->table.find(one.first), now = table.find(one.first);
+        return now == table.end() || before == impl_->table.end() || before->second != now->second;
+    });
+    impl_->nobody = nobody_among(table);
     impl_->table = std::move(table);
-    impl_->right.clear();
-    ++impl_->generation;
 }
 
 bool Users::empty() const {
@@ -148,37 +178,37 @@ bool Users::empty() const {
     return impl_->table.empty();
 }
 
-void Users::check(port::Shard& shard, std::string user, std::string password,
+void Users::check(port::Shard& shard, Asker asker, std::string user, std::string password,
                   std::move_only_function<void(Verdict)> done) {
     if (password.size() > kPasswordBytesMax || password.empty()) return done(Verdict::Wrong);
-    PasswordHash hash = impl_->nobody;
-    uint64_t generation = 0;
+    PasswordHash hash;
     bool remembered = false, busy = false;
     {
         const std::lock_guard lock(impl_->mutex);
         const auto right = impl_->right.find(user);
         remembered = right != impl_->right.end() && equal(right->second, impl_->mac(password));
-        busy = !remembered && impl_->waiting >= kWaitingMax;
-        if (!remembered && !busy) ++impl_->waiting;
+        busy = !remembered && !impl_->enter(asker.host);
         const auto it = impl_->table.find(user);
-        if (it != impl_->table.end()) hash = it->second;
-        generation = impl_->generation;
+        hash = it == impl_->table.end() ? impl_->nobody : it->second;
     }
     if (remembered) return done(Verdict::Right);
     if (busy) return done(Verdict::Busy);
-    impl_->thread.push([impl = impl_.get(), &shard, user = std::move(user), hash, generation,
-                        password = std::move(password), done = std::move(done)]() mutable {
-        const bool right = matches(hash, password) || MUTANT(epoll_any_password);
+    impl_->thread.push([impl = impl_.get(), &shard, asker = std::move(asker),
+                        user = std::move(user), hash, password = std::move(password),
+                        done = std::move(done)]() mutable {
+        const bool wanted = !asker.gone || !asker.gone->load(std::memory_order_relaxed);
+        const bool right = wanted && (matches(hash, password) || MUTANT(epoll_any_password));
         {
             const std::lock_guard lock(impl->mutex);
-            --impl->waiting;
+            impl->leave(asker.host);
             // A table that came meanwhile may not know this password any more.
-            if (right && generation == impl->generation) impl->right[user] = impl->mac(password);
+            const auto it = impl->table.find(user);
+            if (right && it != impl->table.end() && it->second == hash)
+                impl->right[user] = impl->mac(password);
         }
         OPENSSL_cleanse(password.data(), password.size());
-        shard.submit(shard.id(), [right, done = std::move(done)]() mutable {
-            done(right ? Verdict::Right : Verdict::Wrong);
-        });
+        const Verdict verdict = !wanted ? Verdict::Busy : right ? Verdict::Right : Verdict::Wrong;
+        shard.submit(shard.id(), [verdict, done = std::move(done)]() mutable { done(verdict); });
     });
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -24,6 +25,8 @@ struct PasswordHash {
     uint32_t log_n = 14, r = 8, p = 1;
     std::array<uint8_t, 16> salt{};
     std::array<uint8_t, 32> key{};
+
+    bool operator==(const PasswordHash&) const = default;
 };
 
 // Errors: InvalidArgument, also for what would take more than 64 MiB or a second.
@@ -34,6 +37,12 @@ std::string describe(const PasswordHash& hash);
 Result<PasswordHash> hash_password(std::string_view password);
 bool matches(const PasswordHash& hash, std::string_view password);
 
+// Who asks for a check.
+struct Asker {
+    std::string host;                         // none has more than its share of what waits
+    std::shared_ptr<std::atomic<bool>> gone;  // nobody waits for the verdict; may be empty
+};
+
 // The users of a process. Who was right once is remembered in memory, under a key that is drawn at
 // the start, and costs microseconds; all others are computed by one thread, one after another.
 // Thread-safe; ends after the loops of the shards that ask.
@@ -43,17 +52,22 @@ public:
     enum class Verdict : unsigned char { Right, Wrong, Busy };
     // Calls on their way to the thread, beyond which the verdict is Busy.
     static constexpr size_t kWaitingMax = 64;
+    static constexpr size_t kWaitingOfHostMax = 8;  // of them, of one host
 
     explicit Users(Table table);
     ~Users();
     Users(const Users&) = delete;
     Users& operator=(const Users&) = delete;
 
+    // Who is remembered stays so, if their hash is the same.
     void replace(Table table);
     bool empty() const;
     // Calls `done` on `shard`: at once if it is remembered or hopeless, else later.
-    void check(port::Shard& shard, std::string user, std::string password,
+    void check(port::Shard& shard, Asker asker, std::string user, std::string password,
                std::move_only_function<void(Verdict)> done);
+    // With the parameters of the costliest of the table: what is compared when there is no such
+    // user. The defaults for an empty table.
+    static PasswordHash nobody_among(const Table& table);
 
 private:
     struct Impl;

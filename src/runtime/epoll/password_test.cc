@@ -1,5 +1,8 @@
 #include "runtime/epoll/password.h"
 
+#include <memory>
+#include <optional>
+
 #include <gtest/gtest.h>
 
 #include "port/sync.h"
@@ -23,7 +26,7 @@ using Verdict = Users::Verdict;
 
 port::Task<Verdict> ask(Users& users, port::Shard& shard, std::string user, std::string password) {
     port::OneShot<Verdict> verdict(shard);
-    users.check(shard, std::move(user), std::move(password),
+    users.check(shard, {}, std::move(user), std::move(password),
                 [&verdict](Verdict v) { verdict.set(v); });
     co_return co_await verdict;
 }
@@ -69,6 +72,68 @@ TEST(Password, OnlyTheRightPasswordOfTheUserIsRight) {
     });
 }
 
+TEST(Password, WhoWasRightIsRememberedOverATableWithTheSameHash) {
+    World world;
+    Users users({{"bob", cheap(kSecret)}, {"eve", cheap(kSecret)}});
+    world.run([&](port::Shard& shard) -> port::Task<void> {
+        EXPECT_EQ(co_await ask(users, shard, "bob", "secret"), Verdict::Right);
+        EXPECT_EQ(co_await ask(users, shard, "eve", "secret"), Verdict::Right);
+        const auto other = hash_password("other");
+        EXPECT_TRUE(other);
+        users.replace({{"bob", cheap(kSecret)}, {"eve", *other}});
+        // All that may wait, of all hosts.
+        for (size_t i = 0; i < Users::kWaitingMax; ++i)
+            users.check(shard, {std::to_string(i), nullptr}, "eve", "wrong", [](Verdict) {});
+        const auto bob = std::make_shared<std::optional<Verdict>>();
+        const auto eve = std::make_shared<std::optional<Verdict>>();
+        users.check(shard, {}, "bob", "secret", [bob](Verdict v) { *bob = v; });
+        EXPECT_EQ(*bob, Verdict::Right);
+        users.check(shard, {}, "eve", "secret", [eve](Verdict v) { *eve = v; });
+        EXPECT_EQ(*eve, Verdict::Busy) << "it has another password now";
+    });
+}
+
+TEST(Password, AHostHasItsShareOfWhatWaits) {
+    World world;
+    Users users({{"bob", cheap(kSecret)}});
+    world.run([&](port::Shard& shard) -> port::Task<void> {
+        size_t busy = 0, answered = 0;
+        port::Signal changed(shard);
+        const auto count = [&](Verdict v) {
+            busy += v == Verdict::Busy;
+            ++answered;
+            changed.notify();
+        };
+        for (size_t i = 0; i < 1000; ++i)
+            users.check(shard, {"flood", nullptr}, "bob", "wrong", count);
+        EXPECT_GT(busy, 0u);
+        EXPECT_EQ(co_await ask(users, shard, "bob", "secret"), Verdict::Right);
+        while (answered < 1000)
+            co_await changed.wait();
+    });
+}
+
+TEST(Password, NobodyPaysForWhoIsGone) {
+    World world;
+    Users users({{"bob", cheap(kSecret)}});
+    world.run([&](port::Shard& shard) -> port::Task<void> {
+        const auto gone = std::make_shared<std::atomic<bool>>(true);
+        port::OneShot<Verdict> verdict(shard);
+        users.check(shard, {"a", gone}, "bob", "secret", [&](Verdict v) { verdict.set(v); });
+        EXPECT_EQ(co_await verdict, Verdict::Busy) << "it was computed for nobody";
+    });
+}
+
+TEST(Password, WhoIsNoUserCostsAsMuchAsTheCostliestUser) {
+    PasswordHash wide = cheap(kSecret);
+    wide.r = 16;
+    const auto nobody = Users::nobody_among({{"bob", cheap(kSecret)}, {"eve", wide}});
+    EXPECT_EQ(nobody.log_n, 10u);
+    EXPECT_EQ(nobody.r, 16u);
+    EXPECT_NE(nobody.key, wide.key);
+    EXPECT_EQ(Users::nobody_among({}).log_n, 14u);
+}
+
 TEST(Password, AFloodOfChecksIsBoundedAndEachIsAnswered) {
     World world;
     Users users({{"bob", cheap(kSecret)}});
@@ -77,7 +142,7 @@ TEST(Password, AFloodOfChecksIsBoundedAndEachIsAnswered) {
         size_t busy = 0, wrong = 0, right = 0;
         port::Signal changed(shard);
         for (size_t i = 0; i < kAsked; ++i)
-            users.check(shard, "bob", "wrong", [&](Verdict v) {
+            users.check(shard, {std::to_string(i), nullptr}, "bob", "wrong", [&](Verdict v) {
                 busy += v == Verdict::Busy;
                 wrong += v == Verdict::Wrong;
                 right += v == Verdict::Right;

@@ -173,12 +173,10 @@ Result<void> Runtime::on_signal(std::move_only_function<void(int)> handler) {
     return impl_->signals->start();
 }
 
-Result<void> Runtime::use_tls(const port::Address& address, const TlsFiles& files) {
-    const auto numeric = numeric_address(address);
-    if (!numeric) return fail(Errc::InvalidArgument, address.describe() + " is not numeric");
-    auto context = TRY(TlsContext::load(files));
-    impl_->common.listens->use_tls(numeric->to_address(), std::move(context));
-    return {};
+Result<std::unique_ptr<port::Listener>> Runtime::listen(ShardId id, const port::Address& address,
+                                                        Listening how, port::AcceptHandler accept) {
+    auto& net = static_cast<EpollNet&>(shard(id).net());
+    return net.listen(address, std::move(how), std::move(accept));
 }
 
 void Runtime::run(std::function<void(port::Shard&)> start) {

@@ -9,7 +9,9 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 
 #include "base/budget.h"
 #include "base/log.h"
@@ -55,6 +57,35 @@ struct RuntimeOptions {
     Duration stall_exit = seconds(20);      // ... and this long ends the process; 0: never
 };
 
+class TlsContext;
+
+// How connections that somebody accepts speak TLS. Threading: any.
+class Tls {
+public:
+    // Errors: InvalidArgument: a file that cannot be read, no PEM, a key of another certificate.
+    static Result<std::shared_ptr<Tls>> load(const TlsFiles& files);
+    // The next connections are with these files. Errors: as load(); then nothing has changed.
+    Result<void> renew(const TlsFiles& files);
+
+    // For this room.
+    std::shared_ptr<TlsContext> context() const;
+
+private:
+    explicit Tls(std::shared_ptr<TlsContext> context) : context_(std::move(context)) {}
+    mutable std::mutex mutex_;
+    std::shared_ptr<TlsContext> context_;
+};
+
+// What a listener of this runtime can be beyond port::Net::listen.
+struct Listening {
+    std::shared_ptr<Tls> tls;  // null: its connections are plain
+    // Connections of this listener, those included that only send their last bytes. Who comes
+    // beyond them is told what `refuse` returns, as far as it can leave at once, and closed.
+    // Handshakes under way are beside them (tls_handshakes_max). 0: no bound but max_connections.
+    size_t connections_max = 0;
+    std::function<std::string_view()> refuse;  // empty: told nothing
+};
+
 class Runtime {
 public:
     // Errors: InvalidArgument (options), Limit (out of file descriptors). `registry` and the sink
@@ -72,10 +103,9 @@ public:
     // ending the process. Call it before run() and before starting other threads, at most once.
     Result<void> on_signal(std::move_only_function<void(int signal)> handler);
 
-    // Whoever listens on `address` from now on speaks TLS with these files, and nothing else; said
-    // again, the next connections do with the new ones. Errors: InvalidArgument; then nothing has
-    // changed. Thread-safe.
-    Result<void> use_tls(const port::Address& address, const TlsFiles& files);
+    // As port::Net::listen of the shard `id`, on its thread.
+    Result<std::unique_ptr<port::Listener>> listen(ShardId id, const port::Address& address,
+                                                   Listening how, port::AcceptHandler accept);
 
     // Runs `start` on every shard's own thread (shard 0: the caller's), then its loop. Returns when
     // stop() was called and every loop has finished its turn. Called once. What is still posted,

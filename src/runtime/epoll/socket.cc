@@ -42,8 +42,14 @@ void set_options(const Fd& fd) {
 }  // namespace
 
 Result<std::unique_ptr<port::Connection>> Socket::open(EpollNet& net, Fd fd,
-                                                       const SocketAddress& remote) {
-    return std::make_unique<Handle>(*TRY(make(net, std::move(fd), remote)));
+                                                       const SocketAddress& remote, Count count) {
+    return TRY(make(net, std::move(fd), remote))->admit(std::move(count));
+}
+
+std::unique_ptr<port::Connection> Socket::admit(Count count) {
+    count_ = std::move(count);
+    if (count_) ++*count_;
+    return std::make_unique<Handle>(*this);
 }
 
 Result<Socket*> Socket::make(EpollNet& net, Fd fd, const SocketAddress& remote) {
@@ -69,6 +75,7 @@ Socket::~Socket() {
     lingers_ = false;
     close_descriptor();
     if (dirty_) net_.forget_dirty(*this);
+    if (count_) --*count_;
     net_.closed();
 }
 
@@ -291,7 +298,9 @@ void Socket::flush() {
         drained_ = true;
         call_again();
     }
-    if (unsent() == 0) finish_flush();
+    if (unsent() > 0) return;
+    if (tls_) release_output();
+    finish_flush();
 }
 
 // Outside of on_ready: the handler hears of it in the next turn.
@@ -338,6 +347,13 @@ void Socket::close_descriptor() {
         net_.forget_lingering(*this);
         end_of_life();
     }
+}
+
+void Socket::send_last(const Fd& fd, std::string_view text) {
+    (void)::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::shutdown(fd.get(), SHUT_WR);
+    std::array<char, 4096> unread;
+    (void)::recv(fd.get(), unread.data(), unread.size(), MSG_DONTWAIT);
 }
 
 void Socket::end_of_life() {

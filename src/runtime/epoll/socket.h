@@ -22,17 +22,27 @@ class EpollNet;
 
 class Socket final : public Pollable {
 public:
+    // How many connections a listener has. Null: nobody counts.
+    using Count = std::shared_ptr<size_t>;
     // Registers with the shard. Errors: Limit.
     static Result<std::unique_ptr<port::Connection>> open(EpollNet& net, Fd fd,
-                                                          const SocketAddress& remote);
+                                                          const SocketAddress& remote,
+                                                          Count count = nullptr);
 
-    // With TLS: `ready` gets the connection when the handshake is done, in a later turn; never if
-    // it fails.
-    using Ready = std::move_only_function<void(std::unique_ptr<port::Connection>)>;
+    // With TLS: `ready` is called when the handshake is done, in a later turn; never if it fails.
+    // It calls admit() or refuse().
+    using Ready = std::move_only_function<void(Socket*)>;
     static Result<void> open_tls(EpollNet& net, Fd fd, const SocketAddress& remote,
                                  std::shared_ptr<TlsContext> context, Ready ready);
     // For the listener and the deadline.
     void give_up_handshake(std::string why);
+    // Bytes came from the other side, read or not.
+    bool spoke() const { return spoke_ || readable_; }
+    std::unique_ptr<port::Connection> admit(Count count);
+    void refuse(std::string_view text);
+    // As much as leaves at once; what has come is thrown away, since it would make a reset of the
+    // close.
+    static void send_last(const Fd& fd, std::string_view text);
 
     // For EpollNet: one writev of what is collected.
     void flush();
@@ -59,6 +69,7 @@ private:
     void handshake_done();
     ssize_t read_some(std::span<uint8_t> room);
     void seal();
+    void release_output();
     size_t unsent() const { return out_.size() + sealed_.size(); }
 
     void on_ready(uint32_t events) override;
@@ -115,6 +126,8 @@ private:
     Chain out_;
     std::unique_ptr<TlsSession> tls_;  // null: plain
     Ready ready_;
+    Count count_;
+    bool spoke_ = false;     // in its handshake
     Chain sealed_;           // out_ as the network gets it
     bool more_raw_ = false;  // the last receive under TLS filled its buffer
     bool goodbye_ = false;   // said

@@ -9,9 +9,9 @@
 
 namespace asterias::runtime {
 namespace {
-constexpr size_t kRawBytes = 32 * 1024;
-constexpr size_t kRecordBytes = 16 * 1024;  // the most that fits into one (RFC 8446, 5.1)
-constexpr size_t kSealedMost = 256 * 1024;  // ahead of the network
+constexpr size_t kRawBytes = 16 * 1024 + 512;  // a receive: a record, with what is around it
+constexpr size_t kRecordBytes = 16 * 1024;     // the most that fits into one (RFC 8446, 5.1)
+constexpr size_t kSealedMost = 256 * 1024;     // ahead of the network
 }  // namespace
 
 Result<void> Socket::open_tls(EpollNet& net, Fd fd, const SocketAddress& remote,
@@ -29,21 +29,24 @@ Result<void> Socket::open_tls(EpollNet& net, Fd fd, const SocketAddress& remote,
     return {};
 }
 
+// One receive a call: what one socket has to say must not be the whole of a turn.
 void Socket::handshake_step() {
+    if (!readable_) return;
     if (!net_.may_handshake()) return call_again();
     std::array<uint8_t, kRawBytes> raw;
-    for (;;) {
-        const auto step = tls_->handshake();
-        if (tls_->has_output()) mark_dirty();
-        if (step == TlsSession::Step::Failed) return give_up_handshake(tls_->failure());
-        if (step == TlsSession::Step::Done) return handshake_done();
-        const ssize_t n = ::recv(fd_.get(), raw.data(), raw.size(), MSG_DONTWAIT);
-        if (n == 0) return give_up_handshake("the other side ended");
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return;
-        if (n < 0) return give_up_handshake(errno_error(errno, "receive").describe());
-        tls_->feed(std::span(raw).first(static_cast<size_t>(n)));
-    }
+    const ssize_t n = ::recv(fd_.get(), raw.data(), raw.size(), MSG_DONTWAIT);
+    if (n == 0) return give_up_handshake("the other side ended");
+    if (n < 0 && errno == EINTR) return call_again();
+    readable_ = n == static_cast<ssize_t>(raw.size()) || (n > 0 && hangup_);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0) return give_up_handshake(errno_error(errno, "receive").describe());
+    spoke_ = true;
+    tls_->feed(std::span(raw).first(static_cast<size_t>(n)));
+    const auto step = tls_->handshake();
+    if (tls_->has_output()) mark_dirty();
+    if (step == TlsSession::Step::Failed) return give_up_handshake(tls_->failure());
+    if (step == TlsSession::Step::Done) return handshake_done();
+    if (readable_) call_again();
 }
 
 void Socket::handshake_done() {
@@ -55,7 +58,17 @@ void Socket::handshake_done() {
     net_.handshake_ended(true);
     if (std::string subject = tls_->subject(); !subject.empty()) peer_ = {std::move(subject), true};
     auto ready = std::move(ready_);
-    ready(std::make_unique<Handle>(*this));
+    ready(this);
+}
+
+void Socket::refuse(std::string_view text) {
+    (void)tls_->write(text);
+    tls_->say_goodbye();
+    Chain last;
+    tls_->take_output(last);
+    send_last(fd_, last.flatten().view());
+    close_descriptor();
+    end_of_life();
 }
 
 void Socket::give_up_handshake(std::string why) {
@@ -72,29 +85,31 @@ void Socket::give_up_handshake(std::string why) {
     end_of_life();
 }
 
-// As recv(2); fills the room as far as records are here.
+// As recv(2), with at most one receive; fills the room as far as records are here. Records may
+// carry no data (KeyUpdate): then EINTR says that the network may have more, EAGAIN that it has
+// not.
 ssize_t Socket::read_some(std::span<uint8_t> room) {
     if (!tls_) return ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
-    std::array<uint8_t, kRawBytes> raw;
-    size_t filled = 0;
-    ssize_t n = 0;
-    for (;;) {
-        n = tls_->read(room.subspan(filled));
-        if (n > 0) {
-            filled += static_cast<size_t>(n);
-            if (filled == room.size() || !tls_->pending()) break;
-            continue;
-        }
-        if (filled > 0 || n == 0 || errno != EAGAIN) break;
-        n = ::recv(fd_.get(), raw.data(), raw.size(), MSG_DONTWAIT);
-        more_raw_ = n == static_cast<ssize_t>(raw.size());
-        if (n <= 0) break;
-        tls_->feed(std::span(raw).first(static_cast<size_t>(n)));
+    ssize_t n = tls_->read(room);
+    if (n < 0 && errno == EAGAIN) {
+        std::array<uint8_t, kRawBytes> raw;
+        const ssize_t got = ::recv(fd_.get(), raw.data(), raw.size(), MSG_DONTWAIT);
+        more_raw_ = got == static_cast<ssize_t>(raw.size());
+        if (got <= 0) return got;
+        tls_->feed(std::span(raw).first(static_cast<size_t>(got)));
+        n = tls_->read(room);
+        if (n < 0 && errno == EAGAIN && (more_raw_ || hangup_)) errno = EINTR;
     }
     const int error = errno;
     if (tls_->has_output()) mark_dirty();
     errno = error;
-    return filled > 0 ? static_cast<ssize_t>(filled) : n;
+    return n;
+}
+
+// Two chunks that wait for the next answer would be most of what an idle connection holds.
+void Socket::release_output() {
+    out_.clear();
+    sealed_.clear();
 }
 
 // Turns output into records, as large as there is output for, some way ahead of the network.

@@ -8,6 +8,8 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include "runtime/epoll/host.h"
+
 namespace asterias::runtime {
 namespace {
 
@@ -84,6 +86,21 @@ port::Address SocketAddress::to_address() const {
     const auto* in4 = reinterpret_cast<const sockaddr_in*>(&storage);
     ::inet_ntop(AF_INET, &in4->sin_addr, host, sizeof host);
     return {host, ntohs(in4->sin_port)};
+}
+
+std::optional<std::array<uint8_t, 16>> parse_host(const std::string& host) {
+    std::array<uint8_t, 16> bytes{};
+    const auto address = numeric_address({host, 0});
+    if (!address) return std::nullopt;
+    if (address->family() == AF_INET6) {
+        const auto* in6 = reinterpret_cast<const sockaddr_in6*>(&address->storage);
+        std::memcpy(bytes.data(), &in6->sin6_addr, bytes.size());
+    } else {
+        const auto* in4 = reinterpret_cast<const sockaddr_in*>(&address->storage);
+        bytes[10] = bytes[11] = 0xff;
+        std::memcpy(bytes.data() + 12, &in4->sin_addr, 4);
+    }
+    return bytes;
 }
 
 std::optional<SocketAddress> numeric_address(const port::Address& address) {

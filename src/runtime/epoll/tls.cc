@@ -5,11 +5,18 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <utility>
 
 #include "base/check.h"
 
 namespace asterias::runtime {
 namespace {
+
+constexpr size_t kBarrenMost = 64 * 1024;   // more than four of the largest records
+constexpr size_t kAnswersMost = 64 * 1024;  // alerts and the like, while the network takes nothing
+// RFC 8446, 5.5 wants a new key every 2^24 records. Making one costs some microseconds, and asking
+// for it 27 bytes.
+constexpr uint64_t kFreeKeyUpdates = 64, kRecordsPerKeyUpdate = 1000;
 
 // The newest word of OpenSSL, without codes; the rest is forgotten.
 std::string last_words(const char* otherwise) {
@@ -66,21 +73,83 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
     return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
 }
 
+Result<std::shared_ptr<Tls>> Tls::load(const TlsFiles& files) {
+    return std::shared_ptr<Tls>(new Tls(TRY(TlsContext::load(files))));
+}
+
+Result<void> Tls::renew(const TlsFiles& files) {
+    auto context = TRY(TlsContext::load(files));
+    const std::lock_guard lock(mutex_);
+    context_ = std::move(context);
+    return {};
+}
+
+std::shared_ptr<TlsContext> Tls::context() const {
+    const std::lock_guard lock(mutex_);
+    return context_;
+}
+
+// What lies between OpenSSL and the network. Memory BIOs of OpenSSL keep the largest size that they
+// ever had; an idle connection is to hold none of it.
 struct TlsSession::Impl {
     SSL* ssl = nullptr;
-    BIO *in = nullptr, *out = nullptr;  // owned by ssl
+    std::string in, out;
+    size_t taken = 0;  // of `in`
     ~Impl() { SSL_free(ssl); }
+
+    static Impl& of(BIO* bio) { return *static_cast<Impl*>(BIO_get_data(bio)); }
+    static int read(BIO* bio, char* to, int most) {
+        Impl& self = of(bio);
+        BIO_clear_retry_flags(bio);
+        const size_t n = self.in.copy(to, static_cast<size_t>(std::max(most, 0)), self.taken);
+        if (n == 0) {
+            BIO_set_retry_read(bio);
+            return -1;
+        }
+        self.taken += n;
+        if (self.taken == self.in.size()) {
+            self.in = std::string();
+            self.taken = 0;
+        }
+        return static_cast<int>(n);
+    }
+    static int write(BIO* bio, const char* from, int count) {
+        BIO_clear_retry_flags(bio);
+        of(bio).out.append(from, static_cast<size_t>(count));
+        return count;
+    }
+    static long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH; }
+
+    // One for all sessions, as long as the process lives.
+    static const BIO_METHOD* method() {
+        static const BIO_METHOD* const kMethod = [] {
+            BIO_METHOD* made = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "session");
+            CHECK(made, "there is memory for a method");
+            BIO_meth_set_read(made, &Impl::read);
+            BIO_meth_set_write(made, &Impl::write);
+            BIO_meth_set_ctrl(made, &Impl::control);
+            return made;
+        }();
+        return kMethod;
+    }
 };
 
 TlsSession::TlsSession(std::shared_ptr<TlsContext> context)
     : context_(std::move(context)), impl_(std::make_unique<Impl>()) {
     impl_->ssl = SSL_new(context_->impl_->context);
-    impl_->in = BIO_new(BIO_s_mem());
-    impl_->out = BIO_new(BIO_s_mem());
-    CHECK(impl_->ssl && impl_->in && impl_->out, "there is memory for a TLS session");
-    BIO_set_mem_eof_return(impl_->in, -1);
-    SSL_set_bio(impl_->ssl, impl_->in, impl_->out);
+    BIO* bio = BIO_new(Impl::method());
+    CHECK(impl_->ssl && bio, "there is memory for a TLS session");
+    BIO_set_data(bio, impl_.get());
+    BIO_set_init(bio, 1);
+    SSL_set_bio(impl_->ssl, bio, bio);  // takes it
     SSL_set_accept_state(impl_->ssl);
+    SSL_set_msg_callback_arg(impl_->ssl, &key_updates_);
+    SSL_set_msg_callback(impl_->ssl, [](int sent, int, int type, const void* message, size_t size,
+                                        SSL*, void* key_updates) {
+        if (!sent && type == SSL3_RT_HANDSHAKE && size > 0 &&
+            *static_cast<const uint8_t*>(message) == SSL3_MT_KEY_UPDATE)
+            ++*static_cast<uint64_t*>(key_updates);
+    });
 }
 
 TlsSession::~TlsSession() = default;
@@ -92,30 +161,60 @@ bool TlsSession::failed(int result) {
     return true;
 }
 
+bool TlsSession::overdone() {
+    if (barren_ > kBarrenMost)
+        failure_ = "TLS: 64 KiB came without a byte of data";
+    else if (key_updates_ > kFreeKeyUpdates + records_ / kRecordsPerKeyUpdate)
+        failure_ = "TLS: too many changes of the key";
+    else if (impl_->out.size() > kAnswersMost)
+        failure_ = "TLS: the other side does not take its alerts";
+    else
+        return false;
+    return true;
+}
+
 TlsSession::Step TlsSession::handshake() {
     ERR_clear_error();
     const int done = SSL_do_handshake(impl_->ssl);
-    if (done == 1) return Step::Done;
-    return failed(done) ? Step::Failed : Step::More;
+    if (done == 1) {
+        barren_ = 0;
+        return Step::Done;
+    }
+    return failed(done) || overdone() ? Step::Failed : Step::More;
 }
 
 void TlsSession::feed(std::span<const uint8_t> bytes) {
-    const int n = BIO_write(impl_->in, bytes.data(), static_cast<int>(bytes.size()));
-    CHECK(n == static_cast<int>(bytes.size()), "memory takes what it is given");
+    impl_->in.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    barren_ += bytes.size();
 }
 
+// What ends the session may lie behind data, and OpenSSL tells it once.
 ssize_t TlsSession::read(std::span<uint8_t> room) {
     ERR_clear_error();
-    const int most = static_cast<int>(std::min<size_t>(room.size(), 1u << 30));
-    const int n = SSL_read(impl_->ssl, room.data(), most);
-    if (n > 0) return n;
-    if (SSL_get_error(impl_->ssl, n) == SSL_ERROR_ZERO_RETURN) return 0;
-    errno = failed(n) ? EPROTO : EAGAIN;
+    size_t filled = 0;
+    while (filled < room.size() && !end_) {
+        const size_t most = std::min<size_t>(room.size() - filled, 1u << 30);
+        const int n = SSL_read(impl_->ssl, room.data() + filled, static_cast<int>(most));
+        if (n <= 0) {
+            if (SSL_get_error(impl_->ssl, n) == SSL_ERROR_ZERO_RETURN)
+                end_ = 0;
+            else if (failed(n) || overdone())
+                end_ = EPROTO;
+            break;
+        }
+        filled += static_cast<size_t>(n);
+        barren_ = 0;
+        ++records_;
+        if (!pending()) break;
+    }
+    if (filled > 0) return static_cast<ssize_t>(filled);
+    if (end_ == 0) return 0;
+    errno = end_.value_or(EAGAIN);
     return -1;
 }
 
 bool TlsSession::pending() const {
-    return SSL_pending(impl_->ssl) > 0 || BIO_pending(impl_->in) > 0;
+    return end_ || SSL_pending(impl_->ssl) > 0 || !impl_->in.empty();
 }
 
 bool TlsSession::write(std::string_view text) {
@@ -132,14 +231,11 @@ void TlsSession::say_goodbye() {
     ERR_clear_error();
 }
 
-bool TlsSession::has_output() const { return BIO_pending(impl_->out) > 0; }
+bool TlsSession::has_output() const { return !impl_->out.empty(); }
 
 bool TlsSession::take_output(Chain& to) {
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(impl_->out, &data);
-    if (size <= 0) return false;
-    to.append(std::string_view(data, static_cast<size_t>(size)));
-    (void)BIO_reset(impl_->out);
+    if (impl_->out.empty()) return false;
+    to.append(std::string_view(std::exchange(impl_->out, {})));
     return true;
 }
 

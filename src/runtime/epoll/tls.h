@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,7 +40,10 @@ public:
 
     // Bytes of the network.
     void feed(std::span<const uint8_t> bytes);
-    // As recv(2): the bytes, 0 at the other side's end, -1 with EAGAIN (feed more) or EPROTO.
+    // As recv(2): the bytes, as many as there is room and records for; 0 at the other side's end;
+    // -1 with EAGAIN (feed more) or EPROTO. What brings no data is bounded, for handshake(), too:
+    // 64 KiB in a row, a KeyUpdate (RFC 8446, 4.6.3) for each thousand records with data and 64
+    // more, 64 KiB of answers that nobody takes. Beyond that the session fails.
     ssize_t read(std::span<uint8_t> room);
     // Whether read() may bring something without more bytes of the network.
     bool pending() const;
@@ -57,9 +61,13 @@ public:
 private:
     struct Impl;
     bool failed(int result);
+    bool overdone();
     std::shared_ptr<TlsContext> context_;
     std::unique_ptr<Impl> impl_;
     std::string failure_;
+    std::optional<int> end_;  // what read() says from now on: 0, or an errno
+    size_t barren_ = 0;       // bytes of the network since the last that brought data
+    uint64_t records_ = 0, key_updates_ = 0;
 };
 
 }  // namespace asterias::runtime

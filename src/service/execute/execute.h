@@ -20,6 +20,17 @@ namespace asterias::execute {
 // How fresh an answer has to be.
 enum class Bound : uint8_t { Linearizable };
 
+// What it holds in memory, and never less than it takes in a frame.
+inline size_t bytes_of(const kv::Command& command) {
+    size_t bytes = sizeof(kv::Command) + command.request.client.size();
+    for (const auto* list : {&command.keys, &command.values})
+        for (const auto& piece : *list)
+            bytes += sizeof(Bytes) + piece.size();
+    for (const auto& one : command.batch)
+        bytes += bytes_of(one);
+    return bytes;
+}
+
 // Who holds what the reply tells, and how fresh it is.
 struct Evidence {
     NodeId leader;  // who evaluated; 0: nobody did
@@ -90,6 +101,8 @@ inline constexpr std::string_view kBusyMemory =
 inline constexpr std::string_view kBusyLeader =
     "TRYAGAIN nothing was done: its leader holds too much unfinished work (replica-queue-max, "
     "replica-queue-bytes-max, rpc-unsent-bytes-max); send it again";
+inline constexpr std::string_view kTooLarge =
+    "ERR nothing was done: the command is too large to travel between nodes (command-bytes-max)";
 inline constexpr std::string_view kDiskFull =
     "TRYAGAIN nothing was done: the disk of its leader is full; reads and deletions go on, and "
     "writes as soon as there is space";

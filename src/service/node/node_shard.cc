@@ -48,7 +48,6 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
     pubsub::Options pubsub;
     pubsub.self = identity.node;
     pubsub.incarnation = identity.incarnation;
-    pubsub.matches = options.glob;
     messages_ = std::make_unique<pubsub::Hub>(shard, pubsub, *this, registry);
 }
 

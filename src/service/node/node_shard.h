@@ -49,7 +49,6 @@ struct Options {
     size_t snapshots_receiving_max = 2;
     replica::SnapshotPace snapshot_pace;
     Duration change_timeout = seconds(60);  // of membership changes; they go on behind it
-    pubsub::Matches glob = nullptr;         // of patterns that clients subscribe to
     router::Options router;
     rpc::Options rpc;
 };

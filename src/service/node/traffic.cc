@@ -211,6 +211,9 @@ void NodeShard::submit_here(GroupId group, std::vector<replica::Incoming> reques
     }
 }
 
+// A frame holds the largest command behind all that may come before it.
+static_assert(router::kCommandBytesMax + 2 * rpc::kBodyBytesGoal < rpc::kFrameBytesMax);
+
 bool NodeShard::forward(NodeId to, const replica::ForwardHead& head,
                         const std::vector<router::Departure>& commands) {
     if (to != identity_.node) {

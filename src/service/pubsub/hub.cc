@@ -1,12 +1,17 @@
 #include "service/pubsub/hub.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/mutant.h"
 
 namespace asterias::pubsub {
 namespace {
-constexpr size_t kNameBytes = 64;  // of a name beside its letters
+constexpr size_t kNameBytes = 64;  // of a name beside its letters; more than it takes in a frame
+// A connection delivers or ends; this is for an answer that found no room on its way back.
+constexpr Duration kAnswerMost = seconds(5);
+constexpr Duration kRetry = milliseconds(250);
+Message compact(const Message& m) { return {m.kind, m.channel.compact(), m.payload.compact()}; }
 size_t bytes_of(const Message& m) { return m.channel.size() + m.payload.size() + kNameBytes; }
 }  // namespace
 
@@ -23,6 +28,7 @@ Hub::Hub(port::Shard& shard, Options options, Outlet& outlet, Registry& registry
                                 "room.")),
       stale_(registry.counter("asterias_pubsub_stale_total",
                               "Messages that came again, or behind a later one; not delivered.")) {
+    CHECK(options_.names_bytes_max <= rpc::kFrameBytesMax / 2, "the whole state is one frame");
     for (size_t i = 0; i < shard.shard_count(); ++i)
         if (ShardId(i) != shard.id()) shards_[ShardId(i)] = 0;
 }
@@ -31,20 +37,20 @@ Hub::Hub(port::Shard& shard, Options options, Outlet& outlet, Registry& registry
 
 Messages::Taken Hub::subscribe(uint64_t id, Listener& listener, Kind kind,
                                const std::vector<std::string>& names, port::Callback known) {
+    const std::set<std::string_view> once(names.begin(), names.end());
     size_t bytes = names_bytes_;
-    for (const auto& name : names) {
+    for (const auto name : once) {
         const auto it = table(kind).find(name);
-        if (it == table(kind).end() || it->second.here.empty()) bytes += name.size() + kNameBytes;
+        if (it == table(kind).end() || !it->second.here.contains(id))
+            bytes += name.size() + kNameBytes;
     }
-    if (bytes > options_.names_bytes_max) return Taken::Full;
-    for (const auto& name : names) {
-        Name& entry = table(kind)[name];
-        if (entry.here.empty()) names_bytes_ += name.size() + kNameBytes;
-        if (entry.here.emplace(id, &listener).second) changed(kind, name);
-    }
-    if (shards_.empty() && nodes_.empty()) return Taken::Known;
-    waiters_.push_back(
-        {version_ + !changed_.empty(), shard_.clock().now() + kKnownMost, std::move(known)});
+    if (bytes > options_.names_bytes_max && bytes > names_bytes_) return Taken::Full;
+    names_bytes_ = bytes;
+    for (const auto& name : names)
+        if (table(kind)[name].here.emplace(id, &listener).second) changed(kind, name);
+    const uint64_t version = version_ + !changed_.empty();
+    if (this->known() >= version) return Taken::Known;
+    waiters_.push_back({version, shard_.clock().now() + kKnownMost, std::move(known)});
     return Taken::Later;
 }
 
@@ -52,13 +58,18 @@ void Hub::unsubscribe(uint64_t id, Kind kind, std::string_view name) {
     auto& names = table(kind);
     const auto it = names.find(name);
     if (it == names.end() || it->second.here.erase(id) == 0) return;
+    names_bytes_ -= name.size() + kNameBytes;
     changed(kind, name);
-    if (it->second.here.empty()) names_bytes_ -= name.size() + kNameBytes;
     if (it->second.here.empty() && it->second.elsewhere.empty()) names.erase(it);
 }
 
-// The end of the turn tells them; so a thousand listeners who come at once are one change.
-void Hub::changed(Kind kind, std::string_view name) { changed_.emplace(kind, name); }
+// The end of the turn tells them; so a thousand listeners who come at once are one change. Names
+// that come and go within a turn are bounded by nothing but this.
+void Hub::changed(Kind kind, std::string_view name) {
+    if (!changed_.emplace(kind, name).second) return;
+    changed_bytes_ += name.size() + kNameBytes;
+    if (changed_bytes_ >= rpc::kBodyBytesGoal && !MUTANT(pubsub_change_unbounded)) tell_changes();
+}
 
 std::vector<std::string> Hub::names(Kind kind) const {
     std::vector<std::string> out;
@@ -85,9 +96,8 @@ void Hub::for_each_match(const Message& message, Visit visit) {
     if (it != table(message.kind).end()) visit(it->second, nullptr);
     if (message.kind != Kind::Channel) return;
     for (auto& [pattern, entry] : table(Kind::Pattern)) {
-        const bool matches = options_.matches ? options_.matches(pattern, message.channel.view())
-                                              : pattern == message.channel.view();
-        if (matches) visit(entry, &pattern);
+        if (!entry.glob) entry.glob.emplace(pattern);
+        if (entry.glob->matches(message.channel.view())) visit(entry, &pattern);
     }
 }
 
@@ -130,8 +140,7 @@ uint64_t Hub::publish(Message message) {
         (outlet_.send_pubsub(node, std::move(frame)) ? sent_ : dropped_).add(count);
         out_.erase(it);
     }
-    if (!shards.empty())
-        message = {message.kind, message.channel.compact(), message.payload.compact()};
+    if (!shards.empty()) message = compact(message);
     for (const ShardId to : shards)
         pass(to, {self(), options_.incarnation, {number_, message}});
     return elsewhere + give_here(message);
@@ -177,32 +186,35 @@ void Hub::hear(const Carried& carried) {
 
 // ------------------------------------------------------------------------------- who wants what
 
-Interest Hub::whole() const {
+// What finds no room is made up for by a later tick: nobody else would tell.
+void Hub::tell(NodeId node, Node& state, const Interest& interest) {
+    rpc::FrameBuilder frame;
+    write_interest(frame.body(), interest);
+    const bool sent = outlet_.send_pubsub(node, std::move(frame));
+    state.again = shard_.clock().now() + (sent ? kAnswerMost : kRetry);
+    if (sent && interest.whole) state.whole = interest.version;
+}
+
+void Hub::tell_whole(NodeId node, Node& state) {
     Interest interest{true, version_, {}};
     for (const Kind kind : {Kind::Channel, Kind::Pattern, Kind::Shard})
         for (const auto& [name, entry] : table(kind))
             if (!entry.here.empty())
                 interest.wanted.push_back({kind, Bytes::copy(name), entry.here.size()});
-    return interest;
-}
-
-void Hub::tell(NodeId node, const Interest& interest) {
-    rpc::FrameBuilder frame;
-    write_interest(frame.body(), interest);
-    // What finds no connection is told as a whole when there is one.
-    (void)outlet_.send_pubsub(node, std::move(frame));
+    tell(node, state, interest);
 }
 
 void Hub::tell_changes() {
     auto change = std::make_shared<Interest>();
     change->version = ++version_;
+    changed_bytes_ = 0;
     for (const auto& [kind, name] : std::exchange(changed_, {})) {
         const auto it = table(kind).find(name);
         const uint64_t count = it == table(kind).end() ? 0 : it->second.here.size();
         change->wanted.push_back({kind, Bytes::copy(name), count});
     }
-    for (const auto& [node, has] : nodes_)
-        tell(node, *change);
+    for (auto& [node, state] : nodes_)
+        tell(node, state, *change);
     for (const auto& [to, has] : shards_) {
         shard_.submit(to, [this, hub = &outlet_.hub(to), source = self(), to, change] {
             hub->apply(source, options_.incarnation, {}, *change);
@@ -222,18 +234,27 @@ void Hub::flush() {
 }
 
 void Hub::tick() {
+    const Instant now = shard_.clock().now();
+    for (auto& [node, state] : nodes_)
+        if (state.has < version_ && state.again <= now && !MUTANT(pubsub_refused_forgotten))
+            tell_whole(node, state);
     if (!waiters_.empty()) settle();
 }
 
-void Hub::settle() {
-    uint64_t known = version_;
+uint64_t Hub::known() const {
+    uint64_t known = std::numeric_limits<uint64_t>::max();
     for (const auto& [shard, has] : shards_)
         known = std::min(known, has);
-    for (const auto& [node, has] : nodes_)
-        known = std::min(known, has);
+    for (const auto& [node, state] : nodes_)
+        known = std::min(known, state.has);
+    return known;
+}
+
+void Hub::settle() {
+    const uint64_t all_have = known();
     const Instant now = shard_.clock().now();
     while (!waiters_.empty() &&
-           (waiters_.front().version <= known || waiters_.front().deadline <= now)) {
+           (waiters_.front().version <= all_have || waiters_.front().deadline <= now)) {
         auto call = std::move(waiters_.front().known);
         waiters_.pop_front();
         call();
@@ -241,8 +262,8 @@ void Hub::settle() {
 }
 
 void Hub::node_up(NodeId node) {
-    nodes_[node] = 0;
-    if (version_ > 0) tell(node, whole());
+    auto& state = nodes_[node] = {};
+    if (version_ > 0) tell_whole(node, state);
 }
 
 void Hub::node_down(NodeId node) {
@@ -253,8 +274,11 @@ void Hub::node_down(NodeId node) {
 void Hub::on_known(NodeId node, const InterestKnown& known) {
     const auto it = nodes_.find(node);
     if (it == nodes_.end()) return;
-    if (known.lost) return tell(node, whole());
-    it->second = std::max(it->second, known.version);
+    auto& [has, whole, again] = it->second;
+    // Each change behind a lost one is answered so; the whole that makes up for all is on its way.
+    if (known.lost && known.version <= whole) return;
+    if (known.lost) return tell_whole(node, it->second);
+    has = std::max(has, known.version);
     settle();
 }
 
@@ -274,6 +298,8 @@ Result<void> Hub::receive(const rpc::Peer& from, const Bytes& body) {
                 for (const auto& [source, count] : entry.elsewhere)
                     if (source.node == options_.self) shards.insert(source.shard);
             });
+            // Whoever reads slowly must not hold the whole frame.
+            one.message = compact(one.message);
             const Carried carried{{from.node, from.shard}, from.incarnation, std::move(one)};
             for (const ShardId to : shards)
                 pass(to, carried);

@@ -17,8 +17,10 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
+#include "base/glob.h"
 #include "base/metrics.h"
 #include "service/pubsub/codec.h"
 #include "service/pubsub/messages.h"
@@ -26,14 +28,12 @@
 
 namespace asterias::pubsub {
 
-// Redis' globs, from whoever knows them.
-using Matches = bool (*)(std::string_view pattern, std::string_view text);
-
 struct Options {
     NodeId self;
-    Incarnation incarnation;                      // of this start
-    Matches matches = nullptr;                    // null: a pattern matches itself only
-    size_t names_bytes_max = 16 * 1024 * 1024;    // pubsub-names-bytes-max, of a shard
+    Incarnation incarnation;  // of this start
+    // pubsub-names-bytes-max: names of all subscriptions of a shard. What a shard wants fits one
+    // frame.
+    size_t names_bytes_max = 16 * 1024 * 1024;
     size_t between_bytes_max = 64 * 1024 * 1024;  // messages on their way to another shard
 };
 
@@ -59,6 +59,7 @@ public:
     void unsubscribe(uint64_t id, Kind kind, std::string_view name) override;
     uint64_t publish(Message message) override;
     std::vector<std::string> names(Kind kind) const override;
+    size_t name_count(Kind kind) const override { return table(kind).size(); }
     uint64_t listeners(Kind kind, std::string_view name) const override;
 
     // What the node's shard hears of others. Error: Corrupt; nothing of the body was done.
@@ -91,6 +92,7 @@ private:
     struct Name {
         std::map<uint64_t, Listener*> here;
         std::map<Source, uint64_t> elsewhere;
+        std::optional<Glob> glob;  // of a pattern, since the first message
     };
     using Names = std::map<std::string, Name, std::less<>>;
     struct Carried {
@@ -102,6 +104,13 @@ private:
         uint64_t version;
         Instant deadline;
         port::Callback known;
+    };
+    // A connected node: which versions it has, by its own word, and which whole state was sent
+    // last.
+    struct Node {
+        uint64_t has = 0;
+        uint64_t whole = 0;
+        Instant again{};  // when it is told the whole, if it lacks something then
     };
     struct Acknowledging {
         size_t left;
@@ -115,8 +124,9 @@ private:
     void for_each_match(const Message& message, Visit visit);
     void changed(Kind kind, std::string_view name);
     void settle();
-    Interest whole() const;
-    void tell(NodeId node, const Interest& interest);
+    uint64_t known() const;  // the version that everybody has
+    void tell(NodeId node, Node& state, const Interest& interest);
+    void tell_whole(NodeId node, Node& state);
     void tell_changes();
     // False: it lacks what came before.
     bool apply(Source source, Incarnation incarnation, Via via, const Interest& interest);
@@ -135,13 +145,14 @@ private:
     Outlet& outlet_;
     std::array<Names, kLastKind> tables_;
     std::map<Source, Heard> heard_;
-    size_t names_bytes_ = 0;  // of those with listeners here
+    size_t names_bytes_ = 0;  // of the subscriptions here
 
     uint64_t version_ = 0;
     std::set<std::pair<Kind, std::string>> changed_;  // since that version
-    std::map<ShardId, uint64_t> shards_;              // and the version that each has
-    std::map<NodeId, uint64_t> nodes_;                // connected; the same
-    std::deque<Waiter> waiters_;                      // by version
+    size_t changed_bytes_ = 0;
+    std::map<ShardId, uint64_t> shards_;  // and the version that each has
+    std::map<NodeId, Node> nodes_;        // connected
+    std::deque<Waiter> waiters_;          // by version
 
     uint64_t number_ = 0;
     std::map<NodeId, std::pair<rpc::FrameBuilder, size_t>> out_;  // and how many messages

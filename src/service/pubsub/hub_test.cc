@@ -42,7 +42,7 @@ struct Station : Outlet {
 };
 
 struct Pair {
-    Pair() : world(1) {
+    explicit Pair(size_t names_bytes_max = 1000) : world(1) {
         for (int i = 0; i < 2; ++i) {
             host[i] = sim::boot_host(world, world.add_node(i ? "b" : "a", {}));
             auto& registry = host[i]->own<Registry>();
@@ -50,7 +50,7 @@ struct Pair {
             Options options;
             options.self = NodeId(static_cast<uint64_t>(i) + 1);
             options.incarnation = Incarnation(1);
-            options.names_bytes_max = 1000;
+            options.names_bytes_max = names_bytes_max;
             station[i]->own =
                 std::make_unique<Hub>(host[i]->shard(), options, *station[i], registry);
             registries[i] = &registry;
@@ -165,6 +165,7 @@ TEST(PubsubHub, AMissedChangeIsMadeUpByTheWholeState) {
     EXPECT_EQ(p.say(1, "lost", "y"), 1u);
     EXPECT_EQ(p.say(1, "a", "z"), 0u);
     EXPECT_EQ(p.hub(1).names(Kind::Channel), (Strings{"lost"}));
+    EXPECT_EQ(p.hub(1).name_count(Kind::Channel), 1u);
 }
 
 TEST(PubsubHub, ANodeThatIsGoneWantsNothingAndOneWithoutRoomIsCounted) {
@@ -219,6 +220,129 @@ TEST(PubsubHub, NamesAreBoundedAndNothingIsDoneBeyond) {
     p.hub(0).unsubscribe(reinterpret_cast<uintptr_t>(&ear) % 1000 + 1, Kind::Channel,
                          std::string(900, 'x'));
     EXPECT_EQ(p.listen(0, ear, Kind::Channel, {"a", "b"}), Messages::Taken::Known);
+}
+
+TEST(PubsubHub, ASubscriptionIsChargedForEachListenerAndOnce) {
+    Pair p;
+    Ear ear;
+    const auto listen = [&](uint64_t id, std::vector<std::string> names) {
+        return p.hub(0).subscribe(id, ear, Kind::Pattern, names, [] {});
+    };
+    const std::string name(300, 'x');
+    for (const uint64_t id : {1, 2})
+        EXPECT_EQ(listen(id, {name, name}), Messages::Taken::Known);
+    EXPECT_EQ(listen(3, {name}), Messages::Taken::Full) << "the third listener of one name";
+    EXPECT_EQ(listen(2, {name}), Messages::Taken::Known) << "it has that";
+    p.hub(0).unsubscribe(1, Kind::Pattern, name);
+    p.hub(0).unsubscribe(1, Kind::Pattern, name);
+    EXPECT_EQ(listen(3, {name}), Messages::Taken::Known);
+    EXPECT_EQ(listen(1, {name}), Messages::Taken::Full);
+}
+
+TEST(PubsubHub, WhatIsKnownAlreadyIsConfirmedAtOnce) {
+    Pair p;
+    p.up();
+    Ear ear;
+    p.listen(0, ear, Kind::Channel, {"a"});
+    p.carry();
+    EXPECT_EQ(p.listen(0, ear, Kind::Channel, {"a"}), Messages::Taken::Known);
+}
+
+TEST(PubsubHub, NamesThatComeAndGoInATurnDoNotMakeOneLongChange) {
+    Pair p(4 * 1024 * 1024);
+    p.up();
+    Ear ear;
+    const std::string name(300'000, 'x');
+    for (int i = 0; i < 20; ++i) {
+        p.listen(0, ear, Kind::Channel, {name + std::to_string(i)});
+        p.hub(0).unsubscribe(reinterpret_cast<uintptr_t>(&ear) % 1000 + 1, Kind::Channel,
+                             name + std::to_string(i));
+    }
+    p.listen(0, ear, Kind::Channel, {"last"});
+    p.hub(0).flush();
+    EXPECT_GE(p.station[0]->sent.size(), 5u);
+    for (const auto& sent : p.station[0]->sent)
+        EXPECT_LT(sent.body.size(), rpc::kBodyBytesGoal + name.size() + 100);
+    p.carry();
+    EXPECT_EQ(p.known, 21);
+    EXPECT_EQ(p.hub(1).names(Kind::Channel), (Strings{"last"}));
+}
+
+TEST(PubsubHub, AnInterestThatFoundNoRoomIsToldLater) {
+    Pair p;
+    p.up();
+    Ear ear;
+    p.station[0]->room = false;
+    p.listen(0, ear, Kind::Channel, {"a"});
+    p.carry();
+    EXPECT_EQ(p.say(1, "a", "x"), 0u);
+    p.station[0]->room = true;
+    p.host[0]->shard().timers().after(milliseconds(300), [&p] { p.hub(0).tick(); });
+    p.world.run_for(milliseconds(350));
+    p.carry();
+    EXPECT_EQ(p.known, 1);
+    EXPECT_EQ(p.say(1, "a", "y"), 1u);
+    p.host[0]->shard().timers().after(seconds(60), [&p] { p.hub(0).tick(); });
+    p.world.run_for(seconds(61));
+    EXPECT_TRUE(p.station[0]->sent.empty()) << "it is known";
+}
+
+TEST(PubsubHub, AnInterestWhoseAnswerIsLostIsToldAgain) {
+    Pair p;
+    p.up();
+    Ear ear;
+    p.listen(0, ear, Kind::Channel, {"a"});
+    p.hub(0).flush();
+    p.station[0]->sent.clear();
+    p.host[0]->shard().timers().after(seconds(1), [&p] { p.hub(0).tick(); });
+    p.world.run_for(seconds(2));
+    EXPECT_TRUE(p.station[0]->sent.empty()) << "it may still come";
+    p.host[0]->shard().timers().after(seconds(4), [&p] { p.hub(0).tick(); });
+    p.world.run_for(seconds(5));
+    p.carry();
+    EXPECT_EQ(p.say(1, "a", "x"), 1u);
+}
+
+TEST(PubsubHub, OneWholeStateMakesUpForAllThatWasMissed) {
+    Pair p;
+    p.up();
+    Ear ear;
+    p.listen(0, ear, Kind::Channel, {"lost"});
+    p.hub(0).flush();
+    p.station[0]->sent.clear();
+    for (const char* name : {"a", "b", "c"}) {
+        p.listen(0, ear, Kind::Channel, {name});
+        p.hub(0).flush();
+    }
+    for (const auto& sent : std::exchange(p.station[0]->sent, {}))
+        EXPECT_TRUE(p.hub(1).receive(p.peer(0), sent.body));
+    for (const auto& sent : std::exchange(p.station[1]->replied, {}))
+        EXPECT_TRUE(p.hub(0).receive(p.peer(1), sent.body));
+    EXPECT_EQ(p.station[0]->sent.size(), 1u);
+    p.carry();
+    EXPECT_EQ(p.say(1, "lost", "x"), 1u);
+}
+
+TEST(PubsubHub, AMessageKeptForLongDoesNotHoldTheFrameThatItCameIn) {
+    struct Keeper : Listener {
+        Message kept;
+        void on_message(const Message& message, const std::string*) override { kept = message; }
+    } keeper;
+    Pair p;
+    p.up();
+    p.hub(0).subscribe(1, keeper, Kind::Channel, {"a"}, [] {});
+    p.carry();
+    p.say(1, "a", std::string(2000, 'x'));
+    p.say(1, "a", std::string(500'000, 'x'));
+    p.say(1, "a", std::string(2000, 'y'));
+    p.hub(1).flush();
+    const Bytes body = p.station[1]->sent.front().body;
+    EXPECT_TRUE(p.hub(0).receive(p.peer(1), body));
+    EXPECT_EQ(keeper.kept.payload.str(), std::string(2000, 'y'));
+    const auto within = [&body](const Bytes& part) {
+        return part.data() >= body.data() && part.data() < body.data() + body.size();
+    };
+    EXPECT_FALSE(within(keeper.kept.payload) || within(keeper.kept.channel));
 }
 
 TEST(PubsubHub, BadBodiesDoNothing) {

@@ -54,6 +54,7 @@ public:
 
     // Of all nodes, as publish() counts. Ascending.
     virtual std::vector<std::string> names(Kind kind) const = 0;
+    virtual size_t name_count(Kind kind) const = 0;  // O(1)
     virtual uint64_t listeners(Kind kind, std::string_view name) const = 0;
 };
 

@@ -12,32 +12,17 @@ constexpr size_t kEntryBytesMax = 512 * 1024;  // soft: one command may exceed i
 constexpr size_t kEntryHeadBytes = 64;         // of an entry without commands
 // How long the queue waits for room for its head's answer, before that is turned away.
 constexpr Duration kRoomPatience = milliseconds(100);
+// Of a flush, which goes through the overlay and forgets what was deleted when.
+constexpr size_t kHideWork = 32 * 1024, kOverlaidWork = 64;
 constexpr Duration kPruneInterval = milliseconds(100);
 
-size_t bytes_of(const kv::Command& command) {
-    size_t bytes = sizeof(kv::Command) + command.request.client.size();
-    for (const auto* list : {&command.keys, &command.values})
-        for (const auto& piece : *list)
-            bytes += sizeof(Bytes) + piece.size();
-    for (const auto& one : command.batch)
-        bytes += bytes_of(one);
-    return bytes;
-}
-
 size_t bytes_of(const Incoming& request) {
-    return sizeof(Incoming) - sizeof(kv::Command) + bytes_of(request.command);
-}
-
-size_t reply_bytes(const kv::Reply& reply) {
-    size_t bytes = 16 + reply.text.size();
-    for (const auto& item : reply.items)
-        bytes += reply_bytes(item);
-    return bytes;
+    return sizeof(Incoming) - sizeof(kv::Command) + execute::bytes_of(request.command);
 }
 
 // Whether the session table keeps it. Most are far below the limit, and not encoded to know that.
 bool is_stored(const kv::Reply& reply) {
-    if (reply_bytes(reply) <= kv::kStoredReplyBytesMax) return true;  // never less than encoded
+    if (reply.content_bytes() <= kv::kStoredReplyBytesMax) return true;
     wire::Writer encoded;
     kv::encode(encoded, reply);
     return encoded.size() <= kv::kStoredReplyBytesMax;
@@ -56,7 +41,7 @@ session::Advance& advance_of(const Incoming& request, session::Effects& effects)
 // What it adds to an entry at most: its effects, its session's head, and the answer that the
 // session table keeps.
 size_t logged_bytes(const kv::Evaluation& evaluation) {
-    size_t bytes = 64 + std::min(kv::kStoredReplyBytesMax, reply_bytes(evaluation.reply));
+    size_t bytes = 64 + std::min(kv::kStoredReplyBytesMax, evaluation.reply.content_bytes());
     for (const auto& write : evaluation.writes)
         bytes += write.key.size() + write.record.size() + write.until.size() + 12;
     return bytes;
@@ -261,8 +246,11 @@ void Replica::evaluate_queue() {
     if (std::exchange(deletions_of_, core_->term()) != core_->term())
         deletions_.begin(core_->last_index());
     bool waits = false;
+    const auto worked = [](const Round& r) {
+        return r.work >= kRoundWorkMax && !MUTANT(replica_round_works_on);
+    };
     while (!queue_.empty() && !round.closed && round.bytes < kEntryBytesMax &&
-           !replies_full(round)) {
+           !replies_full(round) && !worked(round)) {
         Incoming& head = queue_.front();
         waits = !answer_can_leave(head);
         if (waits) break;
@@ -428,7 +416,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     // later, and told when the fence is committed.
     const bool moved = bounds_.refuses(command) && !MUTANT(replica_fence_not_checked);
     const bool named = !command.request.client.empty() && !moved;
-    if (!moved && !look_up(command)) return false;
+    if (!moved && !look_up(command, round)) return false;
     const auto& found = head_.found;
     LogIndex depends_on;
     for (const auto& f : found)
@@ -445,7 +433,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
         if (found[i].value) pointers[i] = &records[i];
     std::optional<kv::Reply> answered_before;
     if (named && found.back().value &&
-        !answer_of_client(command, *found.back().value, answered_before))
+        !answer_of_client(command, found.back().value->bytes, answered_before))
         return false;
     kv::Evaluation evaluation;
     const auto remember = [&] {
@@ -459,6 +447,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     } else {
         evaluation = moved ? kv::Evaluation{kv::Reply::error(execute::kMoved), {}}
                            : evaluate_head(request, pointers, round);
+        round.work += evaluation.work;
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
@@ -518,6 +507,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
             bounds_since_ = index;
         }
         if (!write.until.empty()) {
+            round.work += kHideWork + overlay_.size() * kOverlaidWork;
             hide_range(write.key, write.until, index);
         } else {
             overlay_[write.key] = {index, write.record};

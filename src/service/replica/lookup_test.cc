@@ -184,6 +184,98 @@ TEST(ReplicaLookup, CountingAndDeletingKeysHoldsNoneOfTheirValues) {
     EXPECT_EQ(b.await(104).reply, kv::Reply::number(40)) << "nor to what is not applied yet";
 }
 
+// A turn takes two rounds here.  mutant replica_round_works_on
+TEST(ReplicaLookup, ATurnDoesABoundedAmountOfWorkAndTheOrderStays) {
+    const std::string large(2 * 1024 * 1024, 'x'), table(1999, 'x');
+    const auto lcs = [] {
+        kv::Command c = on_key(kv::Op::Lcs, "table");
+        c.keys.push_back(c.keys[0]);
+        c.flags = kv::flag::kLength;
+        return c;
+    };
+    for (const kv::Command& hard :
+         {on_key(kv::Op::Exists, "large"), on_key(kv::Op::StrLen, "large"),
+          on_key(kv::Op::GetRange, "large"), lcs()}) {
+        Bench b(1);
+        b.elect();
+        b.submit(1, 1, set("large", large));
+        b.submit(2, 2, set("table", table));
+        ASSERT_EQ(b.await(2).kind, Kind::Done);
+        ASSERT_TRUE(b.turns_until([&] { return b.replica->status().overlay == 0; }));
+        const size_t count = 40;
+        b.answers.clear();
+        for (uint64_t i = 0; i < count; ++i) {
+            b.submit(10 + 2 * i, 0, hard);
+            b.submit(11 + 2 * i, 3 + i, incr("n"));
+        }
+        b.turn();
+        EXPECT_GE(b.replica->status().queued, count) << static_cast<int>(hard.op);
+        ASSERT_TRUE(b.turns_until([&] { return b.answers.size() == 2 * count; }));
+        for (uint64_t i = 0; i < count; ++i) {
+            EXPECT_EQ(b.answer_to(10 + 2 * i).kind, Kind::Done);
+            EXPECT_EQ(b.answer_to(11 + 2 * i).reply,
+                      kv::Reply::number(static_cast<int64_t>(i + 1)));
+        }
+    }
+}
+
+TEST(ReplicaLookup, OneCommandOverManyKeysTakesSeveralTurnsAndLooksEachUpOnce) {
+    Bench b(1);
+    b.elect();
+    kv::Command all = on_key(kv::Op::MSet, "k");
+    all.keys.clear();
+    for (size_t i = 0; i < 50'000; ++i) {
+        all.keys.push_back(Bytes::copy("k" + std::to_string(i)));
+        all.values.push_back(Bytes::literal("v"));
+    }
+    b.submit(1, 1, all);
+    ASSERT_EQ(b.await(1).kind, Kind::Done);
+    ASSERT_TRUE(b.turns_until([&] { return b.replica->status().overlay == 0; }));
+    b.engine->looks = 0;
+    all.op = kv::Op::Exists;
+    all.values.clear();
+    b.submit(2, 0, all);
+    b.turn();
+    EXPECT_EQ(b.replica->status().queued, 1u);
+    EXPECT_LT(b.engine->looks, all.keys.size());
+    EXPECT_EQ(b.await(2).reply, kv::Reply::number(50'000));
+    EXPECT_EQ(b.engine->looks, all.keys.size());
+}
+
+TEST(ReplicaLookup, APartOfAValueIsRightWhereverItComesFrom) {
+    const auto range = [](int64_t first, int64_t last) {
+        kv::Command c = on_key(kv::Op::GetRange, "a");
+        c.number = first;
+        c.number2 = last;
+        return c;
+    };
+    Bench b(1);
+    b.elect();
+    for (int place = 0; place < 3; ++place) {  // the overlay, the engine's memory, its disk
+        const uint64_t t = static_cast<uint64_t>(place) * 10;
+        if (place == 0) b.submit(1, 1, set("a", "0123456789"));
+        if (place == 1)
+            ASSERT_TRUE(b.turns_until([&] { return b.replica->status().overlay == 0; }));
+        if (place == 2) {
+            ASSERT_TRUE(b.turns_until([&] {
+                return b.engine->durable() == b.engine->written() ||
+                       (b.engine->request_flush(), false);
+            }));
+            engine::MemFaults cold;
+            cold.would_block = 1;
+            b.engine_image.set_faults(cold);
+        }
+        b.submit(t + 2, 0, on_key(kv::Op::StrLen, "a"));
+        b.submit(t + 3, 0, range(2, 4));
+        b.submit(t + 4, 0, range(-3, -1));
+        b.submit(t + 5, 0, range(5, 2));
+        EXPECT_EQ(b.await(t + 5).reply.text.view(), "") << place;
+        EXPECT_EQ(b.answer_to(t + 2).reply, kv::Reply::number(10)) << place;
+        EXPECT_EQ(b.answer_to(t + 3).reply.text.view(), "234") << place;
+        EXPECT_EQ(b.answer_to(t + 4).reply.text.view(), "789") << place;
+    }
+}
+
 // mutant replica_replies_unbounded
 TEST(ReplicaLookup, NoMoreIsEvaluatedThanMayWaitToBeAnswered) {
     Bench b(3);
@@ -201,6 +293,25 @@ TEST(ReplicaLookup, NoMoreIsEvaluatedThanMayWaitToBeAnswered) {
     for (uint64_t ticket = 2; ticket < 12; ++ticket)
         EXPECT_EQ(b.answer_to(ticket).reply.text.size(), value);
     EXPECT_EQ(b.replica->status().queued, 0u);
+}
+
+TEST(ReplicaLookup, RepliesOfManyEmptyItemsAreCountedToo) {
+    Bench b(3);
+    b.held_replies_max = 100'000;
+    b.kill();
+    b.boot();
+    b.elect();
+    b.peers_heartbeat = false;
+    kv::Command all = on_key(kv::Op::MGet, "absent");
+    all.keys.resize(2000, all.keys[0]);
+    for (uint64_t ticket = 2; ticket < 12; ++ticket)
+        b.submit(ticket, 0, all);
+    b.turn();
+    b.turn();
+    EXPECT_EQ(b.replica->status().queued, 6u) << "four exceed it, at 16 bytes for each item";
+    b.peers_heartbeat = true;
+    ASSERT_TRUE(b.turns_until([&] { return b.answered(11) == 1; }));
+    EXPECT_EQ(b.answer_to(11).reply.items.size(), 2000u);
 }
 
 TEST(ReplicaLookup, AGatewayThatDoesNotTakeItsAnswersHoldsUpTheOthersForAMomentOnly) {

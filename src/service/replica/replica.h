@@ -276,11 +276,16 @@ private:
         LogIndex index;                          // of the entry
         size_t bytes = 0;                        // the entry is no larger
         size_t read_bytes = 0, write_bytes = 0;  // of the replies
+        uint64_t work =
+            0;  // bytes touched, or what takes as long; the next round begins at the limit
         bool full = false;    // the next command has to wait until proposals are applied
         bool closed = false;  // the next command belongs to another entry
     };
+    // Some 10 ms, and with large values those of one more. Counted, not measured: the same command
+    // stands in the same round whatever machine it is.
+    static constexpr uint64_t kRoundWorkMax = 16 * 1024 * 1024;
     struct Lookup {
-        std::optional<Bytes> value;
+        std::optional<kv::Excerpt> value;
         LogIndex depends_on;
     };
     // For the command at the head of the queue: what its keys hold, as far as they were looked up.
@@ -292,7 +297,7 @@ private:
         Bytes request_key;        // looked up behind them; empty: none
         std::vector<Lookup> found;
         std::vector<size_t> fetched_next;  // of `found`: on their way from disk
-        std::map<Bytes, std::optional<Bytes>> fetched;
+        std::map<Bytes, std::optional<kv::Excerpt>> fetched;
         size_t bytes = 0;       // of the reply
         bool too_long = false;  // the values exceed kv::kReplyBytesMax: none was kept
 
@@ -331,8 +336,8 @@ private:
     void refuse(const Incoming& request);
 
     // lookup.cc
-    bool look_up(const kv::Command& command);
-    bool look_up_one(const kv::Command& command, size_t i);
+    bool look_up(const kv::Command& command, Round& round);
+    bool look_up_one(const kv::Command& command, size_t i, Round& round);
     void count_value(const kv::Command& command, size_t i);
     void fetch();
     port::Task<> fetch_task(Bytes key, uint64_t generation);

@@ -53,6 +53,7 @@ class WatchedEngine final : public port::Engine {
 public:
     explicit WatchedEngine(std::unique_ptr<port::Engine> engine) : engine_(std::move(engine)) {}
     size_t looks = 0;  // into memory
+    size_t view_scans = 0;
     size_t writes = 0;
     size_t reads = 0, under_way = 0, most_under_way = 0;
     size_t scanned = 0, most_scanned = 0;  // bytes: all, and by one scan
@@ -90,7 +91,10 @@ public:
     port::Task<Result<std::vector<port::KeyValue>>> scan_view(
         port::Shard& shard, std::shared_ptr<port::EngineSnapshot> view, Bytes from, Bytes to,
         port::ScanLimit limit) override {
-        return engine_->scan_view(shard, std::move(view), std::move(from), std::move(to), limit);
+        auto found = co_await engine_->scan_view(shard, std::move(view), std::move(from),
+                                                 std::move(to), limit);
+        ++view_scans;
+        co_return found;
     }
     Result<std::unique_ptr<port::Staging>> stage(std::vector<port::Span> spans) override {
         return engine_->stage(std::move(spans));
@@ -122,6 +126,7 @@ public:
     ~Bench() override { kill(); }
 
     size_t queue_max = 100'000, queue_bytes_max = 64 * 1024 * 1024;  // from the next boot() on
+    size_t held_replies_max = 16 * 1024 * 1024;
     void limit_uncommitted(size_t bytes) { config_.uncommitted_bytes_max = bytes; }  // likewise
     // What the peers answer. They hold no log: they say what a healthy follower would.
     bool peers_vote = true, peers_append = true, peers_heartbeat = true;
@@ -174,6 +179,7 @@ public:
         parts.compact_entries = compact_entries;
         parts.queue_max = queue_max;
         parts.queue_bytes_max = queue_bytes_max;
+        parts.held_replies_max = held_replies_max;
         parts.log_retained_bytes_max = log_retained_bytes_max;
         parts.snapshot_pace.piece_bytes = 1024;
         parts.stall_patience = stall_patience;

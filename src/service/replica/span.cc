@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/mutant.h"
+#include "port/sync.h"
 #include "service/execute/execute.h"
 #include "service/replica/replica.h"
 
@@ -17,6 +18,8 @@ constexpr size_t kSpansMax = 2;
 constexpr size_t kSpansWaitingMax = 1000;
 // Held in memory, with one value more.
 constexpr port::ScanLimit kSlice{.entries = 4096, .bytes = 1024 * 1024};
+// Of matching, in one turn; one key can take 64 times as many.
+constexpr uint64_t kStepsInTurn = 1024 * 1024;
 }  // namespace
 
 // At its place in the queue: what comes behind it does not wait for it.
@@ -98,7 +101,9 @@ port::Task<> Replica::read_span(uint64_t number, std::shared_ptr<port::EngineSna
     }();
     kv::SpanRead read(command, parts_.shard.clock().wall().millis(), parts_.shard.entropy().next());
     const port::ScanLimit slice{std::min(kSlice.entries, read.entries_most()), kSlice.bytes};
+    const Instant patience = began + (deadline - began) / 4 * 3;
     Bytes from = read.from();
+    uint64_t steps_before = 0;
     bool ended = false;
     while (!ended && !read.full()) {
         const auto found =
@@ -120,11 +125,17 @@ port::Task<> Replica::read_span(uint64_t number, std::shared_ptr<port::EngineSna
                 co_return;
             }
             if (read.full()) break;
+            if (read.steps() - steps_before < kStepsInTurn) continue;
+            steps_before = read.steps();
+            co_await port::sleep(parts_.shard, microseconds(1));  // the others' turn
+            if (stopped_ || !reading_spans_.contains(number)) co_return;
+            if (parts_.shard.clock().now() > patience)
+                co_return conclude_span(number, kv::Reply::error(kv::kSpanTooSlow), 0, {});
         }
         ended = !slice.reached_by(*found);
         if (ended || command.op == kv::Op::Scan) break;
         from = key_behind(found->back().key);
-        if (parts_.shard.clock().now() - began > (deadline - began) / 4 * 3)
+        if (parts_.shard.clock().now() > patience)
             co_return conclude_span(number, kv::Reply::error(kv::kSpanTooSlow), 0, {});
     }
     kv::Reply reply = read.finish(ended);
@@ -157,6 +168,8 @@ void Replica::conclude_span(uint64_t number, kv::Reply reply, int64_t now_ms,
 void Replica::hide_range(const Bytes& from, const Bytes& to, LogIndex index) {
     if (MUTANT(replica_flush_not_hidden)) return;
     std::erase_if(overlay_, [&](const auto& e) { return from <= e.first && e.first < to; });
+    // It says of what it covers all that those said: so they are no more than there are databases.
+    std::erase_if(flushed_, [&](const Flushed& f) { return from <= f.from && f.to <= to; });
     flushed_.push_back({index, from, to});
     deletions_.begin(index);
 }

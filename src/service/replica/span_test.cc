@@ -183,6 +183,44 @@ TEST(ReplicaSpan, WhoWatchesAKeyHearsOfAFlush) {
     EXPECT_NE(b.await(4).reply.items[0].integer, before);
 }
 
+// A hundred long names and a pattern that almost matches each of their bytes.
+void submit_hard_to_match(Bench& b, uint64_t ticket) {
+    kv::Command all;
+    all.op = kv::Op::MSet;
+    all.keyspace = kKeyspace;
+    for (int i = 0; i < 100; ++i) {
+        all.keys.push_back(Bytes::copy(std::to_string(100 + i) + std::string(3000, 'a')));
+        all.values.push_back(Bytes::literal("v"));
+    }
+    b.submit(ticket, 1, all);
+    ASSERT_EQ(b.await(ticket).kind, Kind::Done);
+    b.submit(ticket + 1, 0, span(kv::Op::Keys, {"*" + std::string(200, 'a') + "b"}));
+    ASSERT_TRUE(b.turns_until([&] { return b.engine->view_scans > 0; }));
+}
+
+TEST(ReplicaSpan, HardMatchingLeavesTurnsToOthers) {
+    Bench b(1);
+    b.elect();
+    submit_hard_to_match(b, 1);
+    EXPECT_EQ(b.answered(2), 0u) << "not all of a slice in one turn";
+    b.submit(3, 0, get("x"));
+    EXPECT_EQ(b.await(3).kind, Kind::Done);
+    EXPECT_EQ(b.answered(2), 0u);
+    EXPECT_EQ(b.await(2).reply.items.size(), 0u);
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Done);
+}
+
+TEST(ReplicaSpan, WhoLosesTheLeadMatchesNoMore) {
+    Bench b(3);
+    b.elect();
+    submit_hard_to_match(b, 1);
+    ASSERT_EQ(b.answered(2), 0u);
+    b.depose();
+    EXPECT_EQ(b.answer_to(2).kind, Kind::Lost);
+    b.run_for(seconds(1));
+    EXPECT_EQ(b.answered(2), 1u);
+}
+
 // The other leader's clock may be behind.  mutant replica_span_expiry_not_logged
 TEST(ReplicaSpan, WhatWasTakenForExpiredIsDeletedInTheLogBeforeTheAnswer) {
     Bench b(3);

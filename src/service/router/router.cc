@@ -66,6 +66,9 @@ void Router::execute(execute::Request request, execute::Completion done) {
                 std::move(done),
                 {},
                 0};
+    // Before it has a number: nobody will ever hear of it.
+    if (execute::bytes_of(what.command) > kCommandBytesMax)
+        return fail_later(std::move(what.done), execute::kTooLarge);
     const Wanted wanted = look_at(what.command);
     if (must_wait(wanted, what, !parked_.empty())) return park(serial, std::move(what));
     release(serial, std::move(what), wanted);

@@ -31,6 +31,9 @@
 
 namespace asterias::router {
 
+// A larger command is refused: it must fit into one frame, behind what fills that up to its goal.
+inline constexpr size_t kCommandBytesMax = 60 * 1024 * 1024;  // command-bytes-max
+
 struct Options {
     // Per group, from the oldest that has no answer to the newest (router-inflight-max).
     size_t inflight_max = 20000;

@@ -121,6 +121,23 @@ private:
     bool awake_ = false;
 };
 
+TEST(Router, WhatIsTooLargeForAFrameIsRefusedAndIsNoPartOfTheSession) {
+    Bench b;
+    kv::Command c;
+    c.op = kv::Op::Set;
+    c.keys = {Bytes::copy("k")};
+    c.values = {Bytes::copy(std::string(kCommandBytesMax, 'x'))};
+    std::string heard;
+    b.router->execute(
+        {std::move(c), execute::Bound::Linearizable, seconds(5), execute::StreamId(1)},
+        [&heard](execute::Outcome outcome) { heard = outcome.reply.text.str(); });
+    b.command(1, kv::Op::Set, "a");
+    b.turn();
+    EXPECT_EQ(heard, execute::kTooLarge);
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].sequences(), std::vector<uint64_t>{1});
+}
+
 // ------------------------------------------------------------------------------- R1
 
 TEST(Router, R1CommandsOfATurnLeaveInOneFrameInTheOrderOfExecute) {
