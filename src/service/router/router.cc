@@ -76,7 +76,9 @@ void Router::execute(execute::Request request, execute::Completion done) {
 
 void Router::execute_in(GroupId group, execute::Request request, execute::Completion done) {
     commands_.add();
-    depart(groups_.at(group), next_serial_++,
+    const auto g = groups_.find(group);
+    if (g == groups_.end()) return fail_later(std::move(done), execute::kClusterDown);
+    depart(g->second, next_serial_++,
            {shard_.clock().now() + request.remaining,
             request.stream,
             std::move(request.command),

@@ -71,7 +71,7 @@ public:
 
     void execute(execute::Request request, execute::Completion done) override;
     // To that group, whichever keys it names; `request.command.keyspace` is filled in already. No
-    // client's. The group was in `members` or in a catalogue.
+    // client's. A group that is gone, or not known here, is CLUSTERDOWN.
     void execute_in(GroupId group, execute::Request request, execute::Completion done);
 
     // Replaces an older one. `members` as above, of every group that there is.

@@ -597,6 +597,21 @@ TEST(Router, R5WhatWasNotSentToAGroupThatIsGoneFindsItsWayAnew) {
     EXPECT_EQ(b.sent[0].head.group, kGroup);
 }
 
+// Whoever carries keyspaces on may be overtaken by another who drops one.
+TEST(Router, R5AGroupThatIsGoneCannotBeReached) {
+    Bench b;
+    tell(b, 2, kCart);
+    tell(b, 3, std::nullopt);
+    kv::Command c;
+    c.op = kv::Op::Exists;
+    c.keys = {Bytes::literal("-")};
+    std::string text;
+    b.router->execute_in(kCart, {std::move(c), {}, seconds(1), {}},
+                         [&](execute::Outcome o) { text = o.reply.text.str(); });
+    b.turn();
+    EXPECT_EQ(text, execute::kClusterDown);
+}
+
 TEST(Router, R5AnOlderCatalogueChangesNothing) {
     Bench b;
     tell(b, 5, kCart);
