@@ -53,7 +53,8 @@ if(NOT ASTERIAS_FUZZ)
   foreach(scenario basic clocks crash disk partition reads shards3 votes wire hunt starts limits
           engine strangers replies rot directory_twin directory_copied directory_lost directory_old
           pauses
-          slow_disk members snapshots rollbacks slow_links figure8 aba stranded oneway bridge
+          slow_disk members keyspaces keyspaces_all_keys spans
+          snapshots rollbacks slow_links figure8 aba stranded oneway bridge
           unsynced
           wrong_clocks rot_votes witness removed_leader snapshot_compaction joint
           loss cut crash_loop oneway_long bridge_long expiry expiry_clocks)

@@ -111,6 +111,7 @@ room(port            DEPS base)
 room(core/raft       DEPS base wire          TEST_DEPS test_support)
 room(core/kv         DEPS base wire)
 room(core/session    DEPS base wire core/kv)
+room(core/catalogue  DEPS base wire core/kv)
 room(proto/resp      DEPS base)
 room(runtime/sim     DEPS base port)
 room(journal         DEPS base wire port     TEST_DEPS runtime/sim)
@@ -123,21 +124,23 @@ room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Thr
 
 room(service/execute DEPS base core/kv)
 room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
-room(service/replica DEPS base wire core/kv core/session core/raft port journal service/execute
+room(service/replica DEPS base wire core/kv core/session core/catalogue core/raft port journal
+                     service/execute
                      TEST_DEPS runtime/sim engine/mem)
-room(service/router  DEPS base core/kv core/raft port service/execute service/replica
+room(service/router  DEPS base core/kv core/catalogue core/raft port service/execute service/replica
                      TEST_DEPS runtime/sim)
 room(service/pubsub  DEPS base wire port service/rpc TEST_DEPS runtime/sim)
-room(service/node    DEPS base wire core/kv core/raft port journal service/execute service/rpc
-                     service/pubsub service/replica service/router TEST_DEPS runtime/sim engine/mem)
+room(service/node    DEPS base wire core/kv core/catalogue core/raft port journal service/execute
+                     service/rpc service/pubsub service/replica service/router
+                     TEST_DEPS runtime/sim engine/mem)
 room(edge/resp       DEPS base core/kv port proto/resp service/execute service/pubsub
                      TEST_DEPS runtime/sim)
 room(edge/http       DEPS base port          TEST_DEPS runtime/sim)
 room(sim/check       DEPS base                SOURCE_DIR sim/check)
 room(sim/scenario    DEPS base sim/check      SOURCE_DIR sim/scenario)
-room(sim/world       DEPS base wire core/kv core/raft port proto/resp runtime/sim engine/mem
-                     service/execute service/rpc service/pubsub service/replica service/node
-                     edge/resp sim/check sim/scenario
+room(sim/world       DEPS base wire core/kv core/catalogue core/raft port proto/resp runtime/sim
+                     engine/mem service/execute service/rpc service/pubsub service/replica
+                     service/node edge/resp sim/check sim/scenario
                      SOURCE_DIR sim/world)
 room(sim/strategy    DEPS base wire core/kv port service/execute service/rpc edge/resp sim/world
                      SOURCE_DIR sim/strategy)

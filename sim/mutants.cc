@@ -64,6 +64,13 @@ constexpr Planted kPlanted[] = {
     {"replica_log_dropped_early", "snapshots"},
     {"rpc_handshake_without_end", "wire"},
     {"sim_door_impatient", "basic"},  // judges the demand that a healed cluster serves
+    {"replica_fence_not_checked", "keyspaces"},
+    {"replica_fence_not_in_snapshot", "keyspaces"},
+    {"node_move_leaves_a_key", "keyspaces"},
+    {"resp_span_out_of_turn", "keyspaces_all_keys"},
+    {"node_older_catalogue_heard", "keyspaces_all_keys"},
+    {"replica_span_sees_hidden", "keyspaces_all_keys"},
+    {"router_spans_do_not_wait", "keyspaces_all_keys"},
     {"kv_expiry_not_logged", "clocks"},
     {"kv_expire_early", "expiry"},
     {"kv_expire_never", "expiry"},
@@ -89,6 +96,8 @@ constexpr Elsewhere kElsewhere[] = {
     {"node_place_noted_alone", "test_service_node", "who gave a place away is gone"},
     {"node_number_of_another_life", "test_service_node", "a copy given to a lost directory"},
     {"node_order_unforced", "test_service_node", "orders that leave too few copies"},
+    {"node_unborn_opened", "test_service_node", "two crashes around a birth"},
+    {"node_move_leaves_requests", "test_service_node", "a request sent again after a move"},
     {"node_held_not_noted", "test_service_node", "a journal that is emptied"},
     {"node_fence_forgotten", "test_service_node", "a refused directory that is started again"},
     {"raft_commit_old_term", "test_core_raft", "rule 3's script"},
@@ -113,6 +122,13 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_quiet_never_wakes", "test_core_raft", "rule 40, nemesis"},
     {"kv_batch_blind", "test_core_kv", "its transactions write each key once"},
     {"kv_watch_ignored", "test_core_kv", "nobody watches"},
+    {"kv_version_without_group", "test_core_kv", "nobody watches"},
+    {"catalogue_move_forgets_deadlines", "test_core_catalogue", "no deadlines while keys move"},
+    {"resp_cursor_forgets_generation", "test_edge_resp", "a scan that goes over several nodes"},
+    {"router_older_catalogue_taken", "test_service_router", "nodes take no older one, either"},
+    {"router_moved_keys_overtake", "test_service_router", "one seed in hundreds shows it"},
+    {"replica_span_over_fence", "test_service_replica", "one seed in a hundred shows it"},
+    {"catalogue_late_orders_taken", "test_core_catalogue", "an order that waited for a minute"},
     {"replica_span_expiry_not_logged", "test_service_replica", "its keys have no deadline"},
     {"replica_version_of_open_entry", "test_service_replica", "nobody watches"},
     {"raft_removed_leader_forgets", "test_core_raft", "rule 18's script: one seed in fifty"},
@@ -244,8 +260,9 @@ std::string caught_by(std::string_view failure) {
 
 // Without a bug planted nothing may be caught, or the hunt would prove nothing.
 bool control(size_t jobs) {
-    for (const char* name : {"clocks", "hunt", "joint", "members", "reads", "rollbacks",
-                             "rot_votes", "snapshots", "swarm", "votes", "wire", "witness"}) {
+    for (const char* name :
+         {"clocks", "hunt", "joint", "keyspaces", "keyspaces_all_keys", "members", "reads",
+          "rollbacks", "rot_votes", "snapshots", "spans", "swarm", "votes", "wire", "witness"}) {
         const Scenario scenario = load(name);
         bool clean = true;
         in_processes(

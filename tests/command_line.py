@@ -81,7 +81,8 @@ def usage(directory):
         (["serve", "--nonsense"], "--nonsense"),
         (
             ["nonsense"],
-            "The subcommands are: init serve config check-config user dev status why replica",
+            "The subcommands are: init serve config check-config user dev status why replica "
+            "keyspace",
         ),
         ([], "subcommand"),
         (["dev", "--nodes", "8"], "--nodes"),

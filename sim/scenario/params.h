@@ -24,9 +24,9 @@ using Words = std::span<const std::string_view>;
 inline constexpr std::string_view kCores[] = {"all", "majority"};
 // `none`, and the words after `fault`, in the order of FaultSpec.
 inline constexpr std::string_view kFaultWords[] = {
-    "none",   "partition", "crash",   "pause",  "disk",      "slow",
-    "full",   "clock",     "net",     "frames", "restart",   "limits",
-    "engine", "strangers", "replies", "rot",    "directory", "members"};
+    "none",    "partition", "crash",     "pause",   "disk",     "slow",   "full",
+    "clock",   "net",       "frames",    "restart", "limits",   "engine", "strangers",
+    "replies", "rot",       "directory", "members", "keyspaces"};
 inline constexpr std::string_view kPartitionWords[] = {
     "random", "majority", "isolate", "leader", "oneway", "bridge", "flap", "swizzle", "any"};
 inline constexpr std::string_view kCrashWords[] = {"one", "minority", "all", "leader", "random"};
@@ -35,6 +35,8 @@ inline constexpr std::string_view kRotWords[] = {"journal", "recent", "engine", 
 inline constexpr std::string_view kDirectoryWords[] = {"twin", "lost", "old", "copied"};
 inline constexpr std::string_view kMemberWords[] = {
     "add", "remove", "replace", "transfer", "again", "undo", "leader", "witness", "any"};
+
+inline constexpr std::string_view kKeyspaceWords[] = {"create", "drop", "force", "any"};
 
 inline constexpr Duration kLongest = std::chrono::hours(24);
 inline constexpr Duration kShortest = milliseconds(1);
@@ -195,6 +197,13 @@ void visit_params(MemberFault& f, Visitor& v) {
 }
 
 template <typename Visitor>
+void visit_params(KeyspaceFault& f, Visitor& v) {
+    v.choice("mode", f.mode, kKeyspaceWords);
+    v.interval("every", f.every, kShortest, kLongest);
+    v.chance("force", f.force, 1);
+}
+
+template <typename Visitor>
 void visit_params(Script& s, Visitor& v) {
     v.fixed("every", s.every, Duration(0), kLongest);
 }
@@ -224,6 +233,7 @@ inline constexpr std::array kVerbs = {
     Verb{.name = "rot", .length = false, .what = kRotWords},
     Verb{.name = "directory", .length = false, .what = kDirectoryWords},
     Verb{.name = "members", .length = false, .what = kMemberWords},
+    Verb{.name = "keyspaces", .length = false, .what = kKeyspaceWords},
 };
 
 // What can be expected, and what each takes.

@@ -231,10 +231,21 @@ struct MemberFault {
     bool operator==(const MemberFault&) const = default;
 };
 
+// Keyspaces of the workloads' prefixes come and go: none is there at birth, each is made with the
+// keys that `default` holds of it, and dropped without force, which is refused while it holds any.
+struct KeyspaceFault {
+    // create, drop, force: a drop that takes the keys along, for one workload `spans` alone; any:
+    // one of the first two, per event
+    std::string mode = "any";
+    Chances force{0, 0};  // that a drop is one
+    Times every{seconds(3), seconds(10)};
+    bool operator==(const KeyspaceFault&) const = default;
+};
+
 using FaultSpec =
     std::variant<PartitionFault, CrashFault, PauseFault, DiskFault, SlowDiskFault, FullDiskFault,
                  ClockFault, NetFault, FrameFault, RestartFault, LimitFault, EngineFault,
-                 StrangerFault, ReplyFault, RotFault, DirectoryFault, MemberFault>;
+                 StrangerFault, ReplyFault, RotFault, DirectoryFault, MemberFault, KeyspaceFault>;
 // The word after `fault`.
 std::string_view fault_name(const FaultSpec& fault);
 

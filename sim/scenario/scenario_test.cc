@@ -93,13 +93,14 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
         {"workload pairs keys=1\n", "f.txt:1: workload pairs needs keys=2 or more"},
         {"fault flood\n",
          "f.txt:1: fault needs one of partition, crash, pause, disk, slow, full, clock, net, "
-         "frames, restart, limits, engine, strangers, replies, rot, directory, members"},
+         "frames, restart, limits, engine, strangers, replies, rot, directory, members, "
+         "keyspaces"},
         {"at soon crash n1\n",
          "f.txt:1: expected `at TIME VERB ...`, TIME a time or range from 0s to 24h"},
         {"at 1s crush n1\n",
          "f.txt:1: unknown verb 'crush'; known: roles, crash, pause, full, slow, loop, limits, "
          "jump, "
-         "strobe, isolate, split, oneway, cut, strangers, rot, directory, members"},
+         "strobe, isolate, split, oneway, cut, strangers, rot, directory, members, keyspaces"},
         {"at 1s crash\n", "f.txt:1: at crash needs names of nodes"},
         {"at 1s crash n0,a\n",
          "f.txt:1: 'n0' of at crash is not a node (n1), a role (a), `leader` or `all`"},

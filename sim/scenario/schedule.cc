@@ -67,7 +67,7 @@ FaultKind kind_of(std::string_view verb) {
         {"limits", FaultKind::Limits},    {"jump", FaultKind::ClockJump},
         {"strobe", FaultKind::ClockJump}, {"strangers", FaultKind::Strangers},
         {"rot", FaultKind::Rot},          {"directory", FaultKind::Directory},
-        {"members", FaultKind::Members},
+        {"members", FaultKind::Members},  {"keyspaces", FaultKind::Keyspaces},
     };
     for (const auto& [name, kind] : kKinds)
         if (name == verb) return kind;
@@ -78,6 +78,11 @@ FaultKind kind_of(std::string_view verb) {
 std::string any_of(Words words, const std::string& mode, Prng& prng) {
     if (mode != "any") return mode;
     return std::string(words[prng.below(words.size() - 1)]);
+}
+
+std::string keyspace_word(const std::string& mode, Prng& prng) {
+    if (mode != "any") return mode;
+    return prng.below(2) ? "create" : "drop";
 }
 
 class Maker {
@@ -187,6 +192,15 @@ public:
             schedule_.events.push_back(std::move(event));
         });
     }
+    void make(const KeyspaceFault& f, Prng prng) {
+        repeat(f.every, {Duration(0), Duration(0)}, prng, [&](FaultEvent event) {
+            event.kind = FaultKind::Keyspaces;
+            event.what = keyspace_word(f.mode, prng);
+            if (event.what == "drop" && prng.chance(f.force.low)) event.what = "force";
+            event.victims = pick(nodes_, 1, prng);
+            schedule_.events.push_back(std::move(event));
+        });
+    }
     // A round of the script after another.
     void make(const Script& script, Prng prng) {
         for (Duration begin{0}; begin < until_; begin += script.every) {
@@ -235,6 +249,7 @@ private:
         event.kind = kind_of(step.verb);
         event.what = event.kind == FaultKind::Partition ? step.verb : step.what;
         if (event.kind == FaultKind::Members) event.what = any_of(kMemberWords, step.what, prng);
+        if (event.kind == FaultKind::Keyspaces) event.what = keyspace_word(step.what, prng);
         event.who = step.who;
         event.other = step.other;
         event.loses_unsynced = verb.lose && prng.chance(step.lose);
@@ -409,9 +424,9 @@ void settle_fates(Schedule& schedule) {
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-    static constexpr std::array<std::string_view, 13> kNames = {
-        "partition", "crash",     "pause", "slow",      "full",  "jump",   "loop",
-        "limits",    "strangers", "rot",   "directory", "roles", "members"};
+    static constexpr std::array<std::string_view, 14> kNames = {
+        "partition", "crash",     "pause", "slow",      "full",  "jump",    "loop",
+        "limits",    "strangers", "rot",   "directory", "roles", "members", "keyspaces"};
     return kNames[static_cast<size_t>(kind)];
 }
 
@@ -522,6 +537,10 @@ std::string describe(const FaultEvent& event) {
             return "roles are given out";
         case FaultKind::Members:
             return "an operator changes members (" + event.what + ") among " + who;
+        case FaultKind::Keyspaces:
+            return "an operator asks " + who + " to " +
+                   (event.what == "force" ? "drop a keyspace with its keys"
+                                          : event.what + " a keyspace");
     }
     return {};
 }

@@ -26,6 +26,7 @@ enum class FaultKind : uint8_t {
     Directory,
     Roles,
     Members,
+    Keyspaces,
 };
 std::string_view to_string(FaultKind kind);
 

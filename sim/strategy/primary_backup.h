@@ -28,7 +28,6 @@ public:
                   std::vector<port::Address> nodes, Registry& registry, Log log);
     Result<void> start();
 
-    std::vector<KeyspaceId> keyspaces() const override { return {KeyspaceId(1)}; }
     void execute(execute::Request request, execute::Completion done) override;
 
     bool leads() const { return in_sync_ && primary() == self_; }

@@ -67,6 +67,10 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
     static constexpr std::array<std::string_view, 3> kNames = {"a", "b", "c"};
     for (uint64_t i = prng_.between(0, 2) + (profile.shards() > 1 ? 1 : 0); i > 0; --i)
         keyspaces_.emplace_back(kNames[i - 1]);
+    if (!profile.fault<KeyspaceFault>() && !has_step(profile.script, "keyspaces"))
+        founded_ = keyspaces_;
+    else if (keyspaces_.empty())
+        keyspaces_.emplace_back(kNames[0]);
     const auto* clock = profile.fault<ClockFault>();
     for (uint64_t i = 0; i < profile.nodes(); ++i) {
         auto machine = std::make_unique<Machine>();
@@ -161,7 +165,7 @@ void Cluster::boot(Machine& m) {
     say(m.name + " starts");
     apply_disk(i);
     world_.boot(m.index, [this, &m, i](const std::vector<port::Shard*>& shards) {
-        auto made = factory_({world_, m, machines_, keyspaces_, sizes_, shards, world_.faults()});
+        auto made = factory_({world_, m, machines_, founded_, sizes_, shards, world_.faults()});
         processes_[i] = made;
         return made;
     });
@@ -228,6 +232,7 @@ void Cluster::watch() {
                 look_at_removed(static_cast<uint32_t>(i), replica);
                 look_at_witness(static_cast<uint32_t>(i), replica);
             }
+            if (p->ready()) look_at_catalogue(static_cast<uint32_t>(i), p->catalogue());
         }
     if (!all_were_ready_) {
         std::vector<uint32_t> all(machines_.size());
@@ -305,8 +310,15 @@ std::string Cluster::settled(const std::vector<uint32_t>& nodes) const {
             seen.replicas.emplace_back(i, r);
         }
     }
+    std::vector<GroupId> there;
+    if (std::string missing = keyspaces_settled(nodes, there); !missing.empty()) return missing;
     for (const auto& [group, seen] : groups) {
         const std::string name = "group " + to_string(group);
+        if (!there.empty() && std::ranges::find(there, group) == there.end()) {
+            if (seen.replicas.empty()) continue;
+            return name + " was dropped, and " + machines_[seen.replicas.front().first]->name +
+                   " has a replica of it";
+        }
         if (seen.leaders != 1) return name + " has " + std::to_string(seen.leaders) + " leaders";
         if (std::string missing = members_settled(nodes, group); !missing.empty()) return missing;
         const auto& [i1, first] = *std::ranges::find_if(
@@ -344,6 +356,9 @@ void Cluster::compare_contents(const std::vector<uint32_t>& nodes) {
                                         std::to_string(view.keys) + " keys");
                 continue;
             }
+            if (!view.misplaced.empty())
+                breaches_.push_back("group " + to_string(view.group) + ": " + machines_[i]->name +
+                                    " holds " + view.misplaced + ", which is another group's");
             const auto [it, fresh] = first.try_emplace(view.group, i, view);
             const auto& [other, expected] = it->second;
             if (fresh || (expected.applied == view.applied && expected.digest == view.digest &&

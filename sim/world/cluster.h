@@ -30,6 +30,8 @@ public:
     World& world() { return world_; }
     const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
     const std::vector<std::string>& keyspaces() const { return keyspaces_; }
+    // None of them is there at birth.
+    bool keyspaces_come_and_go() const { return founded_.empty() && !keyspaces_.empty(); }
     const Sizes& sizes() const { return sizes_; }
     // Into the story, and into the fingerprint of the run.
     void say(std::string_view line);
@@ -42,6 +44,10 @@ public:
     // Starts every node. Begins to watch.
     void boot_all();
     bool ready(const std::vector<uint32_t>& nodes) const;
+    // Called when somebody orders to drop a keyspace with its keys; what it answers is called when
+    // it is known that this was refused, or that it may have happened.
+    using Dropping = std::function<std::function<void(bool refused)>(const std::string& keyspace)>;
+    void on_forced_drop(Dropping told) { dropping_ = std::move(told); }
     // From now on `schedule` happens, its times counted from now; faults per operation are on.
     void begin_faults(const Schedule& schedule);
     // A fault may have ended this node.
@@ -97,6 +103,10 @@ private:
     void operate_later(Operation operation, uint64_t within_ms);
     void operate_on_many(Operation operation, const std::vector<NodeId>& in, bool few);
     void change_members(const FaultEvent& event);
+    void change_keyspaces(const FaultEvent& event);
+    void look_at_catalogue(uint32_t i, const CatalogueView& seen);
+    std::string keyspaces_settled(const std::vector<uint32_t>& nodes,
+                                  std::vector<GroupId>& there) const;
     // Of the committed membership, or nothing is known of one.
     bool is_member(const ReplicaView& replica) const;
     std::string members_settled(const std::vector<uint32_t>& nodes, GroupId group) const;
@@ -164,7 +174,8 @@ private:
     const Story story_;
     // What processes refer to lives longer than the World, which holds them.
     Sizes sizes_;
-    std::vector<std::string> keyspaces_;
+    std::vector<std::string> keyspaces_;  // that workloads use
+    std::vector<std::string> founded_;    // those of them that are there at birth
     std::vector<std::unique_ptr<Machine>> machines_;
     World world_;
     Prng prng_;
@@ -200,6 +211,9 @@ private:
     std::map<Opened, std::pair<uint64_t, uint64_t>> witnesses_;  // had evaluated, sent snapshots
     std::set<std::pair<GroupId, ReplicaId>> came_back_, came_ahead_;
     std::set<std::pair<GroupId, Term>> witness_terms_;
+    std::map<std::pair<uint64_t, uint32_t>, uint64_t> generations_;  // by start and machine
+    Dropping dropping_;
+    std::map<uint64_t, uint32_t> catalogues_;  // digests, by generation
     uint64_t member_changes_ = 0, operations_ = 0;
     std::map<GroupId, std::set<uint64_t>> operating_;  // not answered yet
 };

@@ -161,6 +161,8 @@ void Cluster::begin(FaultEvent event) {
             return rot(event);
         case FaultKind::Directory:
             return harm_directory(event);
+        case FaultKind::Keyspaces:
+            return change_keyspaces(event);
         case FaultKind::Members:
             return change_members(event);
         case FaultKind::Roles:

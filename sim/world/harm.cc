@@ -175,7 +175,7 @@ void Cluster::start_twin(uint32_t of, DiskImage& image) {
     ++twin_->boots;
     world_.boot(twin_->index, [this](const std::vector<port::Shard*>& shards) {
         auto made =
-            factory_({world_, *twin_, machines_, keyspaces_, sizes_, shards, world_.faults()});
+            factory_({world_, *twin_, machines_, founded_, sizes_, shards, world_.faults()});
         twin_process_ = made;
         return made;
     });

@@ -92,6 +92,7 @@ struct ContentView {
     uint64_t keys = 0, digest = 0;
     ReplicaId self{};
     bool witness = false;
+    std::string misplaced;  // a key that is another group's, by this node's catalogue
 };
 
 // What an operator asks of a group.
@@ -105,6 +106,14 @@ struct Operation {
     bool direct = false;   // of this node alone; else by way of whoever leads
 };
 
+// Which groups there are, as a node knows.
+struct CatalogueView {
+    uint64_t generation = 0;  // 0: the strategy has none
+    uint32_t digest = 0;      // of all that is in it
+    bool unsettled = false;   // some keyspace is on its way in or out
+    std::vector<GroupId> groups;
+};
+
 class Process {
 public:
     virtual ~Process() = default;
@@ -115,9 +124,14 @@ public:
     // Groups of which this node has no replica and yet some content.
     virtual std::vector<GroupId> leftovers() const { return {}; }
     virtual NodeId node() const { return {}; }  // 0: not known yet
+    virtual CatalogueView catalogue() const { return {}; }
     // `done` is called once with what became of it ("done", "refused: ..."), unless the process
     // ends. From outside the node's code.
     virtual void operate(const Operation&, std::function<void(std::string)>) {}
+    // Makes a keyspace of that name, with the keys that there are of it, or drops it; `force`: with
+    // its keys.
+    virtual void change_keyspace(bool /*create*/, bool /*force*/, std::string /*name*/,
+                                 std::function<void(std::string)>) {}
     // Sites that this process counted so far.
     virtual std::map<std::string, uint64_t> counted() const { return {}; }
     // For people who ask why nothing moves; lines.

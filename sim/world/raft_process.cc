@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/mutant.h"
+#include "core/catalogue/boundary.h"
 #include "core/kv/record.h"
 #include "service/replica/state.h"
 
@@ -14,15 +15,9 @@ constexpr const char* kSnapshotsSent = "asterias_group_snapshots_sent_total";
 
 // Everything that belongs to a group: its state, its keyspace's newest versions, and the results of
 // named requests there.
-std::vector<Bytes> prefixes_of(const node::Founding& founding, GroupId group) {
-    std::vector<Bytes> prefixes{kv::meta_key(group, "")};
-    for (const auto& keyspace : node::catalogue_of(founding).keyspaces) {
-        if (keyspace.group != group) continue;
-        const Bytes data = kv::data_key(keyspace.id, 0, "");
-        prefixes.push_back(data.slice(0, data.size() - 2));  // of every database
-        prefixes.push_back(kv::request_key(keyspace.id, ""));
-    }
-    return prefixes;
+std::vector<Bytes> prefixes_of(GroupId group) {
+    const KeyspaceId keyspace = catalogue::keyspace_of(group);
+    return {kv::meta_key(group, ""), kv::data_prefix(keyspace), kv::request_key(keyspace, "")};
 }
 
 }  // namespace
@@ -175,7 +170,9 @@ std::string RaftProcess::describe() const {
         auto& member = node_->member(ShardId(i));
         const node::ShardStatus status = member.status();
         out += "  node " + to_string(node_->identity().node) + " shard " + std::to_string(i) +
-               ": " + std::to_string(status.in_flight) + " in flight; leaders";
+               ": " + std::to_string(status.in_flight) + " in flight; catalogue " +
+               std::to_string(member.known_catalogue()->generation) + ", routes " +
+               member.router().describe() + "; leaders";
         for (const auto& [group, leader] : status.leaders)
             out += " " + to_string(group) + ":" + to_string(leader);
         out += "; connected to";
@@ -202,12 +199,22 @@ std::string RaftProcess::describe() const {
 // Its keys, but for the word of who was removed here.
 ContentView RaftProcess::content_of(port::EngineSnapshot& snapshot, GroupId group) const {
     ContentView view{group, {}};
-    for (const Bytes& prefix : prefixes_of(node_->identity().founding, group)) {
+    const auto catalogue = node_->member(ShardId(0)).known_catalogue();
+    const KeyspaceId keyspace = catalogue::keyspace_of(group);
+    const auto owner = [&](const Bytes& key) {
+        const auto name = catalogue::prefix_of(key.view().substr(kv::kDataPrefixBytes));
+        const auto* named = name ? catalogue->find(*name) : nullptr;
+        return named ? named->id : catalogue::kDefault;
+    };
+    for (const Bytes& prefix : prefixes_of(group)) {
+        const bool data = prefix == kv::data_prefix(keyspace) && group != kSystemGroup;
         auto found = snapshot.scan(prefix.view(), kv::after_prefix(prefix).view(), {});
         CHECK(found.has_value(), "a run turns damage off before it compares");
         for (const auto& kv : *found) {
             if (kv.key == replica::removed_key(group)) continue;
             ++view.keys;
+            if (data && owner(kv.key) != keyspace)
+                view.misplaced = kv.key.view().substr(kv::kDataPrefixBytes);
             view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.key.view());
             view.digest = view.digest * 0x9E37'79B9'7F4A'7C15ull + crc32c(kv.value.view());
         }
@@ -228,7 +235,11 @@ std::vector<ContentView> RaftProcess::contents() const {
 }
 
 std::vector<GroupId> RaftProcess::leftovers() const {
-    std::vector<GroupId> groups = node::groups_of(node_->identity().founding);
+    // Those of keyspaces that were dropped, too.
+    std::vector<GroupId> groups{kSystemGroup};
+    const auto known = node_->member(ShardId(0)).known_catalogue();
+    for (KeyspaceId id = catalogue::kDefault; id < known->next; id = KeyspaceId(id.value + 1))
+        groups.push_back(GroupId(id.value + 1));
     for (const ReplicaView& replica : replicas())
         std::erase(groups, replica.group);
     const auto snapshot = engine_->snapshot();
@@ -247,7 +258,7 @@ void RaftProcess::operate(const Operation& operation, std::function<void(std::st
 port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::string)> done) {
     using What = Operation::What;
     node::Order order;
-    order.keyspace = node::keyspace_name(node::catalogue_of(node_->identity().founding), op.group);
+    order.keyspace = node::keyspace_name(*node_->member(ShardId(0)).known_catalogue(), op.group);
     order.node = op.node;
     order.from = op.from;
     // Whoever would be refused by a wise operator is the one that is looked for here.
@@ -270,6 +281,31 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
                 : std::string(to_string(result.error().code)) + ": " + result.error().context);
 }
 
+CatalogueView RaftProcess::catalogue() const {
+    const auto known = node_->member(ShardId(0)).known_catalogue();
+    const uint32_t digest = crc32c(catalogue::encode(*known).view());
+    return {known->generation, digest, known->unsettled(), node::groups_of(*known)};
+}
+
+void RaftProcess::change_keyspace(bool create, bool force, std::string name,
+                                  std::function<void(std::string)> done) {
+    node::KeyspaceOrder order;
+    order.what = create ? node::KeyspaceOrder::What::Create : node::KeyspaceOrder::What::Drop;
+    order.name = std::move(name);
+    order.move = create;
+    order.force = force;
+    birth_.shards[0]->post([this, order = std::move(order), done = std::move(done)]() mutable {
+        scope_->spawn("sim.keyspace", keyspace_task(std::move(order), std::move(done)));
+    });
+}
+
+port::Task<> RaftProcess::keyspace_task(node::KeyspaceOrder order,
+                                        std::function<void(std::string)> done) {
+    auto answer = co_await node_->order_keyspace(std::move(order));
+    done(answer ? *answer
+                : std::string(to_string(answer.error().code)) + ": " + answer.error().context);
+}
+
 // The labels are those of service/replica.
 std::map<std::string, uint64_t> RaftProcess::counted() const {
     static constexpr std::pair<const char*, const char*> kCounters[] = {
@@ -281,7 +317,7 @@ std::map<std::string, uint64_t> RaftProcess::counted() const {
     };
     std::map<std::string, uint64_t> out;
     if (!ready()) return out;
-    for (const GroupId group : node::groups_of(node_->identity().founding))
+    for (const GroupId group : node::groups_of(*node_->member(ShardId(0)).known_catalogue()))
         for (const auto& [site, name] : kCounters)
             if (const uint64_t n =
                     registry_.counter(name, "", "group=\"" + to_string(group) + "\"").value())

@@ -21,7 +21,10 @@ public:
     std::vector<ContentView> contents() const override;
     std::vector<GroupId> leftovers() const override;
     NodeId node() const override { return ready() ? node_->identity().node : NodeId(); }
+    CatalogueView catalogue() const override;
     void operate(const Operation& operation, std::function<void(std::string)> done) override;
+    void change_keyspace(bool create, bool force, std::string name,
+                         std::function<void(std::string)> done) override;
     std::map<std::string, uint64_t> counted() const override;
     std::string describe() const override;
 
@@ -34,6 +37,7 @@ private:
     void open_door(size_t shard);
     void give_up(const Error& error);
     port::Task<> operate_task(Operation operation, std::function<void(std::string)> done);
+    port::Task<> keyspace_task(node::KeyspaceOrder order, std::function<void(std::string)> done);
     ReplicaView view_of(const replica::Status& status) const;
     ContentView content_of(port::EngineSnapshot& snapshot, GroupId group) const;
     node::Options options() const;

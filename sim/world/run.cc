@@ -19,6 +19,7 @@ constexpr Duration kAfterHealing = seconds(2);  // clients go on for so long
 // What is asked within kCounted must mostly be answered within kTail after it.
 constexpr Duration kCounted = seconds(2), kTail = milliseconds(500);
 constexpr uint64_t kReaderIds = 1'000'000;
+constexpr uint64_t kOperatorId = 2'000'000;
 
 // The second of a World's streams; the first is the Cluster's.
 Schedule draw_schedule(const Profile& profile, World& world) {
@@ -229,7 +230,24 @@ private:
         return doors;
     }
 
+    // A keyspace that is dropped with its keys: once, some time from now on, or never.
+    std::function<void(bool)> note_drop(const std::string& keyspace) {
+        if (keyspace != cluster_.keyspaces().front()) return [](bool) {};  // that of the workload
+        const OpSource source(profile_.workloads[0], 0, kOperatorId, cluster_.keyspaces(), true,
+                              Prng(0));
+        Op op;
+        op.client = kOperatorId;
+        op.kind = OpKind::Wipe;
+        op.keys = source.all_keys();
+        const auto id = seen_.recorder.invoked(seen_.now(), std::move(op));
+        return [this, id](bool refused) {
+            refused ? seen_.recorder.failed(id, seen_.now())
+                    : seen_.recorder.unknown(id, seen_.now());
+        };
+    }
+
     void start_clients() {
+        cluster_.on_forced_drop([this](const std::string& name) { return note_drop(name); });
         uint64_t id = 0;
         for (size_t w = 0; w < profile_.workloads.size(); ++w) {
             const Workload& workload = profile_.workloads[w];
@@ -248,7 +266,8 @@ private:
                            static_cast<int64_t>(workload.rate.low);
                 plan.timeout = workload.timeout;
                 plan.reconnect = workload.reconnect.low;
-                plan.source.emplace(workload, w, plan.id, cluster_.keyspaces(), prng.split());
+                plan.source.emplace(workload, w, plan.id, cluster_.keyspaces(),
+                                    cluster_.keyspaces_come_and_go(), prng.split());
                 add_client("c" + std::to_string(id), std::move(plan));
             }
         }

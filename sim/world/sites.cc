@@ -101,6 +101,11 @@ struct SitesOf {
             add_sites(out, {"members.add", "members.remove", "members.replace", "members.transfer",
                             "members.add_witness", "members.remove_witness"});
     }
+    void operator()(const KeyspaceFault& f) const {
+        if (f.mode == "any" || f.mode == "create") add_sites(out, {"keyspaces.created"});
+        if (f.mode == "any" || f.mode == "drop") add_sites(out, {"keyspaces.kept"});
+        if (f.mode == "force" || f.force.high > 0) add_sites(out, {"keyspaces.forced"});
+    }
 };
 
 // Empty: it counts nothing by itself.

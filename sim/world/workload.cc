@@ -10,20 +10,28 @@ constexpr std::string_view kThere = "1";
 }  // namespace
 
 OpSource::OpSource(const Workload& workload, size_t number, uint64_t client,
-                   const std::vector<std::string>& keyspaces, Prng prng)
+                   const std::vector<std::string>& keyspaces, bool come_and_go, Prng prng)
     : workload_(workload),
       name_(workload.kind + std::to_string(number)),
       client_(client),
       prng_(prng) {
-    prefixes_.emplace_back();
-    // All keys of a keyspace are asked for at a time, of several one after the other.
+    // All keys of a keyspace are asked for at a time, of several one after the other: so these keys
+    // are together, in one that comes and goes if there are such.
     const bool one = workload.kind == "spans";
+    prefixes_.push_back(one && come_and_go ? keyspaces.front() + ":" : "");
     for (const std::string& keyspace : one ? std::vector<std::string>() : keyspaces)
         prefixes_.push_back(keyspace + ":");
 }
 
 std::string OpSource::key(uint64_t index) const {
     return prefixes_[index % prefixes_.size()] + name_ + "." + std::to_string(index);
+}
+
+std::vector<std::string> OpSource::all_keys() const {
+    std::vector<std::string> keys;
+    for (uint64_t i = 0; i < workload_.keys.low; ++i)
+        keys.push_back(key(i));
+    return keys;
 }
 
 std::string OpSource::value() {
@@ -135,8 +143,8 @@ bool is_transaction(const Op& op) {
 
 // Of the workload `spans`, whose keys are all that there are.
 bool reads_all(const Op& op) {
-    return op.kind == OpKind::MGet && op.keys[0].starts_with("spans") && !is_transaction(op) &&
-           spelling_of(op) % 4 != 0;
+    return op.kind == OpKind::MGet && op.keys[0].find("spans") != std::string::npos &&
+           !is_transaction(op) && spelling_of(op) % 4 != 0;
 }
 
 }  // namespace
@@ -176,7 +184,7 @@ std::vector<Words> commands_of(const Op& op, uint32_t spelling) {
             return {{spelling % 2 ? "FLUSHALL" : "FLUSHDB"}};
         case OpKind::MGet:
             if (reads_all(op) && spelling % 4 == 1) return {{"SCAN", "0", "COUNT", "10000"}};
-            if (reads_all(op)) return {{"KEYS", "spans*"}};
+            if (reads_all(op)) return {{"KEYS", "*spans*"}};
             break;
         case OpKind::MSet:
             break;
@@ -253,6 +261,9 @@ Meaning meaning_of_names(const Op& op, const resp::Value& reply) {
     const Strange strange{reply.describe()};
     if (reply.kind != ValueKind::Array) return strange;
     const bool scan = reply.items.size() == 2 && reply.items[1].kind == ValueKind::Array;
+    // The keys are in another keyspace than the first, now or a moment ago.
+    if (scan && keyspace_of(op.keys[0]) != "" && reply.items[0].text.view() != "0")
+        return CertainlyNot{};
     std::vector<std::string> there;
     for (const resp::Value& item : scan ? reply.items[1].items : reply.items)
         there.push_back(item.text.str());

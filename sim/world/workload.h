@@ -18,12 +18,15 @@ namespace asterias::sim {
 // run, but for the one of the workload `spans`.
 class OpSource {
 public:
-    // `number` tells workloads of one scenario apart; `keyspaces` beside the default one.
+    // `number` tells workloads of one scenario apart; `keyspaces` beside the default one, at least
+    // one if they `come_and_go`.
     OpSource(const Workload& workload, size_t number, uint64_t client,
-             const std::vector<std::string>& keyspaces, Prng prng);
+             const std::vector<std::string>& keyspaces, bool come_and_go, Prng prng);
 
     // Client, kind, keys and arguments are filled in; `named` if it wants ASTERIAS.REQUEST.
     Op next(bool& named);
+
+    std::vector<std::string> all_keys() const;
 
 private:
     std::string key(uint64_t index) const;

@@ -129,7 +129,7 @@ TEST(Workload, SomeKeysGetDeadlinesAndTheOthersNeverDo) {
     Workload workload;
     workload.expire = {0.5, 0.5};
     workload.ttl = {milliseconds(5), milliseconds(9)};
-    OpSource source(workload, 0, 5, {"a", "b"}, Prng(1));
+    OpSource source(workload, 0, 5, {"a", "b"}, false, Prng(1));
     std::map<std::string, size_t> kinds;  // by key: bit 1 a SetPx, bit 2 an Incr, bit 3 a Del
     for (int i = 0; i < 20000; ++i) {
         bool named = false;
@@ -158,7 +158,7 @@ TEST(Workload, AClientOfOrderStaysWithinOneKeyspace) {
     Workload workload;
     workload.kind = "order";
     workload.keys = {12, 12};
-    OpSource source(workload, 0, 5, {"a", "b"}, Prng(1));
+    OpSource source(workload, 0, 5, {"a", "b"}, false, Prng(1));
     bool named = false;
     const std::string first = source.next(named).keys[0];
     for (int i = 0; i < 100; ++i)

@@ -99,6 +99,21 @@ struct ReplicaOptions {
 // change is under way; list: kCheckFailed when some keyspaces could not be asked.
 int run_replica(const ReplicaOptions& options);
 
+struct KeyspaceOptions {
+    std::string op;  // list | describe | create | drop
+    std::string address = "127.0.0.1:8080";
+    std::string name;
+    uint32_t copies = 0;
+    std::string on;  // "1,2,3"
+    bool move = false;
+    bool force = false;
+    bool no_wait = false;
+    uint32_t timeout_s = 600;
+    bool json = false;
+};
+// kRefused when the cluster refuses, at once or later; kFailed when it is not done in time.
+int run_keyspace(const KeyspaceOptions& options);
+
 struct DemoOptions {
     std::string file;    // empty: the text that is built in
     std::string column;  // of a CSV file: its name, or its number from 1; empty: words of a text

@@ -160,6 +160,41 @@ CLI::App* add_why(CLI::App& app, WhyOptions& why) {
     return command;
 }
 
+void add_keyspace(CLI::App& app, KeyspaceOptions& keyspace) {
+    auto* command = app.add_subcommand(
+        "keyspace", "Which keyspaces there are; new ones, and fewer, while the cluster serves");
+    command->require_subcommand(1);
+    const auto add = [&](const char* name, const char* what, bool one, bool change) {
+        auto* op = command->add_subcommand(name, what);
+        if (one) op->add_option("name", keyspace.name, "The prefix of its keys")->required();
+        op->add_option("--node-address", keyspace.address, "HOST:HTTP_PORT of any node")
+            ->capture_default_str();
+        op->add_flag("--json", keyspace.json, "As JSON");
+        op->callback([&keyspace, name] { keyspace.op = name; });
+        if (!change) return op;
+        op->add_flag("--no-wait", keyspace.no_wait, "Do not wait until it is done");
+        op->add_option("--timeout", keyspace.timeout_s, "Seconds to wait; it goes on after that")
+            ->capture_default_str();
+        return op;
+    };
+    add("list", "Which there are, and how far those are that come and go", false, false);
+    add("describe", "What it promises, in words", true, false)
+        ->footer("Example: asterias keyspace describe cart");
+    auto* op =
+        add("create", "Keys that begin with its name and a colon become its own", true, true);
+    op->add_option("--copies", keyspace.copies, "How many nodes hold it; 3, or all of fewer nodes")
+        ->check(CLI::Range(1, 7));
+    op->add_option("--on", keyspace.on,
+                   "Numbers of the nodes that hold it, as in 1,2,3; without "
+                   "it those with the fewest copies");
+    op->add_flag("--move", keyspace.move,
+                 "With the keys that `default` holds of it; they wait while that lasts");
+    op->footer("Example: asterias keyspace create cart --copies 3");
+    op = add("drop", "Its keys become default's again; refused while it holds any", true, true);
+    op->add_flag("--force", keyspace.force, "Also when it holds keys: they are gone with it");
+    op->footer("Example: asterias keyspace drop cart");
+}
+
 void add_replica(CLI::App& app, ReplicaOptions& replica) {
     auto* command = app.add_subcommand(
         "replica", "Which nodes hold a keyspace, and changes of that while it serves");
@@ -168,14 +203,14 @@ void add_replica(CLI::App& app, ReplicaOptions& replica) {
         auto* op = command->add_subcommand(name, what);
         op->add_option("--node-address", replica.address, "HOST:HTTP_PORT of any node")
             ->capture_default_str();
-        op->add_option("--keyspace", replica.keyspace, "`default`, `system`, or one of init's")
+        op->add_option("--keyspace", replica.keyspace, "`default`, `system`, or another one")
             ->required(keyspace);
         op->add_flag("--json", replica.json, "As JSON");
         op->callback([&replica, name] { replica.op = name; });
         if (!keyspace) return op;
         if (std::string_view(name) != "transfer")
             op->add_flag("--force", replica.force,
-                         "Also when it leaves fewer copies than the keyspace was founded with, or "
+                         "Also when it leaves fewer copies than the keyspace wants, or "
                          "the node that comes is not up");
         op->add_flag("--no-wait", replica.no_wait, "Do not wait until it is done");
         op->add_option("--timeout", replica.timeout_s, "Seconds to wait; it goes on after that")
@@ -344,6 +379,8 @@ int main(int argc, char** argv) {
     auto* why_command = add_why(app, why);
     ReplicaOptions replica;
     add_replica(app, replica);
+    KeyspaceOptions keyspace;
+    add_keyspace(app, keyspace);
     DemoOptions demo;
     add_demo(app, demo);
     UserCommands users;
@@ -372,5 +409,6 @@ int main(int argc, char** argv) {
     if (why_command->parsed()) return run_why(why);
     if (!replica.op.empty()) return run_replica(replica);
     if (const auto code = users.run(app)) return *code;
+    if (!keyspace.op.empty()) return run_keyspace(keyspace);
     return run_demo(demo);
 }

@@ -227,7 +227,14 @@ private:
         if (request.path == "/v1/nodes" && !request.post)
             co_return reply_of(co_await node_->nodes_json());
         if (request.path == "/v1/replica") co_return reply_of(co_await replica(std::move(request)));
+        if (request.path == "/v1/keyspace")
+            co_return reply_of(co_await keyspace(std::move(request)));
         co_return reply_of(asterias::fail(Errc::NotFound, "nothing lies at " + request.path));
+    }
+    port::Task<Result<std::string>> keyspace(edge_http::ApiRequest request) {
+        auto order = node::keyspace_order_of(request.query, request.post);
+        if (!order) co_return std::unexpected(order.error());
+        co_return co_await node_->order_keyspace(std::move(*order));
     }
     port::Task<Result<std::string>> replica(edge_http::ApiRequest request) {
         node::Order order;

@@ -40,6 +40,18 @@ TEST(Batch, AnErrorDoesNotStopIt) {
     EXPECT_EQ(shown(s.run(S::make(Op::Get, {"a"}))), "xy");
 }
 
+TEST(Batch, AKeyThatMovedToAnotherGroupHasAnotherVersion) {
+    const Record record{Type::String, HybridTime(1), LogIndex(5), 0, Bytes::literal("v")};
+    const Command c = Store::make(Op::Version, {"k"});
+    const auto told = [&](GroupId group) {
+        Context context{1, HybridTime(1), LogIndex(9)};
+        context.group = group;
+        return evaluate(c, keys_read(c), {&record}, context).reply.items[0].integer;
+    };
+    EXPECT_NE(told(GroupId(2)), told(GroupId(3)));
+    EXPECT_EQ(told(GroupId(3)), told(GroupId(3)));
+}
+
 TEST(Batch, NothingIsDoneOnceAWatchedVersionDiffers) {
     Store s;
     const auto version = [&s](const std::string& key) {

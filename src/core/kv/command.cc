@@ -42,6 +42,7 @@ constexpr OpTraits kTraits[] = {
     {0, 0,       1,     false, false, false, true},   // Keys
     {0, 0,       2,     false, false, false, true},   // Scan
     {0, 0,       0,     false, false, false, true},   // RandomKey
+    {0, 0,       1,     true,  true,  false, false},  // Boundary
 };
 // clang-format on
 static_assert(std::size(kTraits) == kLastOp + 1);
@@ -64,6 +65,8 @@ bool Command::is_write() const {
 bool Command::grows() const {
     return traits(op).grows || std::ranges::any_of(batch, &Command::grows);
 }
+
+bool Command::on_all_keys() const { return op == Op::Flush || traits(op).span; }
 
 bool Command::flushes() const {
     return op == Op::Flush || std::ranges::any_of(batch, &Command::flushes);
@@ -103,10 +106,12 @@ void encode(wire::Writer& out, const Command& c) {
         out.bytes(value);
     out.bytes(c.request.client);
     if (!c.request.client.empty()) out.varint(c.request.sequence);
-    if (c.op != Op::Batch) return;
-    out.varint(c.batch.size());
-    for (const auto& command : c.batch)
-        encode(out, command);
+    if (c.op == Op::Batch) {
+        out.varint(c.batch.size());
+        for (const auto& command : c.batch)
+            encode(out, command);
+    }
+    if (c.spans()) out.varint(c.generation);
 }
 
 Command decode_command(wire::Reader& in, int depth) {
@@ -128,9 +133,12 @@ Command decode_command(wire::Reader& in, int depth) {
     if (in.ok() && c.op == Op::Batch && depth == 0)
         for (size_t n = checked_count(in); n > 0 && in.ok(); --n)
             c.batch.push_back(decode_command(in, depth + 1));
+    if (in.ok() && c.spans()) c.generation = in.varint();
     const bool inner = depth > 0;
-    if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId())) in.set_failed();
-    if ((c.op == Op::IfVersion) > inner || !in.ok() || !fits(c)) in.set_failed();
+    if (inner && (!c.request.client.empty() || c.keyspace != KeyspaceId() || c.generation))
+        in.set_failed();
+    if ((c.op == Op::IfVersion) > inner || (c.op == Op::Boundary && inner) || !in.ok() || !fits(c))
+        in.set_failed();
     if (inner && in.ok() && traits(c.op).span) in.set_failed();
     return c;
 }

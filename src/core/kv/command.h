@@ -55,8 +55,10 @@ enum class Op : uint8_t {
     // number2: 1: only of a type that there is not. [where to go on, or nil; [keys]]
     Scan = 30,
     RandomKey = 31,  // [how many there are; one of them, or nil]
+    // value: an order of core/catalogue, which evaluates it. No door makes one.
+    Boundary = 32,
 };
-inline constexpr uint8_t kLastOp = 31;
+inline constexpr uint8_t kLastOp = 32;
 
 // What is fixed about an operation.
 struct OpTraits {
@@ -113,6 +115,9 @@ struct Command {
     std::vector<Bytes> keys;    // user keys
     std::vector<Bytes> values;  // as traits() says
     ClientRequest request;
+    // Of what spans(): the catalogue of keyspaces that it goes by; to execute(): one that is older
+    // will not do.
+    uint64_t generation = 0;
     // Of Batch: no batches, and without keyspace and client of their own. Which databases they name
     // is theirs.
     std::vector<Command> batch;
@@ -123,6 +128,10 @@ struct Command {
     bool grows() const;  // as in traits
     // Deletes all keys of a keyspace, or a batch that does; a batch may name no key then.
     bool flushes() const;
+    // On all keys of a keyspace: Flush, and the reads of all keys.
+    bool on_all_keys() const;
+    // That, or a batch that flushes.
+    bool spans() const { return on_all_keys() || flushes(); }
     // Keys, of a batch those of all its commands.
     template <typename Visit>
     void for_each_key(Visit visit) const {

@@ -262,6 +262,7 @@ Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
         if (count_keys(command) > kKeysMax) return {Reply::error(kTooManyKeys), {}};
         return BatchRun(command, keys, records, context).run();
     }
+    CHECK(command.op != Op::Boundary, "orders of boundaries are evaluated by core/catalogue");
     if (command.keys.size() > kKeysMax) return {Reply::error(kTooManyKeys), {}};
     Allowance allowance;
     Run run(command, command.keyspace, keys, records, context, allowance);

@@ -25,6 +25,8 @@ struct Context {
     HybridTime commit_time;  // label of the entry
     LogIndex index;          // of the entry that will hold the writes
     const Deletions* deletions = nullptr;  // without it absent keys are all of one version
+    // A key that moved to another group has another version there, whatever its index: below 2^19.
+    GroupId group{};
 };
 
 struct Evaluation {

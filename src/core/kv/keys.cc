@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/mutant.h"
 #include "core/kv/evaluation.h"
 
 namespace asterias::kv {
@@ -95,18 +96,23 @@ Reply object(Run& run) {
 
 // A deadline that passed unnoticed is a deletion of this very entry.
 Reply version(Run& run) {
+    constexpr int kIndexBits = 44;
+    const auto told = [&run](LogIndex index) {
+        const uint64_t group = MUTANT(kv_version_without_group) ? 0 : run.context.group.value;
+        return static_cast<int64_t>(group << kIndexBits | index.value);
+    };
     Reply reply;
     reply.kind = Reply::Kind::Array;
     for (size_t i = 0; i < run.keys.size(); ++i) {
         const bool stored = run.stored(i);
         if (const Record* r = run.live(i)) {
-            reply.items.push_back(Reply::number(static_cast<int64_t>(r->version.value)));
+            reply.items.push_back(Reply::number(told(r->version)));
             continue;
         }
         LogIndex deleted;
         if (run.context.deletions)
             deleted = stored ? run.context.index : run.context.deletions->last(run.keys[i]);
-        reply.items.push_back(Reply::number(-static_cast<int64_t>(deleted.value)));
+        reply.items.push_back(Reply::number(-told(deleted)));
     }
     return reply;
 }

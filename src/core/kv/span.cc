@@ -36,10 +36,14 @@ size_t SpanRead::entries_most() const {
     return std::min(count, kScanCountMax);
 }
 
-Result<void> SpanRead::take(const Bytes& key, const Bytes& record) {
+void SpanRead::skip(const Bytes& key) {
     CHECK(!full_ && key.size() >= kDataPrefixBytes, "it was not asked for");
     last_ = Bytes::copy(key.view());
-    ++looked_at_;
+    if (++looked_at_ >= entries_most()) full_ = true;
+}
+
+Result<void> SpanRead::take(const Bytes& key, const Bytes& record) {
+    skip(key);
     if (has_expiry(record)) {
         const Record r = TRY(decode_record(record));
         if (r.expiry_ms <= now_ms_) {
@@ -67,7 +71,6 @@ Result<void> SpanRead::take(const Bytes& key, const Bytes& record) {
         default:
             break;
     }
-    if (looked_at_ >= entries_most()) full_ = true;
     return {};
 }
 
@@ -113,6 +116,14 @@ Reply SpanRead::finish(bool ended) {
         ended || last_.empty() ? Reply::nil() : Reply::bulk(next.take().suffix(kDataPrefixBytes)));
     reply.items.push_back(std::move(keys));
     return reply;
+}
+
+Reply nothing_there(Op op) {
+    if (op == Op::Flush) return Reply::ok();
+    Command command;
+    command.op = op;
+    command.values.resize(traits(op).values);
+    return SpanRead(command, 0, 0).finish(true);
 }
 
 Reply flush(Run& run) {

@@ -42,6 +42,8 @@ public:
 
     // The next record, encoded. Errors: those of decode_record().
     Result<void> take(const Bytes& key, const Bytes& record);
+    // The next one, which is to be taken for absent.
+    void skip(const Bytes& key);
     // What matching patterns took so far, as base/glob.h counts it: whoever takes many records at
     // once looks after other work in between.
     uint64_t steps() const { return steps_; }
@@ -73,5 +75,8 @@ private:
     std::vector<Reply> keys_;
     std::vector<Bytes> expired_;
 };
+
+// What Flush, or a read of all keys, answers of a keyspace that is not there any more.
+Reply nothing_there(Op op);
 
 }  // namespace asterias::kv

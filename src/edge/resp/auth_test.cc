@@ -9,7 +9,6 @@ namespace {
 
 struct Played : execute::Strategy {
     size_t asked = 0;
-    std::vector<KeyspaceId> keyspaces() const override { return {KeyspaceId(1)}; }
     void execute(execute::Request, execute::Completion done) override {
         ++asked;
         done({kv::Reply::nil(), {}});

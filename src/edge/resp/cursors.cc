@@ -7,21 +7,25 @@ constexpr size_t kGoneMost = 100;
 constexpr uint64_t kRandom = (uint64_t{1} << 43) - 1;
 }  // namespace
 
-// The keyspace's number in four bytes, the high one first; the key.
+// The keyspace's number in four bytes, the high one first; the generation in eight; the key.
 Bytes Cursors::encode(const Place& place) {
-    BytesBuilder out(4 + place.from.size());
+    BytesBuilder out(12 + place.from.size());
     for (int shift = 24; shift >= 0; shift -= 8)
         out.push_back(static_cast<uint8_t>(place.keyspace.value >> shift));
+    for (int shift = 56; shift >= 0; shift -= 8)
+        out.push_back(static_cast<uint8_t>(place.generation >> shift));
     out.append(place.from.view());
     return out.take();
 }
 
 Result<Cursors::Place> Cursors::decode(const Bytes& bytes) {
-    if (bytes.size() < 4) return fail(Errc::Corrupt, "the place of a cursor");
-    uint64_t keyspace = 0;
+    if (bytes.size() < 12) return fail(Errc::Corrupt, "the place of a cursor");
+    uint64_t keyspace = 0, generation = 0;
     for (size_t i = 0; i < 4; ++i)
         keyspace = keyspace << 8 | bytes[i];
-    return Place{KeyspaceId(keyspace), bytes.suffix(4)};
+    for (size_t i = 4; i < 12; ++i)
+        generation = generation << 8 | bytes[i];
+    return Place{KeyspaceId(keyspace), bytes.suffix(12), generation};
 }
 
 void Cursors::drop(uint64_t cursor) {

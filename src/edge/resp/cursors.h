@@ -25,7 +25,8 @@ public:
 
     struct Place {
         KeyspaceId keyspace;
-        Bytes from;  // user key
+        Bytes from;               // user key
+        uint64_t generation = 0;  // of the newest catalogue that was gone by
     };
     // For the way between doors. Errors: Corrupt.
     static Bytes encode(const Place& place);

@@ -21,9 +21,10 @@ struct Played : execute::Strategy {
     void execute(execute::Request request, execute::Completion done) override {
         asked.push_back({std::move(request), std::move(done)});
     }
-    std::vector<KeyspaceId> there{KeyspaceId(1)};
-    std::vector<KeyspaceId> keyspaces() const override { return there; }
-    void answer(size_t i, kv::Reply reply) { asked[i].done({std::move(reply), {}}); }
+    execute::Listing there{7, {KeyspaceId(1)}};
+    void answer(size_t i, kv::Reply reply) {
+        asked[i].done({std::move(reply), {}, std::make_shared<execute::Listing>(there)});
+    }
 };
 
 // The messages of one shard, as a hub that has no others keeps them; the test confirms.

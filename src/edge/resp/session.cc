@@ -132,7 +132,7 @@ void Session::regulate() {
     connection_->pause_reading(paused_);
 }
 
-void Session::complete(uint64_t slot, kv::Reply reply) {
+void Session::complete(uint64_t slot, kv::Reply reply, const execute::Listing* listing) {
     Slot& s = slots_[slot - first_slot_];
     reply_bytes_ = std::max(reply.content_bytes(), reply_bytes_ - reply_bytes_ / 8);
     if (const auto* watch = s.pending ? std::get_if<PendingWatch>(s.pending.get()) : nullptr) {
@@ -140,7 +140,7 @@ void Session::complete(uint64_t slot, kv::Reply reply) {
         s.pending.reset();
         stalled_ = false;
     } else if (auto* span = s.pending ? std::get_if<PendingSpan>(s.pending.get()) : nullptr) {
-        if (goes_on(slot, *span, reply)) return;
+        if (goes_on(slot, *span, reply, listing)) return;
         s.pending.reset();
         stalled_ = false;
     }
@@ -179,6 +179,9 @@ void Session::write_ready() {
         slots_.pop_front();
         ++first_slot_;
     }
+    if (!slots_.empty() && slots_.front().pending)
+        if (const auto* span = std::get_if<PendingSpan>(slots_.front().pending.get()))
+            if (!span->begun) begin_span(first_slot_);
     if (ending_ && slots_.empty()) {
         connection_->close_after_flush();
         return end();
@@ -275,7 +278,8 @@ void Session::ask(uint64_t slot, kv::Command command, size_t held) {
                                 if (!door.get()) return;
                                 door.get()->completed(bytes, outcome.reply.content_bytes());
                                 if (Session* s = door.get()->find(id))
-                                    s->complete(slot, std::move(outcome.reply));
+                                    s->complete(slot, std::move(outcome.reply),
+                                                outcome.listing.get());
                             });
 }
 

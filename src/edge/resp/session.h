@@ -26,7 +26,7 @@ public:
     // No more requests; ends when every reply is out.
     void finish();
     // A reply of the strategy for slot `slot`; writes out whatever is now in turn.
-    void complete(uint64_t slot, kv::Reply reply);
+    void complete(uint64_t slot, kv::Reply reply, const execute::Listing* listing = nullptr);
 
     port::Consumed on_data(const Bytes& available) override;
     void on_end_of_stream() override;
@@ -84,9 +84,11 @@ private:
 
     // span.cc
     void run_span(const resp::CommandSpec& spec, const resp::Request& request);
-    void begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place);
-    void find_place(uint64_t slot, size_t bytes, uint64_t cursor);
-    bool goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply);
+    void begin_span(uint64_t slot);
+    void find_place(uint64_t slot, uint64_t cursor);
+    void ask_first(uint64_t slot, PendingSpan& span);
+    bool goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply,
+                 const execute::Listing* listing);
 
     // transaction.cc
     void run_transaction(const resp::CommandSpec& spec, resp::Request request);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <iterator>
 
+#include "base/mutant.h"
 #include "core/kv/span.h"
 #include "edge/resp/session.h"
 #include "proto/resp/arguments.h"
@@ -94,17 +95,23 @@ std::variant<SpanAsked, Refused> translate_span(const resp::CommandSpec& spec,
     return SpanAsked{std::move(command)};
 }
 
-bool PendingSpan::take(kv::Reply reply, uint64_t random) {
-    const bool last = ++at >= keyspaces.size();
+bool PendingSpan::take(kv::Reply reply, const execute::Listing* listing, uint64_t random) {
     if (reply.kind == kv::Reply::Kind::Error) {
         // What it says of the command holds for one keyspace; others are empty by now.
-        if (command.op == kv::Op::Flush && at > 1)
-            reply.text = Bytes::copy("UNKNOWN " + std::to_string(at - 1) + " of " +
-                                     std::to_string(keyspaces.size()) +
+        if (command.op == kv::Op::Flush && answered)
+            reply.text = Bytes::copy("UNKNOWN " + std::to_string(answered) + " of " +
+                                     std::to_string(answered + 1 + behind.size()) +
                                      " keyspaces were emptied, then: " + reply.text.str());
         found = std::move(reply);
         return true;
     }
+    if (answered++ == 0 && listing) {
+        generation = listing->generation;
+        const auto& all = listing->keyspaces;
+        if (!command.keyspace) command.keyspace = all.front();
+        behind.assign(std::ranges::upper_bound(all, command.keyspace), all.end());
+    }
+    const bool last = behind.empty();
     switch (command.op) {
         case kv::Op::Count:
             count += reply.integer;
@@ -149,64 +156,69 @@ void Session::run_span(const resp::CommandSpec& spec, const resp::Request& reque
     PendingSpan span;
     span.command = std::move(std::get<SpanAsked>(asked).command);
     span.cursor = std::get<SpanAsked>(asked).cursor;
-    span.keyspaces = door_.strategy_.keyspaces();
-    std::ranges::sort(span.keyspaces);
-    const uint64_t cursor = span.cursor, slot = first_slot_ + slots_.size();
-    const bool own = !cursor || door_.cursors_.is_own(cursor);
-    const auto place = own && cursor ? door_.place_of(cursor) : std::nullopt;
-    if (cursor && !place && (own || !door_.about_.find_cursor)) return reply_error(kLostCursor);
+    const uint64_t cursor = span.cursor;
+    if (cursor && door_.cursors_.is_own(cursor)) span.place = door_.place_of(cursor);
+    const bool known = !cursor || span.place;
+    if (!known && (door_.cursors_.is_own(cursor) || !door_.about_.find_cursor))
+        return reply_error(kLostCursor);
+    span.bytes = request.bytes();
     stalled_ = true;
     slots_.push_back(
         {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span)), silent_});
-    own ? begin_span(slot, request.bytes(), place ? &*place : nullptr)
-        : find_place(slot, request.bytes(), cursor);
+    if (slots_.size() == 1 || MUTANT(resp_span_out_of_turn))
+        begin_span(first_slot_ + slots_.size() - 1);
 }
 
-void Session::find_place(uint64_t slot, size_t bytes, uint64_t cursor) {
+void Session::begin_span(uint64_t slot) {
+    auto& span = std::get<PendingSpan>(*slots_[slot - first_slot_].pending);
+    span.begun = true;
+    span.cursor && !span.place ? find_place(slot, span.cursor) : ask_first(slot, span);
+}
+
+void Session::find_place(uint64_t slot, uint64_t cursor) {
     door_.about_.find_cursor(
-        cursor, [door = door_.self_, id = id_, slot, bytes](Result<Cursors::Place> place) {
+        cursor, [door = door_.self_, id = id_, slot](Result<Cursors::Place> place) {
             Session* s = door.get() ? door.get()->find(id) : nullptr;
             if (!s) return;
-            if (place) return s->begin_span(slot, bytes, &*place);
-            const bool lost = place.error().code == Errc::NotFound;
-            s->complete(slot, kv::Reply::error(lost ? kLostCursor : kAwayCursor));
+            const bool lost = !place && place.error().code == Errc::NotFound;
+            if (!place)
+                return s->complete(slot, kv::Reply::error(lost ? kLostCursor : kAwayCursor));
+            auto& span = std::get<PendingSpan>(*s->slots_[slot - s->first_slot_].pending);
+            span.place = std::move(*place);
+            s->ask_first(slot, span);
         });
 }
 
-// Asks the first keyspace; with a place the one that it is in. One that is gone since is passed.
-void Session::begin_span(uint64_t slot, size_t bytes, const Cursors::Place* place) {
-    auto& span = std::get<PendingSpan>(*slots_[slot - first_slot_].pending);
-    if (place) {
-        std::erase_if(span.keyspaces, [&](KeyspaceId k) { return k < place->keyspace; });
-        const bool there = !span.keyspaces.empty() && span.keyspaces[0] == place->keyspace;
-        if (there) span.command.values[1] = place->from;
-        if (span.keyspaces.empty()) {
-            kv::Reply none, ended;
-            none.kind = ended.kind = kv::Reply::Kind::Array;
-            ended.items = {kv::Reply::nil(), std::move(none)};
-            return complete(slot, std::move(ended));
-        }
+// The first keyspace; with a place the one that it is in. One that is gone since holds nothing.
+void Session::ask_first(uint64_t slot, PendingSpan& span) {
+    if (span.place) {
+        span.command.keyspace = span.place->keyspace;
+        span.command.values[1] = span.place->from;
+        // What it has told so far went by that catalogue: an older one may not know where the rest
+        // is.
+        if (!MUTANT(resp_cursor_forgets_generation))
+            span.command.generation = span.place->generation;
     }
-    kv::Command first = span.command;
-    first.keyspace = span.keyspaces[0];
-    ask(slot, std::move(first), bytes);
+    ask(slot, span.command, span.bytes);
 }
 
 // True: another group was asked, and the slot is not ready.
-bool Session::goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply) {
-    if (!span.take(std::move(reply), door_.shard_.entropy().next())) {
-        kv::Command next = span.command;
-        next.keyspace = span.keyspaces[span.at];
-        ask(slot, std::move(next), sizeof(kv::Command));
+bool Session::goes_on(uint64_t slot, PendingSpan& span, kv::Reply& reply,
+                      const execute::Listing* listing) {
+    if (!span.take(std::move(reply), listing, door_.shard_.entropy().next())) {
+        span.command.keyspace = span.behind.front();
+        span.command.generation = span.generation;
+        span.behind.erase(span.behind.begin());
+        ask(slot, span.command, sizeof(kv::Command));
         return true;
     }
     reply = std::move(span.found);
     if (span.command.op != kv::Op::Scan || reply.kind == kv::Reply::Kind::Error) return false;
     std::optional<Cursors::Place> place;
     if (reply.items[0].kind == kv::Reply::Kind::Bulk)
-        place = {span.keyspaces[span.at - 1], reply.items[0].text};
-    else if (span.at < span.keyspaces.size())
-        place = {span.keyspaces[span.at], {}};
+        place = {span.command.keyspace, reply.items[0].text, span.generation};
+    else if (!span.behind.empty())
+        place = {span.behind.front(), {}, span.generation};
     uint64_t cursor = 0;
     if (place)
         cursor = door_.cursors_.put(std::move(*place), span.cursor, door_.shard_.entropy().next(),

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -38,9 +39,19 @@ struct Evidence {
     bool durable = false;  // on disk on a quorum
 };
 
+// The keyspaces there were when a command on all keys of one was answered, ascending: whoever wants
+// all keys of a database asks those behind the first one, too. Keyspaces that are made later hold
+// nothing that the first one did not tell, those that are dropped meanwhile answer that they are
+// empty.
+struct Listing {
+    uint64_t generation = 0;
+    std::vector<KeyspaceId> keyspaces;
+};
+
 struct Outcome {
     kv::Reply reply;
     Evidence evidence;
+    std::shared_ptr<const Listing> listing = nullptr;  // of a command on all keys that was done
 };
 
 // Called once, on the shard of the execute() call, never inside it.
@@ -60,10 +71,9 @@ struct Request {
 class Strategy {
 public:
     virtual ~Strategy() = default;
-    // The keyspaces, for commands that work on all keys of one (kv/span.h).
-    virtual std::vector<KeyspaceId> keyspaces() const = 0;
     // A batch has at least one command. A command's keyspace is filled in by the strategy, from the
-    // keys; one without keys names it, or, if it is a batch, works when there is only one. A read
+    // keys; one on all keys names it, 0 for the first, and waits while keys are on their way from
+    // one to another; a batch without keys works when there is only one. A read
     // of all keys of a keyspace is of a moment between question and answer: whoever asks waits for
     // the answer before it sends the next command of the stream. `done` is called exactly once,
     // with a reply or one of the errors below (or the store's own, "ERR ...", "CROSSKEYSPACE ..."),
@@ -76,6 +86,10 @@ public:
 // Certainly nothing happened:
 inline constexpr std::string_view kClusterDown =
     "CLUSTERDOWN nothing was done: no leader with a majority could be reached before the deadline";
+inline constexpr std::string_view kOnTheirWay =
+    "CLUSTERDOWN nothing was done: the keys were on their way to another keyspace until the "
+    "deadline "
+    "passed (asterias keyspace list)";
 inline constexpr std::string_view kTryAgain =
     "TRYAGAIN nothing was done: the command was overtaken while its leader changed; send it again";
 inline constexpr std::string_view kBusy =
@@ -102,5 +116,9 @@ inline constexpr std::string_view kUnknown =
     "its fate was known";
 inline constexpr std::string_view kUnknownResult =
     "UNKNOWN the write took effect, but its answer was too large to be kept for a second delivery";
+
+// Between a group and its gateways, never to a client: certainly nothing happened, and the keys
+// are, or will be, another group's.
+inline constexpr std::string_view kMoved = "MOVED to another keyspace";
 
 }  // namespace asterias::execute

@@ -12,5 +12,7 @@ inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kReplica = "replica";
 inline constexpr std::string_view kCursor = "cursor";
 inline constexpr std::string_view kHttp = "http";
+inline constexpr std::string_view kSlice = "slice";
+inline constexpr std::string_view kCatalogue = "catalogue";
 
 }  // namespace asterias::node

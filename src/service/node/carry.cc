@@ -2,6 +2,7 @@
 #include "service/node/calls.h"
 #include "service/node/findings.h"
 #include "service/node/json.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node.h"
 
 namespace asterias::node {
@@ -58,7 +59,8 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
                                               " does not lead keyspace " + order.keyspace);
     if (order.what == Order::What::List)
         co_return members_json(*here, order.keyspace, identity_.node,
-                               copies_of(here->raft.membership, identity_.founding, *group));
+                               copies_of(here->raft.membership,
+                                         wanted_copies(identity_.founding, keyspaces(), *group)));
     if (order.what == Order::What::Transfer && order.node == identity_.node)
         co_return std::string("{\"done\":true}");
 
@@ -66,7 +68,8 @@ port::Task<Result<std::string>> Node::order_here(Order order) {
     std::string left;
     if (order.what == Order::What::Remove) {
         const raft::Change change = change_of(order);
-        left = left_behind({change, here->raft, identity_.founding, *group, order.keyspace,
+        left = left_behind({change, here->raft, identity_.founding,
+                            wanted_copies(identity_.founding, keyspaces(), *group), order.keyspace,
                             connected_nodes(shards, identity_.node)});
     }
     const auto work = std::make_shared<Work>(*shards_[0]);
@@ -150,8 +153,8 @@ port::Task<> Node::list_one(Order order, Result<std::string>* out, size_t* left,
 
 // At once, so that groups without a leader cost the time of one.
 port::Task<std::string> Node::list_all() {
-    const auto groups = groups_of(identity_.founding);
-    const auto catalogue = catalogue_of(identity_.founding);
+    const catalogue::Catalogue catalogue = keyspaces();
+    const auto groups = groups_of(catalogue);
     std::vector<Result<std::string>> answers(groups.size());
     port::Signal changed(*shards_[0]);
     size_t left = groups.size();

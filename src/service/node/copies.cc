@@ -36,11 +36,10 @@ bool is_silent(const raft::Status& status, NodeId node) {
 
 }  // namespace
 
-Copies copies_of(const raft::Membership& membership, const Founding& founding, GroupId group) {
+Copies copies_of(const raft::Membership& membership, size_t wanted) {
     const auto data = std::count_if(membership.voters.begin(), membership.voters.end(),
                                     [](const raft::Member& m) { return !m.witness; });
-    return {members_of(founding, group).size(), static_cast<size_t>(data),
-            membership.voters.size()};
+    return {wanted, static_cast<size_t>(data), membership.voters.size()};
 }
 
 std::string describe(const Copies& c) {
@@ -84,7 +83,7 @@ Result<void> unforced(const Intent& i) {
     const NodeId goer = goes(i);
     const bool within_reach = std::binary_search(i.reached.begin(), i.reached.end(), goer);
     if (!goer || !within_reach || is_silent(i.status, goer)) return {};
-    const Copies after = copies_of(without(m, goer), i.founding, i.group);
+    const Copies after = copies_of(without(m, goer), i.wanted);
     if (!after.below() || after.voters == 0) return {};
     const auto could = could_hold_one(m, i.founding, i.reached);
     std::string out = could.empty()
@@ -99,7 +98,7 @@ Result<void> unforced(const Intent& i) {
 std::string left_behind(const Intent& i) {
     const NodeId goer = goes(i);
     if (!goer) return {};
-    const Copies after = copies_of(without(i.status.membership, goer), i.founding, i.group);
+    const Copies after = copies_of(without(i.status.membership, goer), i.wanted);
     if (!after.below()) return {};
     auto could = could_hold_one(i.status.membership, i.founding, i.reached);
     return "keyspace " + i.keyspace + " is left with " + describe(after) +

@@ -1,4 +1,4 @@
-// service/node/copies.h: how many copies a keyspace has beside those that it was founded with, what
+// service/node/copies.h: how many copies a keyspace has beside those that it wants, what
 // the next loss would do, and which changes are done only when they are forced. Pure.
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace asterias::node {
 
 struct Copies {
-    size_t wanted = 0;  // as many as at the founding (members_of)
+    size_t wanted = 0;  // as the catalogue says (wanted_copies)
     size_t data = 0;    // voters that hold data
     size_t voters = 0;  // those, and witnesses
     bool below() const { return data < wanted; }
@@ -19,7 +19,7 @@ struct Copies {
     bool loses_data() const { return voters == 1 || data <= 1; }
 };
 // Of the voters to come while a change is under way; learners are none yet.
-Copies copies_of(const raft::Membership& membership, const Founding& founding, GroupId group);
+Copies copies_of(const raft::Membership& membership, size_t wanted);
 // "1 of 3 copies: one more loss loses the data"
 std::string describe(const Copies& copies);
 // What makes one more: "asterias replica add --keyspace K --node N", of those that could hold one.
@@ -30,7 +30,7 @@ struct Intent {
     const raft::Change& change;
     const raft::Status& status;  // the leader's
     const Founding& founding;
-    GroupId group;
+    size_t wanted;  // copies
     std::string keyspace;
     std::vector<NodeId> reached;  // connected to the leader's node, and it itself; ascending
 };

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "service/node/keyspaces.h"
+
 namespace asterias::node {
 namespace {
 
@@ -29,7 +31,7 @@ struct Bench {
         std::erase(reached, NodeId(node));
     }
     Intent intent(const raft::Change& change) const {
-        return {change, status, founding, kGroup, "orders", reached};
+        return {change, status, founding, members_of(founding, kGroup).size(), "orders", reached};
     }
     // Why it is refused; empty: it is not.
     std::string why(const raft::Change& change) const {
@@ -38,7 +40,9 @@ struct Bench {
         return fine ? "" : fine.error().context;
     }
     std::string left(const raft::Change& change) const { return left_behind(intent(change)); }
-    std::string words() const { return describe(copies_of(status.membership, founding, kGroup)); }
+    std::string words() const {
+        return describe(copies_of(status.membership, members_of(founding, kGroup).size()));
+    }
     Founding founding;
     raft::Status status{};
     std::vector<NodeId> reached;
@@ -65,9 +69,13 @@ TEST(Copies, TheNextLossIsToldAndAWitnessIsNoCopy) {
 
 TEST(Copies, EveryNodeHoldsTheSystemGroup) {
     const Bench b(4);
-    EXPECT_EQ(copies_of(b.status.membership, b.founding, kSystemGroup).wanted, 5u);
-    EXPECT_TRUE(copies_of(b.status.membership, b.founding, kSystemGroup).below());
-    EXPECT_FALSE(copies_of(b.status.membership, b.founding, kGroup).below());
+    const auto catalogue = catalogue_at_birth(b.founding);
+    const auto below = [&](GroupId group) {
+        return copies_of(b.status.membership, wanted_copies(b.founding, catalogue, group)).below();
+    };
+    EXPECT_EQ(wanted_copies(b.founding, catalogue, kSystemGroup), 5u);
+    EXPECT_TRUE(below(kSystemGroup));
+    EXPECT_FALSE(below(kGroup));
 }
 
 TEST(Copies, ALiveCopyGoesOnlyWhileThereAreMoreThanWanted) {

@@ -7,6 +7,7 @@
 
 #include "service/node/copies.h"
 #include "service/node/json.h"
+#include "service/node/keyspaces.h"
 
 namespace asterias::node {
 namespace {
@@ -27,8 +28,7 @@ std::string list(const std::vector<NodeId>& nodes) {
 
 class Reporter {
 public:
-    explicit Reporter(const Scene& scene)
-        : scene_(scene), catalogue_(catalogue_of(scene.identity.founding)) {}
+    explicit Reporter(const Scene& scene) : scene_(scene) {}
 
     void look_at(const replica::Status& g) {
         if (g.tail_dropped)
@@ -66,7 +66,7 @@ public:
 private:
     static std::string millis(Duration d) { return std::to_string(d / milliseconds(1)) + " ms"; }
     void say(GroupId group, Severity severity, std::string what, std::string next) {
-        found_.push_back({scene_.identity.node, group, keyspace_name(catalogue_, group),
+        found_.push_back({scene_.identity.node, group, keyspace_name(scene_.catalogue, group),
                           std::move(what), std::move(next), severity});
     }
     void no_leader(const replica::Status& g) {
@@ -123,13 +123,13 @@ private:
     void below_wanted(const replica::Status& g) {
         const auto& founding = scene_.identity.founding;
         const raft::Membership& m = g.raft.membership;
-        const Copies copies = copies_of(m, founding, g.group);
+        const Copies copies = copies_of(m, wanted_copies(founding, scene_.catalogue, g.group));
         if (!copies.below()) return;
         const auto could =
             could_hold_one(m, founding, connected_nodes(scene_.shards, scene_.identity.node));
         say(g.group, copies.loses_data() ? Severity::Critical : Severity::Warning, describe(copies),
             m.promote ? "nothing: one more is on its way"
-                      : way_to_more(keyspace_name(catalogue_, g.group), could));
+                      : way_to_more(keyspace_name(scene_.catalogue, g.group), could));
     }
     // It serves nobody, and gives the lead to the first copy that has all of the log.
     void led_by_witness(const replica::Status& g, const std::vector<NodeId>& silent) {
@@ -162,7 +162,6 @@ private:
     }
 
     const Scene& scene_;
-    const router::Catalogue catalogue_;
     std::vector<Finding> found_;
 };
 

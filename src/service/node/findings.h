@@ -28,6 +28,7 @@ struct Finding {
 struct Scene {
     const Identity& identity;
     const std::vector<ShardStatus>& shards;
+    const catalogue::Catalogue& catalogue;
     port::Space space;  // of the data directory; total 0: not known
     WallTime now;
 };

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "service/node/json.h"
+#include "service/node/keyspaces.h"
 
 namespace asterias::node {
 namespace {
@@ -35,7 +36,8 @@ struct Bench {
     }
     std::string found() {
         std::string all;
-        for (const auto& f : findings_of({identity, shards, space, WallTime{}}))
+        for (const auto& f : findings_of(
+                 {identity, shards, catalogue_at_birth(identity.founding), space, WallTime{}}))
             all += to_json(f) + "\n";
         return all;
     }

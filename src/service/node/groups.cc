@@ -4,22 +4,19 @@
 
 #include "base/mutant.h"
 #include "port/sync.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node_shard.h"
 
 namespace asterias::node {
 
-// At birth a replica is numbered like its node; later ones get fresh numbers. 0: none here.
+// At birth a replica is numbered like its node; later ones get fresh numbers. 0: none here. Who
+// took the place of another has none of its replicas: it is in a later life.
 ReplicaId NodeShard::founding_replica(GroupId group) const {
-    // Who took the place of another has none of its replicas.
-    if (life_of(identity_.incarnation) > 0 && !MUTANT(node_place_taken_with_replicas)) return {};
-    const auto members = members_of(identity_.founding, group);
-    const bool here = std::binary_search(members.begin(), members.end(), identity_.node);
-    return here ? ReplicaId(identity_.node.value) : ReplicaId();
-}
-
-KeyspaceId NodeShard::keyspace_of(GroupId group) const {
-    for (const auto& k : catalogue_of(identity_.founding).keyspaces)
-        if (k.group == group) return k.id;
+    const uint64_t life =
+        MUTANT(node_place_taken_with_replicas) ? 0 : life_of(identity_.incarnation);
+    for (const auto& birth : births_of(identity_.founding, *durable_, group))
+        if (birth.node == identity_.node && birth.life == life)
+            return ReplicaId(identity_.node.value);
     return {};
 }
 
@@ -32,13 +29,13 @@ raft::Config NodeShard::config_of(GroupId group, ReplicaId self) const {
     config.heartbeat_interval = options_.heartbeat_interval;
     // Who came later hears of the membership with the log or a snapshot.
     if (self != founding_replica(group)) return config;
-    for (NodeId node : members_of(identity_.founding, group))
-        config.membership.voters.push_back({ReplicaId(node.value), node});
+    for (const auto& birth : births_of(identity_.founding, *durable_, group))
+        config.membership.voters.push_back({ReplicaId(birth.node.value), birth.node});
     config.membership.last_replica = config.membership.voters.back().replica;
     return config;
 }
 
-replica::Parts NodeShard::parts() {
+replica::Parts NodeShard::parts(GroupId group) {
     replica::Parts parts{shard_, engine_, *journal_, *this, registry_, log_};
     parts.compact_entries = options_.compact_entries;
     parts.queue_max = options_.replica_queue_max;
@@ -48,18 +45,23 @@ replica::Parts NodeShard::parts() {
     parts.sending = &sending_;
     parts.receiving = &receiving_;
     parts.directory = options_.directory;
+    if (group == kSystemGroup) parts.watched = catalogue::record_key();
     return parts;
 }
 
 port::Task<Result<void>> NodeShard::open_group(GroupId group, journal::RecoveredGroup recovered) {
     const ReplicaId self = recovered.vote.self ? recovered.vote.self : founding_replica(group);
     if (!self) co_return Result<void>{};
-    highest_[group] = self;
-    // A crash may have come between its birth in the journal and this.
-    if (auto noted = co_await note_held(group, self); !noted) co_return noted;
     const auto removed = co_await replica::load_removed(engine_, shard_, group);
     if (!removed && removed.error().code != Errc::Corrupt)
         co_return std::unexpected(removed.error());
+    // The catalogue names it, and its birth was not finished: it is begun again (found_and_bury).
+    const bool unborn = !recovered.vote.self && !is_founding_group(identity_.founding, group);
+    if (unborn && removed && *removed < self && !MUTANT(node_unborn_opened))
+        co_return Result<void>{};
+    highest_[group] = self;
+    // A crash may have come between its birth in the journal and this.
+    if (auto noted = co_await note_held(group, self); !noted) co_return noted;
     if (!removed) {
         unopened_[group] = "its state on this node is damaged: " + removed.error().describe();
         log_.error("group " + to_string(group) + " is stopped on this node: " + unopened_[group]);
@@ -75,8 +77,9 @@ port::Task<Result<void>> NodeShard::open_group(GroupId group, journal::Recovered
 
 port::Task<Result<void>> NodeShard::open_replica(GroupId group, raft::Config config,
                                                  journal::RecoveredGroup recovered) {
-    auto replica = co_await replica::Replica::open(parts(), keyspace_of(group), std::move(config),
-                                                   std::move(recovered));
+    auto replica =
+        co_await replica::Replica::open(parts(config.group), catalogue::keyspace_of(group),
+                                        std::move(config), std::move(recovered));
     if (!replica) co_return std::unexpected(replica.error());
     woken_.push_back(replica->get());
     replicas_[group] = std::move(*replica);
@@ -87,7 +90,7 @@ port::Task<Result<void>> NodeShard::open_replica(GroupId group, raft::Config con
 // this node may have been there (ADR 0015).
 bool NodeShard::may_be_born(GroupId group, ReplicaId replica) const {
     if (closing_ || changing_.contains(group)) return false;
-    const auto groups = groups_of(identity_.founding);
+    const auto groups = groups_of(*durable_);
     if (std::find(groups.begin(), groups.end(), group) == groups.end()) return false;
     if (home_of(group) != shard_.id()) return false;
     if (raft::life_of(replica) != life_of(identity_.incarnation) &&
@@ -135,7 +138,10 @@ port::Task<> NodeShard::give_birth(GroupId group, ReplicaId self) {
 }
 
 port::Task<Result<void>> NodeShard::note_held(GroupId group, ReplicaId self) {
-    if (self == founding_replica(group) || MUTANT(node_held_not_noted)) co_return Result<void>{};
+    // What was born with the cluster is known without.
+    const bool known =
+        self == founding_replica(group) && is_founding_group(identity_.founding, group);
+    if (known || MUTANT(node_held_not_noted)) co_return Result<void>{};
     if (const auto it = held_.find(group); it != held_.end() && it->second >= self)
         co_return Result<void>{};
     port::OneShot<Result<void>> done(shard_);
@@ -174,8 +180,8 @@ port::Task<> NodeShard::destroy(GroupId group) {
 }
 
 port::Task<Result<void>> NodeShard::erase(GroupId group, ReplicaId self) {
-    auto erased =
-        co_await replica::Replica::erase(parts(), group, keyspace_of(group), self, scope_);
+    auto erased = co_await replica::Replica::erase(parts(group), group,
+                                                   catalogue::keyspace_of(group), self, scope_);
     if (!erased && erased.error().code != Errc::Closed) {
         log_.error("engine: " + erased.error().describe());
         shard_.fatal("the engine failed to delete the state of a removed replica");

@@ -1,8 +1,6 @@
 #include "service/node/node.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 
 #include "base/mutant.h"
 #include "port/engine_owner.h"
@@ -12,7 +10,6 @@
 namespace asterias::node {
 namespace {
 
-constexpr size_t kKeyspaceNameMax = 64;
 constexpr size_t kCallsMax = 64;  // that this node works on; anybody may ask
 constexpr Duration kJoinInterval = milliseconds(100);
 constexpr Duration kJoinTimeout = seconds(2);
@@ -89,19 +86,12 @@ port::Task<Result<void>> init(port::Shard& shard, std::string directory, uint32_
                               std::vector<std::string> keyspaces, uint32_t shards) {
     if (expected_nodes == 0 || expected_nodes > 7)
         co_return fail(Errc::InvalidArgument, "--nodes takes 1 to 7");
-    const auto odd = [](char c) {
-        return !std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("._-", c);
-    };
-    for (const auto& k : keyspaces)
+    for (const auto& k : keyspaces) {
         // Orders name a group by its keyspace: no name may mean two.
-        if (k.empty() || k == "default" || k == keyspace_name({}, kSystemGroup) ||
-            k.size() > kKeyspaceNameMax || std::any_of(k.begin(), k.end(), odd) ||
-            std::count(keyspaces.begin(), keyspaces.end(), k) != 1)
-            co_return fail(Errc::InvalidArgument,
-                           "keyspace '" + k + "': names are 1 to " +
-                               std::to_string(kKeyspaceNameMax) +
-                               " letters, digits, '.', '_' or '-', not 'default' or 'system', and "
-                               "each is given once");
+        if (auto fine = catalogue::check_name(k); !fine) co_return fine;
+        if (std::count(keyspaces.begin(), keyspaces.end(), k) != 1)
+            co_return fail(Errc::InvalidArgument, "keyspace '" + k + "': each is given once");
+    }
     if (auto made = co_await shard.disk().create_directories(directory); !made) co_return made;
     auto present = co_await load_identity(shard.disk(), directory);
     if (present || present.error().code != Errc::NotFound)
@@ -188,6 +178,7 @@ port::Task<Result<void>> Node::start() {
         co_return stored;
     if (auto started = co_await on_every_shard(Step::Start); !started) co_return started;
     started_ = true;
+    scopes_[0]->spawn("node.mind_keyspaces", mind_keyspaces());
     log_.info("node " + to_string(identity_.node) + " of cluster " +
               to_string(identity_.founding.cluster) + " started, incarnation " +
               std::to_string(count_of(identity_.incarnation)));
@@ -227,10 +218,13 @@ Result<void> Node::check_fit() const {
     return {};
 }
 
-void Node::give_up_orders() { closing_ = true; }
+void Node::give_up_orders() {
+    closing_ = true;
+    end_questions();
+}
 
 port::Task<> Node::close() {
-    closing_ = true;
+    give_up_orders();
     if (!engine_) co_return;
     co_await on_every_shard(Step::Close);
     for (auto& scope : scopes_)
@@ -456,6 +450,12 @@ port::Task<> Node::answer_call(rpc::CallBody call, std::function<void(Result<Byt
         if (!order) co_return answer(std::unexpected(order.error()));
         const auto done = co_await order_here(*order);
         answer(done ? Result<Bytes>(Bytes::copy(*done)) : std::unexpected(done.error()));
+    } else if (call.name == kSlice) {
+        answer(co_await answer_slice(call.payload));
+    } else if (call.name == kCatalogue) {
+        wire::Reader in(call.payload);
+        const bool newer = keyspaces().generation > in.u64();
+        answer(newer ? catalogue::encode(keyspaces()) : Bytes());
     } else if (call.name == kCursor) {
         wire::Reader in(call.payload);
         const uint64_t cursor = in.u64();

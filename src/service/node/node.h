@@ -4,11 +4,15 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/catalogue/boundary.h"
 #include "service/node/join.h"
+#include "service/node/keyspace_orders.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node_shard.h"
 #include "service/node/orders.h"
 
@@ -79,6 +83,11 @@ public:
     // Conflict (refused, with the way out), Unavailable and Limit (certainly not done; later it may
     // be), Timeout, Closed (it may go on).
     port::Task<Result<std::string>> order(Order order);
+    // For `asterias keyspace`. A JSON text: of List and Describe keyspaces_json(); else
+    // {"id":..,"done":..}, false: it goes on, and List shows how far it is. Errors:
+    // InvalidArgument, NotFound, Conflict (refused, with the way out), Limit, Unavailable (it may
+    // have been taken, List shows it), Closed.
+    port::Task<Result<std::string>> order_keyspace(KeyspaceOrder order);
     // Where operators reach the nodes that are connected to this one, and it: for who asks on when
     // this one is gone. {"nodes":[{"node":..,"http":"HOST:PORT"}]}
     port::Task<std::string> nodes_json();
@@ -112,6 +121,33 @@ private:
     port::Task<> ask_http(FoundingMember member, std::string* out, size_t* left,
                           port::Signal* changed);
     Result<GroupId> group_named(const std::string& keyspace) const;
+    const catalogue::Catalogue& keyspaces() const { return *members_[0]->known_catalogue(); }
+    // mover.cc
+    struct Asked;
+    struct Recorded {
+        int64_t version = 0;
+        catalogue::Catalogue catalogue;
+    };
+    port::Task<std::optional<execute::Outcome>> ask(GroupId group, kv::Command command);
+    port::Task<std::optional<LogIndex>> tell(GroupId group, catalogue::Order order);
+    void end_questions();
+    port::Task<Result<Recorded>> read_record();
+    port::Task<Result<bool>> store_record(int64_t version, catalogue::Catalogue next);
+    port::Task<Result<Bytes>> answer_slice(Bytes payload);
+    port::Task<std::optional<NodeShard::Slice>> read_slice(NodeShard::SliceOf what);
+    port::Task<std::optional<uint64_t>> count_keys(GroupId group, std::string name, LogIndex index);
+    port::Task<bool> copy_all(catalogue::Keyspace keyspace, uint64_t generation, LogIndex index);
+    port::Task<bool> clear_all(catalogue::Keyspace keyspace, uint64_t generation, LogIndex index);
+    port::Task<std::optional<catalogue::Catalogue>> step(catalogue::Catalogue now,
+                                                         catalogue::Keyspace keyspace);
+    port::Task<> carry_keyspaces_on();
+    port::Task<> ask_for_catalogue();
+    port::Task<> mind_keyspaces();
+    // keyspace_orders.cc
+    port::Task<Result<catalogue::Catalogue>> wished(KeyspaceOrder order, catalogue::Catalogue now);
+    port::Task<Result<std::string>> change_keyspaces(KeyspaceOrder order);
+    port::Task<Result<std::string>> await_keyspace(KeyspaceOrder order, KeyspaceId id,
+                                                   uint64_t generation);
     // A finding each, without the brackets of a list.
     port::Task<std::string> findings_json(std::string keyspace);
     port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
@@ -148,6 +184,9 @@ private:
     std::function<void(const Error&)> end_;
     std::vector<std::function<void(Result<void>)>> noted_;  // wait for the next write
     size_t calls_ = 0;                                      // under way
+    std::map<uint64_t, std::shared_ptr<Asked>> asking_;
+    uint64_t next_question_ = 0;
+    size_t next_peer_ = 0;  // to be asked for the catalogue
     std::function<void(uint64_t, CursorFound)> cursors_;
     bool founding_stored_ = false;
     bool identity_changed_ = false, identity_kept_ = true;  // since it was written; no task writes

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/mutant.h"
+#include "service/node/keyspaces.h"
 
 namespace asterias::node {
 
@@ -23,19 +24,18 @@ NodeShard::NodeShard(port::Shard& shard, const Identity& identity, const Options
       known_starts_(identity.seen),
       persisted_changed_(shard),
       flush_pace_(options.journal_flush_bytes, options.compact_entries),
+      known_(std::make_shared<catalogue::Catalogue>(catalogue_at_birth(identity.founding))),
+      durable_(known_),
       bad_bodies_(registry.counter("asterias_rpc_bad_bodies_total",
                                    "Frames whose body did not decode; dropped.")),
       relayed_commands_(registry.counter("asterias_router_relayed_total",
                                          "Commands sent to a leader through another node.")),
       scope_(shard) {
-    std::map<GroupId, std::vector<NodeId>> members;
-    for (GroupId group : groups_of(identity.founding))
-        members[group] = members_of(identity.founding, group);
     for (const auto& member : identity.founding.members)
         nodes_.insert(member.node);
-    router_ =
-        std::make_unique<router::Router>(shard, identity.node, catalogue_of(identity.founding),
-                                         std::move(members), *this, options.router, registry, log);
+    router_ = std::make_unique<router::Router>(shard, identity.node, routes_of(*known_),
+                                               members_of(identity.founding, *known_), *this,
+                                               options.router, registry, log);
     // Any node may hold any group by now; those that founded it are asked first.
     for (NodeId node : nodes_)
         router_->add_node(node);
@@ -72,28 +72,32 @@ port::Task<Result<void>> NodeShard::open() {
     // The hook is added before the first replica can ask for a turn end.
     shard_.add_turn_hook(port::TurnPhase::Work, *this);
     hooked_ = true;
+    if (auto read = co_await read_catalogue(); !read) co_return read;
     std::map<GroupId, ReplicaId> found;
     for (const auto& [group, recovered] : opened->recovered.groups)
         found[group] = recovered.vote.self;
     if (auto whole = co_await open_groups(std::move(found)); !whole) co_return whole;
-    for (GroupId group : groups_of(identity_.founding)) {
+    for (GroupId group : groups_of(*durable_)) {
         if (home_of(group) != shard_.id()) continue;
         auto done = co_await open_group(group, std::move(opened->recovered.groups[group]));
         if (!done) co_return done;
+        opened->recovered.groups.erase(group);
     }
-    co_return Result<void>{};
+    co_return co_await bury(opened->recovered);
 }
 
 port::Task<Result<void>> NodeShard::open_groups(std::map<GroupId, ReplicaId> found) {
     const journal::BatchId batch = journal_->current_batch();
     bool written = false;
-    for (GroupId group : groups_of(identity_.founding)) {
+    for (GroupId group : groups_of(*durable_)) {
         if (home_of(group) != shard_.id()) continue;
         const auto in_journal = found.find(group);
         const auto held = held_.find(group);
         const bool known = in_journal != found.end();
         const bool behind = held != held_.end() && (!known || in_journal->second < held->second);
         if (!behind && (known || !founding_replica(group))) continue;
+        // Its birth was not finished; until it is, it says nothing.
+        if (!behind && !is_founding_group(identity_.founding, group)) continue;
         // Who forgot its votes and entries could elect a leader that lacks what it acknowledged.
         if (identity_.born || behind)
             co_return fail(Errc::Corrupt,
@@ -140,6 +144,7 @@ void NodeShard::tick() {
         if (contact.connected && router_->waits_for(node) && endpoint_->silent(node))
             endpoint_->relay(node);
     ask_for_flush();
+    mind_catalogue();
     ticker_ = shard_.timers().after(options_.tick, [this] { tick(); });
 }
 
@@ -298,7 +303,7 @@ ShardStatus NodeShard::status() const {
     }
     if (journal_) s.journal = journal_->usage();
     s.in_flight = router_->in_flight();
-    for (GroupId group : groups_of(identity_.founding))
+    for (GroupId group : groups_of(*known_))
         s.leaders[group] = router_->leader_of(group);
     s.contacts = contacts_;
     for (const auto& [node, through] : relayed_)

@@ -6,9 +6,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
+#include "core/catalogue/catalogue.h"
 #include "journal/journal.h"
 #include "port/engine.h"
 #include "port/scope.h"
@@ -105,6 +107,24 @@ public:
     port::Task<> close();
 
     router::Router& router() { return *router_; }
+    // As this shard knows it; the same on all of them a moment later.
+    std::shared_ptr<const catalogue::Catalogue> known_catalogue() const { return known_; }
+    // From another node: replaces an older one. On shard 0.
+    void tell_catalogue(catalogue::Catalogue catalogue);
+    // A run of engine records of a group that lives on this shard, of which at least the entries up
+    // to `index` are in the engine. Errors: Unavailable (not here, or not so far), Io.
+    struct Slice {
+        std::vector<port::KeyValue> pairs;
+        Bytes next;  // empty: there is nothing behind them
+    };
+    struct SliceOf {
+        GroupId group;
+        LogIndex index;
+        std::string name;       // of whose keys
+        bool requests = false;  // else: the results of clients' requests
+        Bytes from;             // Slice::next of the one before
+    };
+    port::Task<Result<Slice>> slice(SliceOf what);
     pubsub::Messages& messages() { return *messages_; }
     rpc::Endpoint& endpoint() { return *endpoint_; }
     port::Shard& shard() { return shard_; }
@@ -143,6 +163,7 @@ private:
     void on_leader(GroupId group, NodeId leader, Term term) override;
     void wake(GroupId group) override;
     bool has_room(const replica::Origin& origin) const override;
+    void on_watched(GroupId group, const Bytes& record, LogIndex at) override;
     bool send_snapshot(NodeId to, const replica::SnapshotMessage& message) override;
     void send_snapshot_reply(NodeId to, const replica::SnapshotReply& reply) override;
     void on_removed(GroupId group) override;
@@ -168,14 +189,24 @@ private:
                                           journal::RecoveredGroup recovered);
     ReplicaId founding_replica(GroupId group) const;
     raft::Config config_of(GroupId group, ReplicaId self) const;
-    KeyspaceId keyspace_of(GroupId group) const;
-    replica::Parts parts();
+    replica::Parts parts(GroupId group);
     bool may_be_born(GroupId group, ReplicaId replica) const;
     port::Task<> give_birth(GroupId group, ReplicaId self);
     port::Task<Result<void>> birth(GroupId group, ReplicaId self);
     port::Task<Result<void>> note_held(GroupId group, ReplicaId self);
     port::Task<> destroy(GroupId group);
     port::Task<Result<void>> erase(GroupId group, ReplicaId self);
+    // distribute.cc
+    using CataloguePtr = std::shared_ptr<const catalogue::Catalogue>;
+    port::Task<Result<void>> read_catalogue();
+    port::Task<Result<void>> bury(journal::Recovered& left);
+    void hear(catalogue::Catalogue catalogue);
+    void mind_catalogue();
+    void found_and_bury();
+    void spread(CataloguePtr catalogue, bool durable);
+    void take(const CataloguePtr& catalogue, bool durable);
+    port::Task<Result<Slice>> slice_here(SliceOf what);
+    port::Task<> answer_slice(SliceOf what, ShardId asker, port::OneShot<Result<Slice>>* answer);
     // operate.cc
     port::Task<Result<void>> change_here(GroupId group, raft::Change change, bool force);
     port::Task<Result<void>> transfer_here(GroupId group, NodeId to);
@@ -232,6 +263,13 @@ private:
     journal::BatchId persisted_;
     port::Signal persisted_changed_;
     FlushPace flush_pace_;
+    CataloguePtr known_;    // routes follow it
+    CataloguePtr durable_;  // this node's engine has it durably: births and deaths follow it
+    // On the system group's shard: the last that was heard, if it is not durable yet, and where in
+    // the engine it is.
+    CataloguePtr heard_;
+    std::optional<port::EngineSeq> heard_in_;
+    Instant next_flush_;
     bool router_awake_ = false;
     bool hooked_ = false;
     bool closing_ = false;

@@ -3,6 +3,7 @@
 
 #include "base/mutant.h"
 #include "service/node/copies.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node_shard.h"
 
 namespace asterias::node {
@@ -97,10 +98,11 @@ port::Task<Result<void>> NodeShard::change_here(GroupId group, raft::Change chan
     const auto here = replicas_.find(group);
     if (here == replicas_.end()) co_return std::unexpected(who_leads(group));
     const raft::Status before = here->second->status().raft;
-    const std::string keyspace = keyspace_name(catalogue_of(identity_.founding), group);
+    const std::string keyspace = keyspace_name(*known_, group);
     if (before.role == raft::Role::Leader && !force && !MUTANT(node_order_unforced))
-        if (auto fine =
-                unforced({change, before, identity_.founding, group, keyspace, within_reach()});
+        if (auto fine = unforced({change, before, identity_.founding,
+                                  wanted_copies(identity_.founding, *known_, group), keyspace,
+                                  within_reach()});
             !fine)
             co_return fail(Errc::InvalidArgument, fine.error().context);
     const auto outcome = here->second->change(with_life(change));

@@ -5,6 +5,7 @@
 #include "port/sync.h"
 #include "service/node/calls.h"
 #include "service/node/findings.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node.h"
 #include "wire/fields.h"
 
@@ -18,8 +19,8 @@ constexpr Duration kAnswerTime = seconds(1);
 // nothing (docs/adr/0015).
 port::Task<Result<void>> Node::expect_no_replicas(NodeId node) {
     std::string held;
-    const auto catalogue = catalogue_of(identity_.founding);
-    for (GroupId group : groups_of(identity_.founding)) {
+    const catalogue::Catalogue catalogue = keyspaces();
+    for (GroupId group : groups_of(catalogue)) {
         Order list;
         list.keyspace = keyspace_name(catalogue, group);
         const auto members = co_await carry(list);

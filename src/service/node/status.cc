@@ -5,13 +5,14 @@
 #include "service/node/copies.h"
 #include "service/node/findings.h"
 #include "service/node/json.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node.h"
 #include "wire/writer.h"
 
 namespace asterias::node {
 namespace {
 
-std::string group_json(const replica::Status& g, const router::Catalogue& catalogue,
+std::string group_json(const replica::Status& g, const catalogue::Catalogue& catalogue,
                        const Founding& founding, const std::vector<NodeId>& reached) {
     std::string out =
         "{\"group\":" + number(g.group.value) +
@@ -24,7 +25,7 @@ std::string group_json(const replica::Status& g, const router::Catalogue& catalo
     out += ",\"membership\":" + quoted(raft::describe(g.raft.membership));
     const raft::Membership& m = g.raft.membership;
     if (!g.stopped && !m.voters.empty()) {
-        const Copies copies = copies_of(m, founding, g.group);
+        const Copies copies = copies_of(m, wanted_copies(founding, catalogue, g.group));
         out += ",\"copies\":" + number(copies.data) + ",\"wanted\":" + number(copies.wanted);
         if (copies.below())
             out += ",\"below\":" + quoted(describe(copies) + "; " +
@@ -62,7 +63,7 @@ port::Task<std::vector<ShardStatus>> Node::status() {
 port::Task<std::string> Node::status_json() {
     const auto all = co_await status();
     const auto& founding = identity_.founding;
-    const auto catalogue = catalogue_of(founding);
+    const auto& catalogue = keyspaces();
     std::string out = "{\"cluster\":" + quoted(to_string(founding.cluster)) +
                       ",\"node\":" + number(identity_.node.value) +
                       ",\"incarnation\":" + number(count_of(identity_.incarnation)) +

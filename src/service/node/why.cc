@@ -1,6 +1,7 @@
 // The node's answer to `asterias why`: its own findings and those of every node that answers.
 #include "service/node/calls.h"
 #include "service/node/findings.h"
+#include "service/node/keyspaces.h"
 #include "service/node/node.h"
 
 namespace asterias::node {
@@ -16,8 +17,8 @@ port::Task<std::string> Node::findings_json(std::string keyspace) {
     const auto shards = co_await status();
     const auto space = co_await shards_[0]->disk().space(options_.directory);
     std::string out;
-    for (const auto& f : findings_of(
-             {identity_, shards, space.value_or(port::Space{}), shards_[0]->clock().wall()}))
+    for (const auto& f : findings_of({identity_, shards, keyspaces(), space.value_or(port::Space{}),
+                                      shards_[0]->clock().wall()}))
         if (keyspace.empty() || !f.group || f.keyspace == keyspace) append(out, to_json(f));
     co_return out;
 }
@@ -43,8 +44,8 @@ port::Task<> Node::ask_why(FoundingMember member, std::string keyspace, std::str
 
 Result<GroupId> Node::group_named(const std::string& keyspace) const {
     std::string names;
-    const auto catalogue = catalogue_of(identity_.founding);
-    for (GroupId group : groups_of(identity_.founding)) {
+    const auto& catalogue = keyspaces();
+    for (GroupId group : groups_of(catalogue)) {
         const std::string name = keyspace_name(catalogue, group);
         if (name == keyspace) return group;
         names += (names.empty() ? "" : ", ") + name;
@@ -71,8 +72,8 @@ port::Task<Result<std::string>> Node::why_json(std::string keyspace) {
         append(all, answer);
     co_return "{\"node\":" + std::to_string(identity_.node.value) +
         ",\"nodes\":" + std::to_string(members.size()) +
-        ",\"groups\":" + std::to_string(groups_of(identity_.founding).size()) + ",\"findings\":[" +
-        all + "]}";
+        ",\"groups\":" + std::to_string(groups_of(keyspaces()).size()) + ",\"findings\":[" + all +
+        "]}";
 }
 
 }  // namespace asterias::node

@@ -73,8 +73,12 @@ void Replica::apply_effects(const wire::Entry& entry) {
             touched.push_back(advance.id);
     }
     unwritten_.bytes += entry.payload.size();
-    if (!(leading_ && entry.term == term_seen_)) unwritten_.foreign = true;
+    const bool own = leading_ && entry.term == term_seen_;
+    if (!own) unwritten_.foreign = true;
     for (auto& write : effects->writes) {
+        if (write.key[0] == static_cast<uint8_t>(kv::Space::Meta)) note_boundary(write.record, own);
+        if (!parts_.watched.empty() && write.key == parts_.watched)
+            parts_.surroundings.on_watched(config_.group, write.record, entry.index);
         // Also for the pass after the one that is under way: it may be past this key.
         if (kv::has_expiry(write.record)) sweep_wanted_ = sweep_found_ = true;
         if (!write.until.empty()) {
@@ -87,6 +91,14 @@ void Replica::apply_effects(const wire::Entry& entry) {
             unwritten_.batch.put(std::move(write.key), std::move(write.record));
         }
     }
+}
+
+// Of the group's own records entries write one, the boundary; `own`: this leader knows it already.
+void Replica::note_boundary(const Bytes& record, bool own) {
+    auto boundary = catalogue::decode_boundary(record);
+    CHECK(boundary.has_value(), "a committed boundary decodes");
+    boundary_ = std::move(*boundary);
+    if (!own) bounds_ = boundary_;
 }
 
 // No membership that it has seen names it yet: so it does not know whether it is a witness, which

@@ -123,6 +123,8 @@ void Replica::lose_leadership() {
         overlay_.clear();
         flushed_.clear();
     }
+    bounds_ = boundary_;
+    bounds_since_ = {};
     if (unwritten_.through && !MUTANT(replica_reads_stalled_engine)) unwritten_.foreign = true;
     head_ = {};
     fetching_ = 0;
@@ -410,14 +412,18 @@ bool Replica::changed_in(LogIndex entry) const {
 bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (kv::traits(request.command.op).span) return hold_span(request, round);
     const kv::Command& command = request.command;
-    const bool named = !command.request.client.empty();
-    if (!look_up(command, round)) return false;
+    // Its answer is one like any other: logged, if it is a write, so that no copy of it is done
+    // later, and told when the fence is committed.
+    const bool moved = bounds_.refuses(command) && !MUTANT(replica_fence_not_checked);
+    const bool named = !command.request.client.empty() && !moved;
+    if (!moved && !look_up(command, round)) return false;
     const auto& found = head_.found;
     LogIndex depends_on;
     for (const auto& f : found)
         depends_on = std::max(depends_on, f.depends_on);
+    if (moved) depends_on = bounds_since_;
     Gateway& gateway = gateways_[request.session];
-    if (command.op == kv::Op::Version && changed_in(round.index)) return false;
+    if (command.op == kv::Op::Version && !moved && changed_in(round.index)) return false;
     if (!MUTANT(replica_read_before_own_writes))
         depends_on = std::max(depends_on, gateway.stands_on);
     std::vector<kv::Record> records;
@@ -439,17 +445,9 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     if (answered_before) {
         evaluation.reply = std::move(*answered_before);
     } else {
-        int64_t now_ms = parts_.shard.clock().wall().millis();
-        if (request.concluded) now_ms = std::max(now_ms, request.concluded->now_ms);
-        if (head_.too_long)
-            evaluation.reply = kv::Reply::error(kv::kReplyTooLong);
-        else
-            evaluation =
-                kv::evaluate(command, head_.keys, pointers,
-                             {now_ms, round.effects.commit_time, round.index, &deletions_});
+        evaluation = moved ? kv::Evaluation{kv::Reply::error(execute::kMoved), {}}
+                           : evaluate_head(request, pointers, round);
         round.work += evaluation.work;
-        // It may find no room in this entry, and be evaluated again.
-        if (request.concluded) evaluation.reply = request.concluded->reply;
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
         if (logged_bytes(evaluation) > kv::kEffectsBytesMax) {
@@ -479,12 +477,35 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
     return true;
 }
 
+// With the records that were found. What an order makes of the boundary holds from log_write() on.
+kv::Evaluation Replica::evaluate_head(const Incoming& request,
+                                      const std::vector<const kv::Record*>& records,
+                                      const Round& round) {
+    const kv::Command& command = request.command;
+    int64_t now_ms = parts_.shard.clock().wall().millis();
+    if (request.concluded) now_ms = std::max(now_ms, request.concluded->now_ms);
+    const kv::Context context{now_ms, round.effects.commit_time, round.index, &deletions_,
+                              config_.group};
+    if (head_.too_long) return {kv::Reply::error(kv::kReplyTooLong), {}};
+    if (command.op == kv::Op::Boundary)
+        return catalogue::evaluate(bounds_, command, {config_.group, keyspace_}, context)
+            .evaluation;
+    kv::Evaluation evaluation = kv::evaluate(command, head_.keys, records, context);
+    // It may find no room in this entry, and be evaluated again.
+    if (request.concluded) evaluation.reply = request.concluded->reply;
+    return evaluation;
+}
+
 // Adds what was evaluated to the entry that this round makes, and to the overlay.
 void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Round& round) {
     const LogIndex index = round.index;
     session::Effects& effects = round.effects;
     round.bytes += logged_bytes(evaluation);
     for (auto& write : evaluation.writes) {
+        if (write.key[0] == static_cast<uint8_t>(kv::Space::Meta)) {
+            bounds_ = catalogue::decode_boundary(write.record).value();
+            bounds_since_ = index;
+        }
         if (!write.until.empty()) {
             round.work += kHideWork + overlay_.size() * kOverlaidWork;
             hide_range(write.key, write.until, index);

@@ -158,13 +158,29 @@ port::Task<Result<void>> Replica::install() {
     }
     r.step = SnapshotStep::Loading;
     auto sessions = co_await load_sessions(parts_.engine, parts_.shard, config_.group);
+    const auto records = co_await load_records(meta.index);
     // The core may have said meanwhile that this replica was removed: then there is nothing to tell
     // it any more.
     drain();
     if (!sessions)
         stop("its session windows cannot be read: " + sessions.error().describe());
+    else if (!records)
+        stop("what was installed cannot be read: " + records.error().describe());
     else if (!stopped_)
         installed(applied, std::move(*sessions), meta);
+    co_return Result<void>{};
+}
+
+// What of the new state is kept in memory, or told to the surroundings.
+port::Task<Result<void>> Replica::load_records(LogIndex at) {
+    auto boundary = co_await load_boundary(parts_.engine, parts_.shard, config_.group);
+    if (!boundary) co_return std::unexpected(boundary.error());
+    boundary_ = bounds_ = std::move(*boundary);
+    bounds_since_ = {};
+    if (parts_.watched.empty()) co_return Result<void>{};
+    const auto watched = co_await parts_.engine.get(parts_.shard, parts_.watched);
+    if (!watched) co_return std::unexpected(watched.error());
+    if (*watched) parts_.surroundings.on_watched(config_.group, **watched, at);
     co_return Result<void>{};
 }
 

@@ -48,9 +48,11 @@ port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, Keyspace
     const GroupId group = config.group;
     auto stored = co_await load_applied(parts.engine, parts.shard, group);
     auto sessions = co_await load_sessions(parts.engine, parts.shard, group);
+    auto boundary = co_await load_boundary(parts.engine, parts.shard, group);
     std::string damage;
     for (const Error* error :
-         {stored ? nullptr : &stored.error(), sessions ? nullptr : &sessions.error()}) {
+         {stored ? nullptr : &stored.error(), sessions ? nullptr : &sessions.error(),
+          boundary ? nullptr : &boundary.error()}) {
         if (!error) continue;
         if (error->code != Errc::Corrupt) co_return std::unexpected(*error);
         damage = error->describe();
@@ -74,6 +76,7 @@ port::Task<Result<std::unique_ptr<Replica>>> Replica::open(Parts parts, Keyspace
         co_return replica;
     }
     replica->sessions_ = std::move(*sessions);
+    replica->boundary_ = replica->bounds_ = std::move(*boundary);
     if (!parts.directory.empty()) {
         auto poison = co_await load_poison(parts.shard.disk(), parts.directory, group);
         if (poison)

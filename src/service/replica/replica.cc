@@ -285,7 +285,6 @@ void Replica::superseded() {
 }
 
 Status Replica::status() const {
-    const LogIndex in_engine = unwritten_.from ? unwritten_.from.prev() : applied_.index;
     Status s{config_.group,
              core_ ? core_->status() : raft::Status{},
              stopped_,
@@ -294,7 +293,7 @@ Status Replica::status() const {
              proposed_.size(),
              overlay_.size(),
              to_apply_.size(),
-             in_engine,
+             in_engine(),
              durable_applied_,
              log_sizes_.bytes(),
              {},

@@ -52,6 +52,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "core/catalogue/boundary.h"
 #include "core/raft/core.h"
 #include "core/session/effects.h"
 #include "journal/journal.h"
@@ -116,6 +117,8 @@ public:
     virtual void on_removed(GroupId group) = 0;
     // At each change of role, leader or term as this replica sees it; leader 0: nobody.
     virtual void on_leader(GroupId group, NodeId leader, Term term) = 0;
+    // The record under Parts::watched is this as of entry `at` (as far as it is applied here).
+    virtual void on_watched(GroupId, const Bytes& /*record*/, LogIndex /*at*/) {}
     // Asks for run() at the end of this turn; once until that run() begins.
     virtual void wake(GroupId group) = 0;
     virtual NodeId self() const = 0;
@@ -148,6 +151,7 @@ struct Parts {
     // The engine that takes no writes for so long is full, not busy.
     Duration stall_patience = milliseconds(1000);
     std::string directory{};  // for Poison; empty: nothing is remembered over restarts
+    Bytes watched{};          // an engine key that the surroundings hear of; empty: none
 };
 
 struct Status {
@@ -178,7 +182,7 @@ class Replica {
 public:
     // Reads its state from the engine. `recovered` is what the journal had of this group;
     // config.membership is the one at the group's birth, empty for a replica that came later.
-    // `keyspace`: whose data the group holds; 0: none (the system group). What Parts refers to
+    // `keyspace`: whose data the group holds; 0: none. What Parts refers to
     // outlives the replica. Damage in the group's state in the engine stops this replica only
     // (Status::stopped). Errors: Unsupported (a format), Corrupt (journal and engine do not belong
     // together), Io.
@@ -217,6 +221,8 @@ public:
     bool wants_run() const { return dirty_; }
 
     Status status() const;
+    // All that a reader of the engine finds there now.
+    LogIndex in_engine() const { return unwritten_.from ? unwritten_.from.prev() : applied_.index; }
     GroupId group() const { return config_.group; }
     ReplicaId self() const { return config_.self; }
     // Waits for what is under way on the engine. Once.
@@ -317,6 +323,9 @@ private:
     bool records_found(std::vector<kv::Record>& records);
     bool has_room(size_t bytes, const Round& round) const;
     bool changed_in(LogIndex entry) const;
+    kv::Evaluation evaluate_head(const Incoming& request,
+                                 const std::vector<const kv::Record*>& records, const Round& round);
+    void note_boundary(const Bytes& record, bool own);
     bool fence(const Incoming& request, Round& round);
     bool answer_of_client(const kv::Command& command, const Bytes& stored,
                           std::optional<kv::Reply>& answer);
@@ -339,7 +348,8 @@ private:
     void refuse_spans(uint64_t context);
     void lose_spans();
     void start_spans();
-    port::Task<> read_span(uint64_t number, std::shared_ptr<port::EngineSnapshot> view);
+    port::Task<> read_span(uint64_t number, std::shared_ptr<port::EngineSnapshot> view,
+                           catalogue::Boundary boundary);
     void conclude_span(uint64_t number, kv::Reply reply, int64_t now_ms,
                        std::vector<Bytes> expired);
     void hide_range(const Bytes& from, const Bytes& to, LogIndex index);
@@ -396,6 +406,7 @@ private:
     void engine_failed(const Error& error);
     port::Task<Result<void>> stage_pieces();
     port::Task<Result<void>> install();
+    port::Task<Result<void>> load_records(LogIndex at);
     port::Task<> begin_durably(raft::SnapshotMeta meta);
     void installed(Applied applied, session::Table sessions, const raft::SnapshotMeta& meta);
 
@@ -437,6 +448,7 @@ private:
     // The state machine.
     Applied applied_;
     session::Table sessions_;
+    catalogue::Boundary boundary_;  // as applied
     std::deque<wire::Entry> to_apply_;
     struct Slice {  // of to_apply_, done by this run()
         size_t entries = 0, bytes = 0;
@@ -471,6 +483,8 @@ private:
     std::unordered_map<Bytes, Overlaid> overlay_;  // in no order that anything depends on
     // What the overlay has not is absent in these ranges; of those that meet the newest is last.
     std::vector<Flushed> flushed_;
+    catalogue::Boundary bounds_;  // with what this leader proposed
+    LogIndex bounds_since_;       // of its entry; 0: applied
     kv::Deletions deletions_;
     Term deletions_of_;  // the leadership that they were begun in
     std::deque<Proposed> proposed_;

@@ -8,6 +8,7 @@
 
 #include "base/mutant.h"
 #include "port/sync.h"
+#include "service/execute/execute.h"
 #include "service/replica/replica.h"
 
 namespace asterias::replica {
@@ -77,14 +78,23 @@ void Replica::start_spans() {
     while (!confirmed_spans_.empty() && reading_spans_.size() < kSpansMax) {
         if (confirmed_spans_.front().depends_on > applied_.index) return;
         if (!MUTANT(replica_span_before_own_writes) && !write_to_engine()) return;
+        // The boundary is that of the view.
+        if (boundary_.refuses(confirmed_spans_.front().request.command) &&
+            !MUTANT(replica_span_over_fence)) {
+            parts_.surroundings.answer(config_.group, confirmed_spans_.front().request.origin,
+                                       done(kv::Reply::error(execute::kMoved), applied_.index));
+            confirmed_spans_.pop_front();
+            continue;
+        }
         const uint64_t number = next_span_++;
         reading_spans_.emplace(number, std::move(confirmed_spans_.front()));
         confirmed_spans_.pop_front();
-        scope_.spawn("replica.span", read_span(number, parts_.engine.snapshot()));
+        scope_.spawn("replica.span", read_span(number, parts_.engine.snapshot(), boundary_));
     }
 }
 
-port::Task<> Replica::read_span(uint64_t number, std::shared_ptr<port::EngineSnapshot> view) {
+port::Task<> Replica::read_span(uint64_t number, std::shared_ptr<port::EngineSnapshot> view,
+                                catalogue::Boundary boundary) {
     const auto [command, began, deadline] = [&] {
         const PendingSpan& span = reading_spans_.at(number);
         return std::tuple(span.request.command, span.began, span.request.deadline);
@@ -104,6 +114,12 @@ port::Task<> Replica::read_span(uint64_t number, std::shared_ptr<port::EngineSna
             co_return;
         }
         for (const auto& [key, value] : *found) {
+            const bool hidden = boundary.fences(key.view().substr(kv::kDataPrefixBytes));
+            if (hidden && !MUTANT(replica_span_sees_hidden)) {
+                read.skip(key);
+                if (read.full()) break;
+                continue;
+            }
             if (const auto taken = read.take(key, value); !taken) {
                 stop("a stored record is damaged: " + taken.error().describe());
                 co_return;

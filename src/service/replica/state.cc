@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/mutant.h"
+#include "core/catalogue/boundary.h"
 #include "port/sync.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -49,6 +50,8 @@ Bytes removed_key(GroupId group) { return kv::meta_key(group, "removed"); }
 std::vector<port::Span> content_spans(GroupId group, KeyspaceId keyspace) {
     std::vector<port::Span> spans;
     if (keyspace) spans.push_back(span_of(kv::data_prefix(keyspace)));
+    const Bytes boundary = catalogue::boundary_key(group);
+    if (!MUTANT(replica_fence_not_in_snapshot)) spans.push_back({boundary, key_behind(boundary)});
     if (!MUTANT(replica_sessions_not_in_snapshot)) spans.push_back(span_of(sessions_prefix(group)));
     if (keyspace) spans.push_back(span_of(requests_prefix(keyspace)));
     return spans;
@@ -69,6 +72,14 @@ port::Task<Result<std::optional<Applied>>> load_applied(port::Engine& engine, po
     auto applied = decode_applied(**stored);
     if (!applied) co_return std::unexpected(applied.error());
     co_return std::move(*applied);
+}
+
+port::Task<Result<catalogue::Boundary>> load_boundary(port::Engine& engine, port::Shard& shard,
+                                                      GroupId group) {
+    const auto stored = co_await engine.get(shard, catalogue::boundary_key(group));
+    if (!stored) co_return std::unexpected(stored.error());
+    if (!*stored) co_return catalogue::Boundary{};
+    co_return catalogue::decode_boundary(**stored);
 }
 
 port::Task<Result<session::Table>> load_sessions(port::Engine& engine, port::Shard& shard,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/catalogue/boundary.h"
 #include "core/kv/record.h"
 #include "core/raft/types.h"
 #include "core/session/session.h"
@@ -32,13 +33,15 @@ Bytes applied_key(GroupId group);
 // Under it: the highest number of a replica of this group that was here and was removed.
 Bytes removed_key(GroupId group);
 
-// What of a group a snapshot holds beside Applied, ascending: data, session windows, results of
-// clients' requests. `keyspace` 0: none (the system group).
+// What of a group a snapshot holds beside Applied, ascending: data, boundary, session windows,
+// results of clients' requests. `keyspace` 0: none.
 std::vector<port::Span> content_spans(GroupId group, KeyspaceId keyspace);
 
 // Errors: those of the engine; Corrupt, Unsupported. What is passed by reference outlives the task.
 port::Task<Result<std::optional<Applied>>> load_applied(port::Engine& engine, port::Shard& shard,
                                                         GroupId group);
+port::Task<Result<catalogue::Boundary>> load_boundary(port::Engine& engine, port::Shard& shard,
+                                                      GroupId group);
 port::Task<Result<session::Table>> load_sessions(port::Engine& engine, port::Shard& shard,
                                                  GroupId group);
 // 0: none.

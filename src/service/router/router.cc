@@ -20,14 +20,6 @@ std::string_view why_refused(Answer::Kind kind) {
 }
 }  // namespace
 
-const Keyspace& Catalogue::of(std::string_view key) const {
-    const size_t colon = key.find(':');
-    if (colon != std::string_view::npos)
-        for (const auto& k : keyspaces)
-            if (k.name == key.substr(0, colon)) return k;
-    return keyspaces.front();
-}
-
 Router::Router(port::Shard& shard, NodeId self, Catalogue catalogue,
                std::map<GroupId, std::vector<NodeId>> members, Outlet& outlet, Options options,
                Registry& registry, Log log)
@@ -42,12 +34,15 @@ Router::Router(port::Shard& shard, NodeId self, Catalogue catalogue,
       unknown_(registry.counter("asterias_router_unknown_total",
                                 "Writes answered UNKNOWN: they may have happened.")),
       unavailable_(registry.counter("asterias_router_unavailable_total",
-                                    "Commands answered CLUSTERDOWN or TRYAGAIN.")) {
+                                    "Commands answered CLUSTERDOWN or TRYAGAIN.")),
+      moved_(registry.counter("asterias_router_moved_total",
+                              "Commands that a group refused: their keys are another's.")) {
     for (auto& [id, nodes] : members) {
         Group& g = groups_[id];
         g.id = id;
         g.members = std::move(nodes);
     }
+    list_keyspaces();
 }
 
 Router::~Router() = default;
@@ -62,44 +57,52 @@ void Router::fail_later(execute::Completion done, std::string_view error) {
     shard_.post([done = std::move(done), error]() mutable { done({kv::Reply::error(error), {}}); });
 }
 
-std::vector<KeyspaceId> Router::keyspaces() const {
-    std::vector<KeyspaceId> ids;
-    for (const auto& k : catalogue_.keyspaces)
-        ids.push_back(k.id);
-    return ids;
-}
-
 void Router::execute(execute::Request request, execute::Completion done) {
     commands_.add();
-    kv::Command& command = request.command;
-    const Keyspace* keyspace = nullptr;
-    bool crosses = false;
-    command.for_each_key([&](const Bytes& key) {
-        const Keyspace& of = catalogue_.of(key.view());
-        crosses |= keyspace && keyspace->id != of.id;
-        keyspace = &of;
-    });
-    const size_t keyspaces = catalogue_.keyspaces.size();
-    if (!keyspace)
-        for (const auto& k : catalogue_.keyspaces)
-            if (k.id == command.keyspace || keyspaces == 1) keyspace = &k;
-    // Of a transaction FLUSHDB means the keys of all keyspaces, too.
-    crosses |= !keyspace || (!command.batch.empty() && command.flushes() && keyspaces > 1);
-    if (crosses) return fail_later(std::move(done), execute::kCrossKeyspace);
-    command.keyspace = keyspace->id;
+    const uint64_t serial = next_serial_++;
+    Parked what{shard_.clock().now() + request.remaining,
+                request.stream,
+                std::move(request.command),
+                std::move(done),
+                {},
+                0};
     // Before it has a number: nobody will ever hear of it.
-    if (execute::bytes_of(command) > kCommandBytesMax)
-        return fail_later(std::move(done), execute::kTooLarge);
-    Group& g = groups_.at(keyspace->group);
+    if (execute::bytes_of(what.command) > kCommandBytesMax)
+        return fail_later(std::move(what.done), execute::kTooLarge);
+    const Wanted wanted = look_at(what.command);
+    if (must_wait(wanted, what, !parked_.empty())) return park(serial, std::move(what));
+    release(serial, std::move(what), wanted);
+}
+
+void Router::execute_in(GroupId group, execute::Request request, execute::Completion done) {
+    commands_.add();
+    const auto g = groups_.find(group);
+    if (g == groups_.end()) return fail_later(std::move(done), execute::kClusterDown);
+    depart(g->second, next_serial_++,
+           {shard_.clock().now() + request.remaining,
+            request.stream,
+            std::move(request.command),
+            std::move(done),
+            {},
+            0},
+           true);
+}
+
+void Router::depart(Group& g, uint64_t serial, Parked what, bool internal) {
     if (g.flights.size() >= options_.inflight_max)
-        return fail_later(std::move(done), execute::kBusy);
+        return fail_later(std::move(what.done), execute::kBusy);
     Flight f;
-    f.write = command.is_write() || !command.request.client.empty();
+    f.write = what.command.is_write() || !what.command.request.client.empty();
     if (f.write) f.sequence = g.next_sequence++;
-    f.deadline = shard_.clock().now() + request.remaining;
-    f.stream = request.stream;
-    f.command = std::move(command);
-    f.done = std::move(done);
+    f.deadline = what.deadline;
+    f.stream = what.stream;
+    f.command = std::move(what.command);
+    f.done = std::move(what.done);
+    f.internal = internal;
+    f.serial = serial;
+    f.generation = catalogue_.generation;
+    if (f.command.spans() && !internal) f.command.generation = catalogue_.generation;
+    if (f.command.on_all_keys()) f.listing = listing_;
     g.flights.push_back(std::move(f));
     wake();
 }
@@ -112,6 +115,7 @@ uint64_t Router::low_water(const Group& g) const {
 
 void Router::run() {
     awake_ = false;
+    settle();
     for (auto& [id, g] : groups_)
         if (g.unsent < g.flights.size() && !g.suspended) send_waiting(g);
 }
@@ -224,7 +228,13 @@ void Router::on_answer(GroupId group, NodeId from, replica::Answered answered) {
             if (!f.write && index >= g.unsent && !MUTANT(router_unsent_reads_answer)) return;
             g.hops = 0;
             if (answered.epoch == g.epoch) accepted(g);
-            return resolve(g, index, {std::move(a.reply), {from, a.term, a.index, true}});
+            if (!f.internal && a.reply.kind == kv::Reply::Kind::Error &&
+                a.reply.text.view() == execute::kMoved) {
+                park_moved(g, index);
+                return drop_resolved(g);
+            }
+            return resolve(g, index,
+                           {std::move(a.reply), {from, a.term, a.index, true}, f.listing});
         case Answer::Kind::Refused:
         case Answer::Kind::Busy:
         case Answer::Kind::Full:
@@ -281,6 +291,7 @@ void Router::on_peer_down(NodeId peer) {
 }
 
 void Router::add_node(NodeId node) {
+    nodes_.push_back(node);
     for (auto& [id, g] : groups_)
         if (std::find(g.members.begin(), g.members.end(), node) == g.members.end())
             g.members.push_back(node);
@@ -288,6 +299,8 @@ void Router::add_node(NodeId node) {
 
 void Router::tick() {
     const Instant now = shard_.clock().now();
+    expire_parked(now);
+    if (!parked_.empty()) wake();
     for (auto& [id, g] : groups_) {
         if (now >= g.retry_at) g.suspended = false;
         for (size_t i = 0; i < g.flights.size(); ++i) {
@@ -311,7 +324,7 @@ void Router::tick() {
 }
 
 size_t Router::in_flight() const {
-    size_t n = 0;
+    size_t n = parked_.size();
     for (const auto& [id, g] : groups_)
         n += g.flights.size();
     return n;

@@ -10,7 +10,12 @@
 // only, since an older one could answer it behind a later state that an earlier read has shown;
 // (R4) what expires was never sent, or refused by all it was sent to (CLUSTERDOWN), or is a write
 // that may have happened (UNKNOWN); a refusal says that nothing was done only if it speaks for the
-// only copy that is not refused yet. Threading: one shard.
+// only copy that is not refused yet; (R5) keys that change their keyspace wait at a gateway until
+// all that it sent for them to the former group is answered, and until its catalogue says where
+// they are; then they go in the order of execute(). What a group refused for a catalogue that this
+// router had outlived goes to another group, or is answered TRYAGAIN; (R6) a command on all keys
+// waits while any keys change their keyspace, and goes behind all that waited before it.
+// Threading: one shard.
 #pragma once
 
 #include <deque>
@@ -64,8 +69,15 @@ public:
            Registry& registry, Log log);
     ~Router() override;
 
-    std::vector<KeyspaceId> keyspaces() const override;
     void execute(execute::Request request, execute::Completion done) override;
+    // To that group, whichever keys it names; `request.command.keyspace` is filled in already. No
+    // client's. A group that is gone, or not known here, is CLUSTERDOWN.
+    void execute_in(GroupId group, execute::Request request, execute::Completion done);
+
+    // Replaces an older one. `members` as above, of every group that there is.
+    void set_catalogue(Catalogue catalogue, const std::map<GroupId, std::vector<NodeId>>& members);
+    // Commands wait for a newer catalogue.
+    bool wants_catalogue() const { return !parked_.empty(); }
 
     void on_answer(GroupId group, NodeId from, replica::Answered answered);
     // What a local replica believes; 0: nobody leads.
@@ -81,6 +93,7 @@ public:
     NodeId leader_of(GroupId group) const;
     bool waits_for(NodeId node) const;  // something was sent there, and is not answered
     const Catalogue& catalogue() const { return catalogue_; }
+    std::string describe() const;  // where keyspaces are, and what waits; for people
 
 private:
     struct Flight {
@@ -94,6 +107,10 @@ private:
         bool refused = false;   // the newest copy, by one who does not lead: it is gone for good
         bool doubtful = false;  // an earlier copy may be on its way, or have been done
         bool resolved = false;
+        bool internal = false;
+        uint64_t serial = 0;                              // of execute()
+        uint64_t generation = 0;                          // of the catalogue that it was sent by
+        std::shared_ptr<const execute::Listing> listing;  // of that catalogue, if it is on all keys
         bool maybe_done() const { return doubtful || (epoch && !refused); }
     };
     struct Group {
@@ -114,6 +131,35 @@ private:
         std::deque<Flight> flights;
     };
 
+    // One that waits to be sent, for its keys are between two groups.
+    struct Parked {
+        Instant deadline;
+        execute::StreamId stream;
+        kv::Command command;
+        execute::Completion done;
+        GroupId refused_by;  // 0: it was not sent yet
+        uint64_t above = 0;  // the catalogue has to be newer
+    };
+    struct Unsettled {
+        uint64_t above = 0;  // the catalogue has to be newer
+    };
+    struct Wanted {                          // where a command's keys live
+        const Keyspace* keyspace = nullptr;  // none: it is gone, and all its keys
+        bool crosses = false, waits = false;
+    };
+
+    Wanted look_at(const kv::Command& command) const;
+    void depart(Group& group, uint64_t serial, Parked what, bool internal);
+    // keyspaces.cc
+    void list_keyspaces();
+    bool must_wait(const Wanted& wanted, const Parked& what, bool behind) const;
+    void park(uint64_t serial, Parked what);
+    void park_moved(Group& group, size_t index);
+    void leave(Group& group);
+    void forget_settled();
+    void settle();
+    void release(uint64_t serial, Parked what, const Wanted& wanted);
+    void expire_parked(Instant now);
     void send_again(Group& group, NodeId hint);
     void give_up_overtaken_reads(Group& group);
     void accepted(Group& group);
@@ -127,14 +173,19 @@ private:
 
     port::Shard& shard_;
     const NodeId self_;
-    const Catalogue catalogue_;
+    Catalogue catalogue_;
+    std::shared_ptr<const execute::Listing> listing_;  // of it
+    std::vector<NodeId> nodes_;                        // that may hold any group
     Outlet& outlet_;
     const Options options_;
     Log log_;
     std::map<GroupId, Group> groups_;
     std::vector<Departure> batch_;  // reused
     bool awake_ = false;
-    Counter &commands_, &resent_, &unknown_, &unavailable_;
+    uint64_t next_serial_ = 1;
+    std::map<uint64_t, Parked> parked_;                        // by serial
+    std::map<std::string, Unsettled, std::less<>> unsettled_;  // names whose keys are parked
+    Counter &commands_, &resent_, &unknown_, &unavailable_, &moved_;
 };
 
 }  // namespace asterias::router

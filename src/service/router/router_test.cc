@@ -489,6 +489,233 @@ TEST(Router, TheLowWaterMarkPassesWhatHasItsAnswer) {
     EXPECT_EQ(b.sent[2].head.low_water, 3u);
 }
 
+// ------------------------------------------------------------------------------- R5
+
+constexpr GroupId kCart{4};
+
+// `cart` is at that group (0: on its way), or, without one, `default`'s.
+void tell(Bench& b, uint64_t generation, std::optional<GroupId> cart) {
+    Catalogue c{generation,
+                {{KeyspaceId(1), "default", kGroup}, {KeyspaceId(2), "q", GroupId(3)}},
+                cart == GroupId()};
+    std::map<GroupId, std::vector<NodeId>> members{{kGroup, {kA, kB, kC}}, {GroupId(3), {kA}}};
+    if (cart) c.keyspaces.push_back({KeyspaceId(3), "cart", *cart});
+    if (cart) members[kCart] = {kB};
+    b.router->set_catalogue(std::move(c), members);
+    b.turn();
+}
+void moved(Bench& b, const Forwarding& f, size_t i) {
+    b.router->on_answer(
+        f.head.group, f.to,
+        {f.commands[i].ticket,
+         f.head.epoch,
+         {Kind::Done, {}, Term(1), LogIndex(1), kv::Reply::error(execute::kMoved)}});
+    b.turn();
+}
+
+TEST(Router, R5WhatAGroupRefusedGoesToTheGroupOfTheNextCatalogueInItsOrder) {
+    Bench b;
+    for (int i = 1; i <= 3; ++i)
+        b.command(i, kv::Op::Set, "cart:" + std::to_string(i));
+    b.turn();
+    moved(b, b.sent[0], 0);
+    moved(b, b.sent[0], 1);
+    EXPECT_EQ(b.sent.size(), 1u) << "nobody knows yet where they are";
+    tell(b, 2, GroupId());
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.sent.size(), 1u);
+    b.router->on_leader(kCart, kB);
+    tell(b, 3, kCart);
+    b.router->on_leader(kCart, kB);
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.sent.size(), 1u) << "the third may yet be done in the old group";
+    moved(b, b.sent[0], 2);
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].head.group, kCart);
+    ASSERT_EQ(b.sent[1].commands.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(b.sent[1].commands[i].command.keys[0].view(), "cart:" + std::to_string(i + 1));
+        EXPECT_EQ(b.sent[1].commands[i].command.keyspace, KeyspaceId(3));
+    }
+}
+
+// mutant router_moved_keys_overtake
+TEST(Router, R5ACommandWaitsForWhatIsUnderWayToWhereItsKeysWere) {
+    Bench b;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.command(2, kv::Op::Set, "other:1");
+    b.turn();
+    tell(b, 2, kCart);
+    b.router->on_leader(kCart, kB);
+    b.command(3, kv::Op::Set, "cart:1");
+    b.command(4, kv::Op::Set, "other:2");
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].commands.size(), 1u) << "other keys do not wait";
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 3u);
+    EXPECT_EQ(b.sent[2].head.group, kCart);
+}
+
+TEST(Router, R5WhatGoesBackToTheGroupThatRefusedItIsForTheClientToTryAgain) {
+    Bench b;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.turn();
+    moved(b, b.sent[0], 0);
+    tell(b, 2, GroupId());
+    tell(b, 3, std::nullopt);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(b.text(1), execute::kTryAgain);
+    EXPECT_EQ(b.sent.size(), 1u);
+    b.command(2, kv::Op::Set, "cart:1");
+    b.turn();
+    EXPECT_EQ(b.sent.size(), 2u);
+}
+
+TEST(Router, R5KeysThatAreOnTheirWayUntilTheDeadlineAreCertainlyNotWritten) {
+    Bench b;
+    tell(b, 2, GroupId());
+    b.command(1, kv::Op::Set, "cart:1", 1, milliseconds(200));
+    EXPECT_TRUE(b.router->wants_catalogue());
+    b.run_for(milliseconds(400));
+    EXPECT_EQ(b.text(1), execute::kOnTheirWay);
+    EXPECT_TRUE(b.sent.empty());
+    EXPECT_FALSE(b.router->wants_catalogue());
+}
+
+TEST(Router, R5WhatWasNotSentToAGroupThatIsGoneFindsItsWayAnew) {
+    Bench b;
+    tell(b, 2, kCart);
+    b.reachable = false;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.turn();
+    b.reachable = true;
+    tell(b, 3, std::nullopt);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 1u);
+    EXPECT_EQ(b.sent[0].head.group, kGroup);
+}
+
+// Whoever carries keyspaces on may be overtaken by another who drops one.
+TEST(Router, R5AGroupThatIsGoneCannotBeReached) {
+    Bench b;
+    tell(b, 2, kCart);
+    tell(b, 3, std::nullopt);
+    kv::Command c;
+    c.op = kv::Op::Exists;
+    c.keys = {Bytes::literal("-")};
+    std::string text;
+    b.router->execute_in(kCart, {std::move(c), {}, seconds(1), {}},
+                         [&](execute::Outcome o) { text = o.reply.text.str(); });
+    b.turn();
+    EXPECT_EQ(text, execute::kClusterDown);
+}
+
+TEST(Router, R5AnOlderCatalogueChangesNothing) {
+    Bench b;
+    tell(b, 5, kCart);
+    tell(b, 4, std::nullopt);
+    EXPECT_EQ(b.router->catalogue().generation, 5u);
+}
+
+// ------------------------------------------------------------------------------- R6
+
+// How many keys there are in that keyspace, 0: the first one.
+void count(Bench& b, execute::Outcome& outcome, KeyspaceId keyspace = {}, uint64_t generation = 0) {
+    kv::Command c;
+    c.op = kv::Op::Count;
+    c.keyspace = keyspace;
+    c.generation = generation;
+    b.router->execute({std::move(c), {}, seconds(1), execute::StreamId(1)},
+                      [&](execute::Outcome o) { outcome = std::move(o); });
+    b.turn();
+}
+void told(Bench& b, const Forwarding& f, int64_t number) {
+    b.router->on_answer(f.head.group, f.to,
+                        {f.commands[0].ticket,
+                         f.head.epoch,
+                         {Kind::Done, {}, Term(1), LogIndex(1), kv::Reply::number(number)}});
+    b.turn();
+}
+
+// mutant router_spans_do_not_wait
+TEST(Router, R6ACommandOnAllKeysWaitsWhileKeysMoveAndHearsWhichKeyspacesThereAre) {
+    Bench b;
+    tell(b, 2, GroupId());
+    execute::Outcome outcome;
+    count(b, outcome);
+    b.command(1, kv::Op::Set, "other:1");
+    b.turn();
+    ASSERT_EQ(b.sent.size(), 1u) << "others do not wait";
+    EXPECT_EQ(b.sent[0].commands.size(), 1u);
+    tell(b, 3, kCart);
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].commands[0].command.generation, 3u);
+    told(b, b.sent[1], 5);
+    EXPECT_EQ(outcome.reply, kv::Reply::number(5));
+    ASSERT_TRUE(outcome.listing);
+    EXPECT_EQ(outcome.listing->generation, 3u);
+    EXPECT_EQ(outcome.listing->keyspaces,
+              (std::vector{KeyspaceId(1), KeyspaceId(2), KeyspaceId(3)}));
+}
+
+TEST(Router, R6ACommandOnAllKeysThatMetAFenceGoesAgainByANewerCatalogue) {
+    Bench b;
+    execute::Outcome outcome;
+    count(b, outcome);
+    moved(b, b.sent[0], 0);
+    b.run_for(milliseconds(100));
+    EXPECT_EQ(b.sent.size(), 1u);
+    tell(b, 2, GroupId());
+    EXPECT_EQ(b.sent.size(), 1u);
+    tell(b, 3, kCart);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 2u);
+    EXPECT_EQ(b.sent[1].head.group, kGroup) << "where it was refused";
+    told(b, b.sent[1], 5);
+    EXPECT_EQ(outcome.reply, kv::Reply::number(5));
+}
+
+TEST(Router, R6ACommandOnAllKeysDoesNotOvertakeWhatWaitedBeforeIt) {
+    Bench b;
+    b.command(1, kv::Op::Set, "cart:1");
+    b.turn();
+    tell(b, 2, kCart);
+    b.router->on_leader(kCart, kB);
+    b.command(2, kv::Op::Set, "cart:2");
+    execute::Outcome outcome;
+    count(b, outcome, KeyspaceId(3));
+    ASSERT_EQ(b.sent.size(), 1u) << "both wait for the first, which may be done where it was";
+    b.answer(b.sent[0], 0, Kind::Done);
+    b.run_for(milliseconds(40));
+    ASSERT_EQ(b.sent.size(), 2u);
+    ASSERT_EQ(b.sent[1].commands.size(), 2u);
+    EXPECT_EQ(b.sent[1].commands[0].command.op, kv::Op::Set);
+    EXPECT_EQ(b.sent[1].commands[1].command.op, kv::Op::Count);
+}
+
+TEST(Router, R6AKeyspaceThatIsGoneIsEmptyAndOneThatIsNotKnownYetIsWaitedFor) {
+    Bench b;
+    tell(b, 2, kCart);
+    execute::Outcome outcome;
+    b.router->on_leader(kCart, kB);
+    count(b, outcome, KeyspaceId(3));
+    ASSERT_EQ(b.sent.size(), 1u) << "its group will never answer";
+    tell(b, 3, std::nullopt);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(outcome.reply, kv::Reply::number(0));
+    ASSERT_TRUE(outcome.listing);
+    EXPECT_EQ(outcome.listing->generation, 3u);
+    outcome = {};
+    count(b, outcome, KeyspaceId(4), 5);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(outcome.reply, kv::Reply()) << "made by a catalogue that is to come";
+    tell(b, 5, std::nullopt);
+    b.run_for(milliseconds(40));
+    EXPECT_EQ(outcome.reply, kv::Reply::number(0));
+}
+
 // ------------------------------------------------------------------------------- bounds
 
 TEST(Router, InFlightCommandsAreBounded) {
@@ -515,7 +742,6 @@ TEST(Router, TheKeysOfOneCommandAreInOneKeyspace) {
 
 TEST(Router, ACommandWithoutKeysGoesToTheKeyspaceThatItNames) {
     Bench b;
-    EXPECT_EQ(b.router->keyspaces(), (std::vector{KeyspaceId(1), KeyspaceId(2)}));
     kv::Command flush;
     flush.op = kv::Op::Flush;
     flush.keyspace = KeyspaceId(2);
