@@ -57,6 +57,7 @@ private:
     static constexpr size_t kWatchedBytesMax = 4 * 1024 * 1024;  // watched-keys-bytes-max
 
     void run(resp::Request request);
+    void perform(const resp::CommandSpec& spec, resp::Request request);
     void run_data(const resp::CommandSpec& spec, const resp::Request& request,
                   kv::ClientRequest identity);
     void run_request(resp::Request request);
@@ -75,6 +76,25 @@ private:
     void list_clients(const resp::Request& request, resp::ReplyWriter& out);
     void kill_clients(const resp::Request& request, resp::ReplyWriter& out);
     void reply_mode(const resp::Request& request);
+    // pause.cc
+    bool is_paused(const resp::CommandSpec& spec) const;
+    void postpone(const resp::CommandSpec& spec, const resp::Request& request);
+    void go_on();
+    std::optional<Queued> take_postponed();
+    void give_up_postponed();
+    void pause_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void unpause_clients(resp::ReplyWriter& out);
+    static void unblock_client(const resp::Request& request, resp::ReplyWriter& out);
+    // monitor.cc
+    void begin_monitor(resp::ReplyWriter& out);
+    void end_monitor();
+    bool may_while_monitoring(const resp::CommandSpec& spec) const;
+    void show(const resp::CommandSpec& spec, const resp::Request& request);
+    Shown shown_exec(const std::vector<Queued>& queued, const resp::Request& exec) const;
+    void hear(const Bytes& lines);
+    // figures.cc
+    void lolwut(const resp::Request& request, resp::ReplyWriter& out);
+    void memory(const resp::CommandSpec& spec, resp::ReplyWriter& out);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     // `held`: what is held until the answer, besides the command.
@@ -96,7 +116,7 @@ private:
     size_t transaction_bytes_max() const { return 2 * door_.options_.value_bytes_max; }
     void watch(const resp::Request& request);
     void watched(const PendingWatch& watch, kv::Reply& reply);
-    void exec();
+    void exec(const resp::Request& request);
     static kv::Reply no_data();
     void run_part(const Queued& part, resp::ReplyWriter& out, bool silent);
     void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
@@ -188,7 +208,11 @@ private:
     std::array<std::set<std::string>, pubsub::kLastKind> subscriptions_;  // by kind
     bool holding_ = false;  // messages wait in `held_`
     Chain held_;
-    bool stalled_ = false;  // what comes next depends on an answer on its way
+    bool stalled_ = false;             // what comes next depends on an answer on its way
+    std::optional<Queued> postponed_;  // waits for the end of a CLIENT PAUSE
+    bool monitoring_ = false;
+    uint64_t monitors_from_ = 0;  // the first slot behind the answer to MONITOR
+    size_t query_bytes_ = 0;      // that are here of requests, the one that runs among them
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
     size_t raw_bytes_ = 0;     // of all slots' raw

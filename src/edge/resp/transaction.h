@@ -48,6 +48,11 @@ struct PendingWatch {
     uint16_t database;
 };
 
+// Lines for monitors: of what EXEC runs, if it does, and of EXEC.
+struct Shown {
+    std::string queued, itself;
+};
+
 // An EXEC on its way: one part for each queued command, in their order.
 struct PendingExec {
     // Of the store's reply; or an error of shape; or a command for the session to run when the
@@ -56,6 +61,7 @@ struct PendingExec {
     std::vector<Part> parts;
     bool has_local = false;
     size_t local_bytes = 0;  // of those for the session
+    Shown shown;
 };
 // A command about messages whose turn has not come, or whose subscription is not known everywhere.
 struct PendingMessage {
