@@ -113,6 +113,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"raft_quiet_never_wakes", "test_core_raft", "rule 40, nemesis"},
     {"kv_batch_blind", "test_core_kv", "its transactions write each key once"},
     {"kv_watch_ignored", "test_core_kv", "nobody watches"},
+    {"kv_flush_deletes_nothing", "test_core_kv", "nobody watches"},
     {"replica_span_expiry_not_logged", "test_service_replica", "its keys have no deadline"},
     {"replica_version_of_open_entry", "test_service_replica", "nobody watches"},
     {"raft_removed_leader_forgets", "test_core_raft", "rule 18's script: one seed in fifty"},
