@@ -22,8 +22,8 @@ public:
     void note(const Bytes& key, LogIndex index);
     void note_written(const Bytes& key);
     void note_flush(LogIndex index);
-    // No lower than the last entry that deleted the key, but for a flush of one that was not written
-    // since begin().
+    // No lower than the last entry that deleted the key, but for a flush of one that was not
+    // written since begin().
     LogIndex last(const Bytes& key) const;
 
 private:

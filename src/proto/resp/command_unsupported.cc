@@ -20,7 +20,10 @@ constexpr std::string_view kSaved =
     "a write is on disk before it is answered, so there is nothing to do";
 constexpr std::string_view kUsers = "users are set in the configuration and have no permissions";
 constexpr std::string_view kModules = "there are no modules";
-constexpr std::string_view kSpans = "databases cannot change places so far";
+constexpr std::string_view kSpans =
+    "databases cannot change places so far: their number is part of each stored key, and groups "
+    "have "
+    "no table of numbers that could be swapped";
 constexpr std::string_view kConnections = "this control over connections is not done so far";
 constexpr std::string_view kFigures = "these figures are not kept";
 constexpr std::string_view kServerOnly = "it belongs to the inside of Redis";
