@@ -139,7 +139,8 @@ SCRIPTS = {
         select 1 | watch a | select 0 | set a 77 | multi | ping | exec | watch a | watch a
         set a 78 | multi | ping | exec | multi | getex absent | get absent | mget a absent | exec
         multi | client setname x | client getname | time extra | exec | client getname
-        client setname ""
+        client setname "" | multi | auth x | auth default y | auth nobody z | auth 1 2 3
+        hello 2 auth nobody z | ping | exec | get k
     """,
     "clients": """
         client reply on | client reply x | client reply | client no-evict on | client no-evict x

@@ -134,7 +134,7 @@ Shown Session::shown_exec(const std::vector<Queued>& queued, const resp::Request
                        connection_->peer().name);
     };
     uint16_t database = database_;
-    for (const auto& [spec, request] : queued) {
+    for (const auto& [spec, request, verdict] : queued) {
         if (spec->flags & resp::CommandFlags::kAdmin) continue;
         if (shown.queued.size() > kShownQueueMax) {
             resp::Request rest;

@@ -106,7 +106,8 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_ || postponed_ || asked_ || waits_for_turn_ || waits_for_memory_) return true;
+    if (stalled_ || postponed_ || asked_ || waiting_exec_ || waits_for_turn_ || waits_for_memory_)
+        return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -183,7 +184,7 @@ void Session::write_ready() {
         slots_.pop_front();
         ++first_slot_;
     }
-    if (ending_ && slots_.empty() && !postponed_) {
+    if (ending_ && slots_.empty() && !postponed_ && !waiting_exec_) {
         connection_->close_after_flush();
         return end();
     }
@@ -219,7 +220,7 @@ void Session::run(resp::Request request) {
 
 void Session::perform(const resp::CommandSpec& spec, resp::Request request) {
     if (door_.monitored()) show(spec, request);
-    if (asks_password(spec, request)) return auth(spec, request);
+    if (asks_password(spec, request) && !transaction_.open) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
         return queue(spec, std::move(request));

@@ -154,8 +154,19 @@ private:
     // Who it is (session_auth.cc). While a password is checked nothing else is parsed.
     static bool asks_password(const resp::CommandSpec& spec, const resp::Request& request);
     void auth(const resp::CommandSpec& spec, const resp::Request& request);
-    void authenticate(std::string user, std::string password,
-                      std::optional<resp::HelloOptions> hello);
+    struct Credentials {
+        std::string user, password;
+        std::optional<resp::HelloOptions> hello;
+    };
+    // Or the error.
+    std::variant<Credentials, std::string_view> credentials_of(const resp::CommandSpec& spec,
+                                                               const resp::Request& request) const;
+    void authenticate(std::string user, std::string password);
+    bool checks_passwords(const resp::Request& exec);
+    void exec_again();
+    void auth_in_exec(const Queued& part, resp::ReplyWriter& out);
+    void take_verdict(Guard::Verdict verdict, const std::optional<resp::HelloOptions>& hello,
+                      resp::ReplyWriter& out);
     void on_verdict(Guard::Verdict verdict);
     void answer_auth(Guard::Verdict verdict);
     void begin_unauthenticated();
@@ -229,13 +240,14 @@ private:
     size_t left_of_share_ = 0;  // while on_data runs
 
     struct Asked {
-        uint64_t slot;
+        uint64_t slot = 0;                        // unless an EXEC waits for it
         std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
         Guard::GiveUp give_up;
     };
     bool authenticated_ = true;
-    std::optional<Asked> asked_;  // a password is being checked
-    uint32_t failures_ = 0;       // in a row
+    std::optional<Asked> asked_;                 // a password is being checked
+    std::optional<resp::Request> waiting_exec_;  // for those of its transaction
+    uint32_t failures_ = 0;                      // in a row
     // Who never was a user may cost next to nothing.
     static constexpr uint32_t kGuestCommandsMax = 8;  // guest-commands-max, AUTH among them
     static constexpr size_t kGuestUnsentMax = 1024;   // guest-unsent-max

@@ -92,6 +92,7 @@ std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t databa
 // What a transaction does is done however long its answers are; what only tells may be refused.
 static bool only_tells(const resp::CommandSpec& spec) {
     switch (spec.id) {
+        case CommandId::Auth:
         case CommandId::Select:
         case CommandId::Hello:
         case CommandId::ClientSetName:
@@ -232,6 +233,7 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
 // With commands for the session itself in it, nothing behind it is read before it is done: they may
 // change what that means (SELECT).
 void Session::exec(const resp::Request& request) {
+    if (checks_passwords(request)) return;
     Transaction t = std::exchange(transaction_, {});
     door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
     Shown shown;
@@ -267,7 +269,8 @@ kv::Reply Session::no_data() {
 
 // SUBSCRIBE and its kin answer with notices, which no CLIENT REPLY silences.
 void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
-    const auto& [spec, request] = part;
+    const auto& [spec, request, verdict] = part;
+    if (asks_password(*spec, request)) return auth_in_exec(part, out);
     if (spec->id == CommandId::Monitor)
         return out.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
     if (spec->by != CommandClass::Message) return run_local(*spec, request, out);

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "edge/resp/guard.h"
 #include "edge/resp/span.h"
 #include "edge/resp/translate.h"
 
@@ -16,6 +17,7 @@ namespace asterias::edge_resp {
 struct Queued {
     const resp::CommandSpec* spec;
     resp::Request request;
+    std::optional<Guard::Verdict> verdict{};  // of the password in it, when EXEC runs it
 
     size_t bytes() const { return sizeof(Queued) + request.bytes(); }
 };
