@@ -2,6 +2,7 @@
 """Messages and clients of the Redis door where a node is pressed: many names in one turn, a node
 that does not read, an orderly stop with something in flight."""
 import contextlib
+import select
 
 from _cluster import Cluster
 from _resp import Resp, encode
@@ -93,6 +94,38 @@ def orderly_stop(cluster):
     cluster.wait_ready(60)
 
 
+def all_shards(_):
+    """CLIENT PAUSE and MONITOR are of all shards of a node"""
+    with Cluster(nodes=1, shards=2) as cluster, contextlib.ExitStack() as stack:
+        node = cluster.nodes[0]
+        admin, monitor, *clients = [stack.enter_context(Resp(node.resp)) for _ in range(10)]
+        equal(monitor.call("MONITOR"), "OK")
+        for name, client in enumerate(clients):
+
+            def shown(name=name, client=client):
+                client.call("ECHO", f"from {name}")
+                return select.select([monitor.socket], [], [], 0.1)[0] or monitor.unread
+
+            poll(shown, 10, "a monitor sees it")
+            while f'"ECHO" "from {name}"' not in monitor.reply():
+                pass
+
+        def blocked():
+            for client in clients:
+                if select.select([client.socket], [], [], 0)[0]:  # it came before the pause
+                    equal(client.reply(), "OK")
+                    client.send(encode("SET", "k", "v"))
+            return b"blocked_clients:%d\r\n" % len(clients) in admin.call("INFO", "clients")
+
+        equal(admin.call("CLIENT", "PAUSE", 60000, "WRITE"), "OK")
+        for client in clients:
+            client.send(encode("SET", "k", "v"))
+        poll(blocked, 20, "all wait")
+        equal(admin.call("CLIENT", "UNPAUSE"), "OK")
+        for client in clients:
+            equal(client.reply(), "OK")
+
+
 def refuses(node):
     try:
         node.resp_client(1).close()
@@ -104,7 +137,7 @@ def refuses(node):
 def main():
     claims = Claims()
     with Cluster(nodes=3) as cluster:
-        claims.run([names_in_a_turn, no_room, orderly_stop], cluster)
+        claims.run([names_in_a_turn, no_room, orderly_stop, all_shards], cluster)
         cluster.expect_serving()
     claims.end()
 

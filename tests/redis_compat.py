@@ -139,7 +139,8 @@ SCRIPTS = {
         select 1 | watch a | select 0 | set a 77 | multi | ping | exec | watch a | watch a
         set a 78 | multi | ping | exec | multi | getex absent | get absent | mget a absent | exec
         multi | client setname x | client getname | time extra | exec | client getname
-        client setname ""
+        client setname "" | multi | auth x | auth default y | auth nobody z | auth 1 2 3
+        hello 2 auth nobody z | ping | exec | get k
     """,
     "clients": """
         client reply on | client reply x | client reply | client no-evict on | client no-evict x
@@ -149,6 +150,14 @@ SCRIPTS = {
         client kill | client list type wrong | client list id x | client list foo
         client list id 999999 | client list type replica | client list type pubsub | client info x
         client no-evict | multi | client list id 999999 | exec
+        client pause | client pause x | client pause -1 | client pause 10 foo
+        client pause 10 write x | client pause 99999999999999999999 | client unpause
+        client unpause x | client pause 0 | client pause 1 write | client unpause
+        client unblock x | client unblock 1 foo | client unblock 1 timeout x
+        client unblock 999999 ERROR | client unblock 999999 | client unblock
+        multi | client pause 60000 write | client unpause | client unblock 999999 | exec
+        monitor x | multi | monitor | exec | lolwut version x | multi | shutdown | exec | memory foo
+        client unpause | set k v | monitor | get k | set k w | publish c x | reset | get k
     """,
     # One channel at a time, since each command is compared by its first reply.
     "messages": """

@@ -316,6 +316,13 @@ private:
         about.find_cursor = [this, i](uint64_t cursor, edge_resp::About::Found found) {
             find_cursor(ShardId(i), cursor, std::move(found));
         };
+        about.other_doors = [this, i](const std::function<void(edge_resp::Door&)>& what) {
+            for (size_t j = 0; j < doors_.size(); ++j)
+                if (j != i)
+                    runtime_.shard(ShardId(i)).submit(ShardId(j), [this, j, what] {
+                        if (doors_[j]) what(*doors_[j]);
+                    });
+        };
         about.version = version();
         about.node = node_->identity().node.value;
         about.cluster = to_string(node_->identity().founding.cluster);

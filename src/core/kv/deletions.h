@@ -12,18 +12,27 @@ namespace asterias::kv {
 
 class Deletions {
 public:
-    // Nothing is known of what the entries up to `now` deleted: at the beginning of a leadership,
-    // and with an entry that deletes keys without naming them.
+    // Nothing is known of what the entries up to `now` deleted: at the beginning of a leadership.
     void begin(LogIndex now);
-    // begin() was called before. The entry at `index` deletes this engine key.
+    // From here on begin() was called before. The entry at `index` deletes this engine key; an
+    // entry writes it; the entry at `index` deletes keys without naming them. The last is taken for
+    // a deletion only of keys that were written since they were deleted: of one that was absent all
+    // the while nothing is said. (One that was there since before begin() has a record; whoever
+    // knows that sees it gone.)
     void note(const Bytes& key, LogIndex index);
-    // No lower than the last entry that deleted the key.
+    void note_written(const Bytes& key);
+    void note_flush(LogIndex index);
+    // No lower than the last entry that deleted the key, but for a flush of one that was not
+    // written since begin().
     LogIndex last(const Bytes& key) const;
 
 private:
     static constexpr size_t kPlaces = 4096;  // 32 KiB
 
-    std::vector<LogIndex> places_;
+    static size_t place_of(const Bytes& key);
+
+    std::vector<LogIndex> places_;  // the last deletion, as far as is known
+    std::vector<bool> written_;     // since that
 };
 
 }  // namespace asterias::kv

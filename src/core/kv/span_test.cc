@@ -1,7 +1,11 @@
 #include "core/kv/span.h"
 
+#include <map>
+
 #include <gtest/gtest.h>
 
+#include "base/prng.h"
+#include "core/kv/deletions.h"
 #include "core/kv/kv_test_store.h"
 
 namespace asterias::kv {
@@ -138,6 +142,47 @@ TEST(KvSpan, AFlushInABatchDeletesWhatIsBeforeItOnly) {
     EXPECT_EQ(store.state.size(), 2u) << "the other database is as it was";
     EXPECT_EQ(shown(store.run(Store::make(Op::Flush, {}, {}, 0, 1))), "OK");
     EXPECT_TRUE(store.state.empty());
+}
+
+// Of so many keys that they share places. Mutant kv_flush_deletes_nothing.
+TEST(KvSpan, WhatWasAbsentAllTheWhileIsNotDeletedByAFlushAndWhatCameAndWentIs) {
+    Prng prng(3);
+    Deletions deletions;
+    deletions.begin(LogIndex(1));
+    struct Seen {
+        bool there = false, came = false;
+        LogIndex told;
+    };
+    std::map<Bytes, Seen> keys;
+    for (int i = 0; i < 6000; ++i)
+        keys[Bytes::copy("key" + std::to_string(i))].told = LogIndex(1);
+    uint64_t index = 1, flushes = 0, unmoved = 0;
+    for (int step = 0; step < 40'000; ++step) {
+        const uint64_t what = prng.below(4000);
+        const LogIndex now(index += prng.below(2));
+        auto& [key, seen] = *std::next(keys.begin(), static_cast<int64_t>(prng.below(300)));
+        if (what == 0) {
+            deletions.note_flush(now);
+            ++flushes;
+            for (auto& [name, one] : keys)
+                one.there = false;
+        } else if (what < 2000) {
+            deletions.note_written(key);
+            seen.there = seen.came = true;
+        } else if (seen.there) {
+            deletions.note(key, now);
+            seen.there = false;
+        }
+        if (seen.there) continue;
+        if (seen.came) ASSERT_NE(deletions.last(key), seen.told) << key.view();
+        // Somebody watches it from here on; nothing else is written under this index.
+        seen = {false, false, deletions.last(key)};
+        ++index;
+    }
+    for (const auto& [key, seen] : keys)
+        unmoved += deletions.last(key) == LogIndex(1);
+    EXPECT_GT(flushes, 3u);
+    EXPECT_GT(unmoved, 5000u) << "a flush is of what was written";
 }
 
 }  // namespace

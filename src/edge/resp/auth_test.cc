@@ -9,9 +9,14 @@ namespace {
 
 struct Played : execute::Strategy {
     size_t asked = 0;
-    void execute(execute::Request, execute::Completion done) override {
+    void execute(execute::Request request, execute::Completion done) override {
         ++asked;
-        done({kv::Reply::nil(), {}});
+        kv::Reply reply;
+        if (request.command.op == kv::Op::Batch) {
+            reply.kind = kv::Reply::Kind::Array;
+            reply.items.resize(request.command.batch.size());
+        }
+        done({std::move(reply), {}});
     }
 };
 
@@ -246,13 +251,41 @@ TEST(RespAuth, AFloodOfWrongPasswordsIsOneLineASecond) {
     EXPECT_NE(b.sink.last.find("9 more not shown"), std::string::npos) << b.sink.last;
 }
 
-TEST(RespAuth, WithinMultiItIsRefusedAndExecDoesNothing) {
+TEST(RespAuth, WithinMultiItIsCheckedBeforeTheRestRunsAndAnsweredInItsPlace) {
     Bench b;
     auto& c = b.connect();
     b.say(c, "AUTH secret\r\n");
-    const std::string told = b.say(c, "MULTI\r\nAUTH bob b\r\nHELLO 3 AUTH bob b\r\nEXEC\r\n");
-    const std::string refused = "-ERR AUTH is not allowed within MULTI\r\n";
-    EXPECT_TRUE(told.starts_with("+OK\r\n" + refused + refused + "-EXECABORT ")) << told;
+    EXPECT_EQ(b.say(c,
+                    "MULTI\r\nAUTH bob b\r\nGET a\r\nAUTH bob x\r\nAUTH 1 2 3\r\nEXEC\r\n"
+                    "PING\r\n",
+                    milliseconds(500)),
+              "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" + std::string("*4\r\n") +
+                  "+OK\r\n$-1\r\n" + kWrong + "-ERR syntax error\r\n+PONG\r\n");
+    EXPECT_TRUE(b.say(c, "MULTI\r\nHELLO 3 AUTH bob b\r\nEXEC\r\n").find("%7\r\n") !=
+                std::string::npos);
+    EXPECT_EQ(b.say(c, "GET a\r\n"), "_\r\n");
+}
+
+TEST(RespAuth, WhoLeavesWhileItsTransactionIsCheckedLeavesNothing) {
+    Bench b;
+    auto &c = b.connect(), &stays = b.connect(), &admin = b.connect();
+    for (auto* one : {&c, &stays, &admin})
+        b.say(*one, "AUTH secret\r\n");
+    b.keeper.answers = false;
+    const size_t asked = b.strategy->asked;
+    b.say(c, "MULTI\r\nAUTH bob b\r\nGET a\r\nEXEC\r\n");
+    b.say(stays, "MULTI\r\nAUTH bob b\r\nGET a\r\nEXEC\r\n");
+    ASSERT_EQ(b.keeper.waiting.size(), 2u);
+    EXPECT_EQ(b.strategy->asked, asked) << "not before the password is known";
+    EXPECT_EQ(b.say(admin, "CLIENT KILL ID 1\r\n"), ":1\r\n");
+    EXPECT_EQ(b.keeper.given_up, 1u);
+    b.host->shard().post([&b] {
+        for (auto& [done, verdict] : b.keeper.waiting)
+            done(verdict);
+    });
+    b.world.run_for(milliseconds(50));
+    EXPECT_EQ(b.strategy->asked, asked + 1);
+    EXPECT_TRUE(stays.received.ends_with("*2\r\n+OK\r\n$-1\r\n")) << stays.received;
 }
 
 TEST(RespAuth, TooManyChecksAreSaidToBeSo) {

@@ -89,7 +89,9 @@ std::string Session::describe() const {
     };
     const auto sizes = [this](size_t i) { return std::to_string(subscriptions_[i].size()); };
     std::string flags = subscribed() ? "P" : "";
+    if (monitoring_) flags += "O";
     if (transaction_.open) flags += "x";
+    if (postponed_) flags += "b";
     if (ending_) flags += "c";
     const std::string unsent = std::to_string(connection_->unsent());
     return "id=" + std::to_string(id_) + " addr=" + connection_->peer().name +
@@ -98,7 +100,8 @@ std::string Session::describe() const {
            " flags=" + (flags.empty() ? "N" : flags) + " db=" + std::to_string(database_) +
            " sub=" + sizes(0) + " psub=" + sizes(1) + " ssub=" + sizes(2) +
            " multi=" + (transaction_.open ? std::to_string(transaction_.queued.size()) : "-1") +
-           " qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=" + std::to_string(transaction_.bytes) +
+           " qbuf=" + std::to_string(query_bytes_) +
+           " qbuf-free=0 argv-mem=0 multi-mem=" + std::to_string(transaction_.bytes) +
            " rbs=0 rbp=0 obl=" + unsent + " oll=0 omem=" + unsent + " tot-mem=" + unsent +
            " events=r cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") +
            " user=default redir=-1 resp=" + std::to_string(static_cast<int>(version_)) + "\n";

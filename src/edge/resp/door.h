@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,7 +52,9 @@ struct Options {
     Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
 };
 
-// What INFO tells beside the door's own figures.
+class Door;
+
+// What a door knows and can of the node around it.
 struct About {
     std::string version;
     uint64_t node = 0;
@@ -62,6 +65,9 @@ struct About {
     // this shard, never inside. Errors: NotFound (it is lost), Unavailable. Empty: nobody knows.
     using Found = std::move_only_function<void(Result<Cursors::Place>)>;
     std::function<void(uint64_t cursor, Found found)> find_cursor;
+    // Runs it a moment later with each other door of this node that is open, on that one's shard;
+    // in the order of the calls. Empty: there are none.
+    std::function<void(std::function<void(Door&)>)> other_doors;
 };
 
 class Session;
@@ -116,6 +122,7 @@ private:
     std::vector<uint64_t> session_ids() const;  // ascending
     void drained();
     std::string info(const resp::Request& request) const;
+    void everywhere(const std::function<void(Door&)>& what);
 
     port::Shard& shard_;
     execute::Strategy& strategy_;
@@ -158,6 +165,30 @@ private:
     std::deque<uint64_t> crowded_;  // who rests, in turn
     uint64_t favourite_ = 0;        // who goes on nevertheless; 0: nobody
     port::TimerId favourite_timer_;
+    // pause.cc: CLIENT PAUSE. Of several the stricter kind and the later end hold.
+    enum class Pause : uint8_t { None, Writes, All };
+    void pause(Pause what, Duration rest);
+    void unpause();
+    void wake_postponed();
+    Pause pause_ = Pause::None;
+    Instant pause_ends_;
+    port::TimerId pause_timer_, wake_timer_;
+    std::deque<uint64_t> postponed_;  // who waits for its end, in turn
+    size_t to_wake_ = 0;              // of them, after its end
+    // monitor.cc: MONITOR.
+    bool monitored() const { return !monitors_at_.empty(); }
+    void count_monitors();
+    void show(std::string_view lines) { shown_ += lines; }  // with the end of the turn
+    void hand_out_shown();
+    void hear(const Bytes& lines);
+    std::vector<uint64_t> monitors_;         // sessions of this door
+    std::map<ShardId, size_t> monitors_at_;  // how many, where there are some on this node
+    std::string shown_;
+    // figures.cc: bytes held for the clients of this shard.
+    struct Held {
+        size_t commands = 0, requests = 0, replies = 0;  // on their way; unfinished; unsent
+    };
+    Held held() const;
     // One line a second.
     void tell_wrong_password(const std::string& peer);
     std::optional<Instant> told_wrong_at_;
@@ -169,7 +200,7 @@ private:
     port::TimerId drain_timer_;
     Counter &commands_, &accepted_, &refused_, &protocol_errors_, &busy_, &slow_listeners_,
         &wrong_passwords_, &auth_timeouts_, &guests_closed_, &cut_turns_, &crowds_;
-    Gauge &connected_, &unfinished_;
+    Gauge &connected_, &unfinished_, &blocked_;
     Ref self_{*this};
 };
 

@@ -16,6 +16,7 @@ using resp::CommandId;
 namespace {
 // In flight on a connection of which no reply is known yet.
 constexpr size_t kFirstInFlight = 64;
+constexpr std::string_view kOnlyMonitors = "ERR Replica can't interact with the keyspace";
 // Sections of INFO that are all of them.
 constexpr std::string_view kInfoAll[] = {"all", "default", "everything"};
 }  // namespace
@@ -57,6 +58,7 @@ port::Consumed Session::on_data(const Bytes& available) {
             return {at, hold(available.size() - at, 0)};
         }
         const size_t from = at;
+        query_bytes_ = available.size() - from + parser_.held_bytes();
         auto outcome = parser_.next(available, at);
         if (auto* request = std::get_if<resp::Request>(&outcome)) {
             spend(at - from);
@@ -91,6 +93,8 @@ void Session::end() {
     if (std::exchange(ended_, true)) return;
     if (asked_ && asked_->give_up) asked_->give_up();
     end_transaction();
+    give_up_postponed();
+    end_monitor();
     claim(0);
     door_.request_ended(id_);
     // Not inside a callback of the connection, which the session owns.
@@ -102,7 +106,8 @@ void Session::end() {
 // Back-pressure: who does not read its replies is not read from. The replies under way count as if
 // each were as large as the largest of late, because nobody knows their size yet.
 bool Session::full() {
-    if (stalled_ || asked_ || waits_for_turn_ || waits_for_memory_) return true;
+    if (stalled_ || postponed_ || asked_ || waiting_exec_ || waits_for_turn_ || waits_for_memory_)
+        return true;
     // Below the high mark nobody would tell when the output has drained.
     const size_t most = std::max(door_.options_.unsent_bytes_max, port::kHighOutputMark);
     if (slots_.size() >= door_.options_.pipeline_max ||
@@ -182,7 +187,7 @@ void Session::write_ready() {
     if (!slots_.empty() && slots_.front().pending)
         if (const auto* span = std::get_if<PendingSpan>(slots_.front().pending.get()))
             if (!span->begun) begin_span(first_slot_);
-    if (ending_ && slots_.empty()) {
+    if (ending_ && slots_.empty() && !postponed_ && !waiting_exec_) {
         connection_->close_after_flush();
         return end();
     }
@@ -211,7 +216,14 @@ void Session::run(resp::Request request) {
                                          "/ RESET are allowed in this context");
     if (spec.by == CommandClass::Message)
         if (const auto wrong = check_names(spec, request); !wrong.empty()) return refuse(wrong);
-    if (asks_password(spec, request)) return auth(spec, request);
+    if (monitoring_ && !may_while_monitoring(spec)) return refuse_shape(request, kOnlyMonitors);
+    if (is_paused(spec)) return postpone(spec, request);
+    perform(spec, std::move(request));
+}
+
+void Session::perform(const resp::CommandSpec& spec, resp::Request request) {
+    if (door_.monitored()) show(spec, request);
+    if (asks_password(spec, request) && !transaction_.open) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
         return queue(spec, std::move(request));
@@ -305,6 +317,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             name_.clear();
             replies_off_ = skip_next_ = silent_ = false;
             leave_all();
+            end_monitor();
             begin_unauthenticated();
             end_transaction();
             return out.simple("RESET");
@@ -324,6 +337,10 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
         }
         case CommandId::Info:
             return out.verbatim("txt", door_.info(request));
+        case CommandId::Monitor:
+            return begin_monitor(out);
+        case CommandId::Lolwut:
+            return lolwut(request, out);
         default:
             break;
     }
@@ -335,6 +352,7 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
         case CommandId::Command:
             return resp::write_command_reply(out, spec, request);
         case CommandId::Memory:
+            return memory(spec, out);
         case CommandId::Object:
             return resp::write_help(out, resp::command_spec(spec.container));
         case CommandId::Unwatch:  // of a transaction, whose EXEC has done so
@@ -392,6 +410,12 @@ void Session::client(const resp::CommandSpec& spec, const resp::Request& request
             return list_clients(request, out);
         case CommandId::ClientKill:
             return kill_clients(request, out);
+        case CommandId::ClientPause:
+            return pause_clients(request, out);
+        case CommandId::ClientUnpause:
+            return unpause_clients(out);
+        case CommandId::ClientUnblock:
+            return unblock_client(request, out);
         case CommandId::ClientNoEvict:
             if (resp::equals_ignoring_case("on", request[2].view()) ||
                 resp::equals_ignoring_case("off", request[2].view()))
@@ -465,14 +489,17 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
                                "Requests not read on because of requests-bytes-max.")),
       connected_(registry.gauge("asterias_resp_connections", "Connections open now.")),
       unfinished_(registry.gauge("asterias_resp_unfinished_bytes",
-                                 "What requests hold that are not here as a whole.")) {
+                                 "What requests hold that are not here as a whole.")),
+      blocked_(registry.gauge("asterias_resp_blocked_clients",
+                              "Connections that wait for the end of a CLIENT PAUSE.")) {
     shard_.add_turn_hook(port::TurnPhase::Work, *this);
 }
 
 Door::~Door() {
     shard_.remove_turn_hook(*this);
     if (favourite_timer_) shard_.timers().cancel(favourite_timer_);
-    if (drain_timer_) shard_.timers().cancel(drain_timer_);
+    for (const auto timer : {drain_timer_, pause_timer_, wake_timer_})
+        if (timer) shard_.timers().cancel(timer);
     self_.forget();
 }
 
@@ -513,8 +540,10 @@ void Door::remove(uint64_t session) {
 void Door::drain(Duration most, std::function<void()> ended) {
     listener_.reset();
     drain_ended_ = std::move(ended);
-    for (auto& [id, session] : sessions_)
+    for (auto& [id, session] : sessions_) {
+        session->give_up_postponed();
         session->finish();
+    }
     drain_timer_ = shard_.timers().after(most, [this] {
         drain_timer_ = {};
         drained();
@@ -581,6 +610,12 @@ void Door::on_turn_end() {
         turn_left_ -= kShareOfTurn;
         session->on_turn();
     }
+    if (!shown_.empty()) hand_out_shown();
+}
+
+void Door::everywhere(const std::function<void(Door&)>& what) {
+    what(*this);
+    if (about_.other_doors) about_.other_doors(what);
 }
 
 static std::string info_of(const pubsub::Messages& messages) {
@@ -611,7 +646,8 @@ std::string Door::info(const resp::Request& request) const {
                           about_.version + "\r\ntcp_port:" + std::to_string(address_.port) +
                           "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
     section("Clients", "connected_clients:" + std::to_string(connected_.value()) +
-                           "\r\nmaxclients:" + std::to_string(options_.connections_max) + "\r\n");
+                           "\r\nmaxclients:" + std::to_string(options_.connections_max) +
+                           "\r\nblocked_clients:" + std::to_string(blocked_.value()) + "\r\n");
     section("Stats", "total_connections_received:" + std::to_string(accepted_.value()) +
                          "\r\ntotal_commands_processed:" + std::to_string(commands_.value()) +
                          "\r\n" + (about_.messages ? info_of(*about_.messages) : ""));

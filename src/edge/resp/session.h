@@ -57,6 +57,7 @@ private:
     static constexpr size_t kWatchedBytesMax = 4 * 1024 * 1024;  // watched-keys-bytes-max
 
     void run(resp::Request request);
+    void perform(const resp::CommandSpec& spec, resp::Request request);
     void run_data(const resp::CommandSpec& spec, const resp::Request& request,
                   kv::ClientRequest identity);
     void run_request(resp::Request request);
@@ -75,6 +76,25 @@ private:
     void list_clients(const resp::Request& request, resp::ReplyWriter& out);
     void kill_clients(const resp::Request& request, resp::ReplyWriter& out);
     void reply_mode(const resp::Request& request);
+    // pause.cc
+    bool is_paused(const resp::CommandSpec& spec) const;
+    void postpone(const resp::CommandSpec& spec, const resp::Request& request);
+    void go_on();
+    std::optional<Queued> take_postponed();
+    void give_up_postponed();
+    void pause_clients(const resp::Request& request, resp::ReplyWriter& out);
+    void unpause_clients(resp::ReplyWriter& out);
+    static void unblock_client(const resp::Request& request, resp::ReplyWriter& out);
+    // monitor.cc
+    void begin_monitor(resp::ReplyWriter& out);
+    void end_monitor();
+    bool may_while_monitoring(const resp::CommandSpec& spec) const;
+    void show(const resp::CommandSpec& spec, const resp::Request& request);
+    Shown shown_exec(const std::vector<Queued>& queued, const resp::Request& exec) const;
+    void hear(const Bytes& lines);
+    // figures.cc
+    void lolwut(const resp::Request& request, resp::ReplyWriter& out);
+    void memory(const resp::CommandSpec& spec, resp::ReplyWriter& out);
     void config(const resp::CommandSpec& spec, const resp::Request& request,
                 resp::ReplyWriter& out);
     // `held`: what is held until the answer, besides the command.
@@ -98,7 +118,7 @@ private:
     size_t transaction_bytes_max() const { return 2 * door_.options_.value_bytes_max; }
     void watch(const resp::Request& request);
     void watched(const PendingWatch& watch, kv::Reply& reply);
-    void exec();
+    void exec(const resp::Request& request);
     static kv::Reply no_data();
     void run_part(const Queued& part, resp::ReplyWriter& out, bool silent);
     void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
@@ -136,8 +156,19 @@ private:
     // Who it is (session_auth.cc). While a password is checked nothing else is parsed.
     static bool asks_password(const resp::CommandSpec& spec, const resp::Request& request);
     void auth(const resp::CommandSpec& spec, const resp::Request& request);
-    void authenticate(std::string user, std::string password,
-                      std::optional<resp::HelloOptions> hello);
+    struct Credentials {
+        std::string user, password;
+        std::optional<resp::HelloOptions> hello;
+    };
+    // Or the error.
+    std::variant<Credentials, std::string_view> credentials_of(const resp::CommandSpec& spec,
+                                                               const resp::Request& request) const;
+    void authenticate(std::string user, std::string password);
+    bool checks_passwords(const resp::Request& exec);
+    void exec_again();
+    void auth_in_exec(const Queued& part, resp::ReplyWriter& out);
+    void take_verdict(Guard::Verdict verdict, const std::optional<resp::HelloOptions>& hello,
+                      resp::ReplyWriter& out);
     void on_verdict(Guard::Verdict verdict);
     void answer_auth(Guard::Verdict verdict);
     void begin_unauthenticated();
@@ -190,7 +221,11 @@ private:
     std::array<std::set<std::string>, pubsub::kLastKind> subscriptions_;  // by kind
     bool holding_ = false;  // messages wait in `held_`
     Chain held_;
-    bool stalled_ = false;  // what comes next depends on an answer on its way
+    bool stalled_ = false;             // what comes next depends on an answer on its way
+    std::optional<Queued> postponed_;  // waits for the end of a CLIENT PAUSE
+    bool monitoring_ = false;
+    uint64_t monitors_from_ = 0;  // the first slot behind the answer to MONITOR
+    size_t query_bytes_ = 0;      // that are here of requests, the one that runs among them
     std::deque<Slot> slots_;
     uint64_t first_slot_ = 0;  // number of slots_.front()
     size_t raw_bytes_ = 0;     // of all slots' raw
@@ -207,13 +242,14 @@ private:
     size_t left_of_share_ = 0;  // while on_data runs
 
     struct Asked {
-        uint64_t slot;
+        uint64_t slot = 0;                        // unless an EXEC waits for it
         std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
         Guard::GiveUp give_up;
     };
     bool authenticated_ = true;
-    std::optional<Asked> asked_;  // a password is being checked
-    uint32_t failures_ = 0;       // in a row
+    std::optional<Asked> asked_;                 // a password is being checked
+    std::optional<resp::Request> waiting_exec_;  // for those of its transaction
+    uint32_t failures_ = 0;                      // in a row
     // Who never was a user may cost next to nothing.
     static constexpr uint32_t kGuestCommandsMax = 8;  // guest-commands-max, AUTH among them
     static constexpr size_t kGuestUnsentMax = 1024;   // guest-unsent-max

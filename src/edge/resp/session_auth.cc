@@ -9,8 +9,6 @@ namespace asterias::edge_resp {
 namespace {
 
 constexpr std::string_view kDefaultUser = "default";
-// Redis queues it. Here its verdict takes a while, and EXEC answers at once.
-constexpr std::string_view kNotInTransaction = "ERR AUTH is not allowed within MULTI";
 constexpr std::string_view kBusyPasswords =
     "TRYAGAIN too many passwords are being checked; nothing was done";
 
@@ -77,24 +75,64 @@ bool Session::asks_password(const resp::CommandSpec& spec, const resp::Request& 
     return options && options->credentials;
 }
 
-void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) {
-    if (transaction_.open) return refuse(kNotInTransaction);
+std::variant<Session::Credentials, std::string_view> Session::credentials_of(
+    const resp::CommandSpec& spec, const resp::Request& request) const {
     if (spec.id == resp::CommandId::Hello) {
         auto options = std::get<resp::HelloOptions>(resp::parse_hello_options(request));
         const auto& given = *options.credentials;
-        return authenticate(given.user.str(), given.password.str(), options);
+        return Credentials{given.user.str(), given.password.str(), options};
     }
-    if (request.size() > 3) return reply_error(resp::kSyntaxError);
-    if (request.size() == 3) return authenticate(request[1].str(), request[2].str(), {});
+    if (request.size() > 3) return resp::kSyntaxError;
+    if (request.size() == 3) return Credentials{request[1].str(), request[2].str(), {}};
     if (!door_.options_.guard || !door_.options_.guard->required())
-        return reply_error(resp::kNoPasswordConfigured);
-    authenticate(std::string(kDefaultUser), request[1].str(), {});
+        return resp::kNoPasswordConfigured;
+    return Credentials{std::string(kDefaultUser), request[1].str(), {}};
 }
 
-void Session::authenticate(std::string user, std::string password,
-                           std::optional<resp::HelloOptions> hello) {
-    asked_ = Asked{first_slot_ + slots_.size(), std::move(hello), {}};
+void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) {
+    auto given = credentials_of(spec, request);
+    if (auto* error = std::get_if<std::string_view>(&given)) return reply_error(*error);
+    auto& credentials = std::get<Credentials>(given);
+    asked_ = Asked{first_slot_ + slots_.size(), std::move(credentials.hello), {}};
     slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
+    authenticate(std::move(credentials.user), std::move(credentials.password));
+}
+
+// What a transaction says of passwords is checked before anything of it runs, one after the other.
+// True: exec() is called again when the next of them is.
+bool Session::checks_passwords(const resp::Request& exec) {
+    if (transaction_.failed || transaction_.watch_lost) return false;
+    for (auto& queued : transaction_.queued) {
+        if (queued.verdict || !asks_password(*queued.spec, queued.request)) continue;
+        auto given = credentials_of(*queued.spec, queued.request);
+        auto* credentials = std::get_if<Credentials>(&given);
+        if (!credentials) continue;  // told in its turn
+        waiting_exec_.emplace();
+        for (const auto& argument : exec)
+            waiting_exec_->push_back(argument.compact());
+        asked_ = Asked{};
+        authenticate(std::move(credentials->user), std::move(credentials->password));
+        return true;
+    }
+    return false;
+}
+
+void Session::exec_again() {
+    if (ended_ || !waiting_exec_) return;
+    const resp::Request exec_request = std::move(*waiting_exec_);
+    waiting_exec_.reset();
+    exec(exec_request);
+    ending_ ? write_ready() : regulate();
+}
+
+void Session::auth_in_exec(const Queued& part, resp::ReplyWriter& out) {
+    auto given = credentials_of(*part.spec, part.request);
+    if (auto* error = std::get_if<std::string_view>(&given)) return out.error(*error);
+    CHECK(part.verdict.has_value(), "EXEC begins when all of them are known");
+    take_verdict(*part.verdict, std::get<Credentials>(given).hello, out);
+}
+
+void Session::authenticate(std::string user, std::string password) {
     Guard* guard = door_.options_.guard;
     // Without users there is one, which takes any password.
     if (!guard || !guard->required())
@@ -132,28 +170,46 @@ void Session::answer_auth(Guard::Verdict verdict) {
     if (ended_ || !asked_) return;
     const Asked asked = std::move(*asked_);
     asked_.reset();
-    Chain reply;
-    if (verdict == Guard::Verdict::Right) {
-        authenticated_ = was_user_ = true;
-        failures_ = 0;
-        parser_.set_authenticated(true);
-        if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));
+    if (waiting_exec_) {
+        const auto is_next = [](const Queued& q) {
+            return !q.verdict && asks_password(*q.spec, q.request);
+        };
+        const auto next = std::ranges::find_if(transaction_.queued, is_next);
+        CHECK(next != transaction_.queued.end(), "it was asked for");
+        next->verdict = verdict;
+        return door_.shard_.post([door = door_.self_, id = id_] {
+            if (Session* s = door.get() ? door.get()->find(id) : nullptr) s->exec_again();
+        });
     }
-    if (verdict == Guard::Verdict::Right && asked.hello) adopt(*asked.hello);
+    Chain reply;
     resp::ReplyWriter out(reply, version_);
-    if (verdict == Guard::Verdict::Wrong)
-        out.error(resp::kWrongPassword);
-    else if (verdict == Guard::Verdict::Busy)
-        out.error(kBusyPasswords);
-    else if (asked.hello)
-        greet(out);
-    else
-        out.ok();
+    take_verdict(verdict, asked.hello, out);
     Slot& slot = slots_[asked.slot - first_slot_];
     slot.raw = reply.flatten();
     raw_bytes_ += slot.raw.size();
     slot.ready = true;
     write_ready();
+}
+
+// A HELLO is answered in the version that it switches to.
+void Session::take_verdict(Guard::Verdict verdict, const std::optional<resp::HelloOptions>& hello,
+                           resp::ReplyWriter& out) {
+    if (verdict == Guard::Verdict::Right) {
+        authenticated_ = was_user_ = true;
+        failures_ = 0;
+        parser_.set_authenticated(true);
+        if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));
+        if (hello) adopt(*hello);
+    }
+    out.speak(version_);
+    if (verdict == Guard::Verdict::Wrong)
+        out.error(resp::kWrongPassword);
+    else if (verdict == Guard::Verdict::Busy)
+        out.error(kBusyPasswords);
+    else if (hello)
+        greet(out);
+    else
+        out.ok();
 }
 
 }  // namespace asterias::edge_resp

@@ -122,7 +122,7 @@ void Session::run_message(const resp::CommandSpec& spec, resp::Request request) 
 
 // False: its answer will come.
 bool Session::run_in_turn(uint64_t slot, PendingMessage& pending) {
-    const auto& [spec, request] = pending.command;
+    const auto& [spec, request, verdict] = pending.command;
     if (!pending.notices.empty() || is_publish(spec->id)) return true;
     const Verb verb = verb_of(spec->id);
     if (!verb.begins) return true;
@@ -143,7 +143,7 @@ void Session::confirmed(uint64_t slot) {
 }
 
 void Session::write_message_reply(resp::ReplyWriter& out, const PendingMessage& pending) {
-    const auto& [spec, request] = pending.command;
+    const auto& [spec, request, verdict] = pending.command;
     raw_bytes_ -= request.bytes();
     if (is_publish(spec->id)) return run_message_now(*spec, request, out);
     stalled_ = false;

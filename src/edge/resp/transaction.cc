@@ -1,6 +1,7 @@
 #include "edge/resp/transaction.h"
 
 #include <algorithm>
+#include <array>
 
 #include "edge/resp/session.h"
 #include "proto/resp/arguments.h"
@@ -16,6 +17,15 @@ std::string too_long(size_t bytes_max) {
     return "ERR the transaction is too long: at most " + std::to_string(Transaction::kCommandsMax) +
            " commands of " + std::to_string(bytes_max) +
            " bytes together (transaction-commands-max, transaction-bytes-max)";
+}
+
+constexpr std::string_view kNotInTransaction = "ERR Command not allowed inside a transaction";
+
+// Redis says so of them, whatever else is wrong.
+bool never_queued(const resp::Request& request) {
+    return std::ranges::any_of(std::array{"shutdown", "psync", "sync"}, [&](const char* name) {
+        return resp::equals_ignoring_case(name, request[0].view());
+    });
 }
 
 size_t content_bytes(const kv::Command& command) {
@@ -82,10 +92,13 @@ std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t databa
 // What a transaction does is done however long its answers are; what only tells may be refused.
 static bool only_tells(const resp::CommandSpec& spec) {
     switch (spec.id) {
+        case CommandId::Auth:
         case CommandId::Select:
         case CommandId::Hello:
         case CommandId::ClientSetName:
         case CommandId::ClientKill:
+        case CommandId::ClientPause:
+        case CommandId::ClientUnpause:
             return false;
         default:
             return spec.by != CommandClass::Message || spec.container == CommandId::PubSub;
@@ -101,6 +114,7 @@ void Session::refuse(std::string_view text) {
 
 // An EXEC that is none ends the transaction all the same.
 void Session::refuse_shape(const resp::Request& request, std::string_view text) {
+    if (transaction_.open && never_queued(request)) text = kNotInTransaction;
     if (!resp::equals_ignoring_case(request[0].view(), "exec")) return refuse(text);
     end_transaction();
     reply_error("EXECABORT Transaction discarded because of: " +
@@ -127,7 +141,7 @@ void Session::run_transaction(const resp::CommandSpec& spec, resp::Request reque
             return watch(request);
         default:
             if (!transaction_.open) return reply_error("ERR EXEC without MULTI");
-            return exec();
+            return exec(request);
     }
 }
 
@@ -218,14 +232,19 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
 
 // With commands for the session itself in it, nothing behind it is read before it is done: they may
 // change what that means (SELECT).
-void Session::exec() {
+void Session::exec(const resp::Request& request) {
+    if (checks_passwords(request)) return;
     Transaction t = std::exchange(transaction_, {});
     door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
+    Shown shown;
+    if (door_.monitored()) shown = shown_exec(t.queued, request);
+    if (t.failed || t.watch_lost) door_.show(shown.itself);
     if (t.failed) return reply_error("EXECABORT Transaction discarded because of previous errors.");
     if (t.watch_lost) return reply_now([](resp::ReplyWriter& out) { out.null_array(); });
     auto prepared = prepare(std::move(t), database_, limits(), transaction_bytes_max());
     if (auto* refused = std::get_if<Refused>(&prepared)) return reply_error(refused->text);
     auto& [command, plan] = std::get<Prepared>(prepared);
+    plan.shown = std::move(shown);
     if (command.batch.empty() && slots_.empty())
         return reply_now(
             [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_); });
@@ -250,7 +269,10 @@ kv::Reply Session::no_data() {
 
 // SUBSCRIBE and its kin answer with notices, which no CLIENT REPLY silences.
 void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
-    const auto& [spec, request] = part;
+    const auto& [spec, request, verdict] = part;
+    if (asks_password(*spec, request)) return auth_in_exec(part, out);
+    if (spec->id == CommandId::Monitor)
+        return out.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
     if (spec->by != CommandClass::Message) return run_local(*spec, request, out);
     if (!silent || !gives_notice(*spec)) return run_message_now(*spec, request, out);
     resp::ReplyWriter loud(connection_->out(), version_);
@@ -259,6 +281,8 @@ void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) 
 
 void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
                          bool silent) {
+    if (reply.kind == kv::Reply::Kind::Array) door_.show(exec.shown.queued);
+    door_.show(exec.shown.itself);
     if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
     if (reply.kind != kv::Reply::Kind::Array) return write_reply(out, reply, Show::AsIs);
     out.array(exec.parts.size());

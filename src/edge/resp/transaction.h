@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "edge/resp/guard.h"
 #include "edge/resp/span.h"
 #include "edge/resp/translate.h"
 
@@ -16,6 +17,7 @@ namespace asterias::edge_resp {
 struct Queued {
     const resp::CommandSpec* spec;
     resp::Request request;
+    std::optional<Guard::Verdict> verdict{};  // of the password in it, when EXEC runs it
 
     size_t bytes() const { return sizeof(Queued) + request.bytes(); }
 };
@@ -48,6 +50,11 @@ struct PendingWatch {
     uint16_t database;
 };
 
+// Lines for monitors: of what EXEC runs, if it does, and of EXEC.
+struct Shown {
+    std::string queued, itself;
+};
+
 // An EXEC on its way: one part for each queued command, in their order.
 struct PendingExec {
     // Of the store's reply; or an error of shape; or a command for the session to run when the
@@ -56,6 +63,7 @@ struct PendingExec {
     std::vector<Part> parts;
     bool has_local = false;
     size_t local_bytes = 0;  // of those for the session
+    Shown shown;
 };
 // A command about messages whose turn has not come, or whose subscription is not known everywhere.
 struct PendingMessage {

@@ -511,7 +511,8 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
             hide_range(write.key, write.until, index);
         } else {
             overlay_[write.key] = {index, write.record};
-            if (write.record.empty()) deletions_.note(write.key, index);
+            write.record.empty() ? deletions_.note(write.key, index)
+                                 : deletions_.note_written(write.key);
         }
         effects.writes.push_back(std::move(write));
     }

@@ -171,7 +171,7 @@ void Replica::hide_range(const Bytes& from, const Bytes& to, LogIndex index) {
     // It says of what it covers all that those said: so they are no more than there are databases.
     std::erase_if(flushed_, [&](const Flushed& f) { return from <= f.from && f.to <= to; });
     flushed_.push_back({index, from, to});
-    deletions_.begin(index);
+    deletions_.note_flush(index);
 }
 
 LogIndex Replica::flushed_at(const Bytes& key) const {

@@ -183,6 +183,26 @@ TEST(ReplicaSpan, WhoWatchesAKeyHearsOfAFlush) {
     EXPECT_NE(b.await(4).reply.items[0].integer, before);
 }
 
+// Mutant kv_flush_deletes_nothing: above.
+TEST(ReplicaSpan, WhoWatchesAnAbsentKeyHearsNothingOfAFlushOfOthers) {
+    Bench b(1);
+    b.elect();
+    b.submit(1, 1, set("b", "1"));
+    b.submit(2, 2, set("a", "1"));
+    b.submit(3, 3, on_key(kv::Op::Del, "a"));
+    const kv::Command version = on_key(kv::Op::Version, "a");
+    b.submit(4, 0, version);
+    const int64_t before = b.await(4).reply.items[0].integer;
+    b.submit(5, 4, flush());
+    b.submit(6, 0, version);
+    EXPECT_EQ(b.await(6).reply.items[0].integer, before);
+    b.submit(7, 5, set("a", "2"));
+    b.submit(8, 6, flush());
+    b.submit(9, 7, flush());
+    b.submit(10, 0, version);
+    EXPECT_NE(b.await(10).reply.items[0].integer, before);
+}
+
 // A hundred long names and a pattern that almost matches each of their bytes.
 void submit_hard_to_match(Bench& b, uint64_t ticket) {
     kv::Command all;
