@@ -448,6 +448,7 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
                 kv::evaluate(command, head_.keys, pointers,
                              {now_ms, round.effects.commit_time, round.index, &deletions_});
         round.work += evaluation.work;
+        expired_.add(evaluation.expired);
         if (request.concluded) evaluation.reply = std::move(request.concluded->reply);
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
