@@ -95,6 +95,7 @@ void Session::authenticate(std::string user, std::string password,
                            std::optional<resp::HelloOptions> hello) {
     asked_ = Asked{first_slot_ + slots_.size(), std::move(hello), {}};
     slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
+    keep_noted();
     Guard* guard = door_.options_.guard;
     // Without users there is one, which takes any password.
     if (!guard || !guard->required())
@@ -140,7 +141,7 @@ void Session::answer_auth(Guard::Verdict verdict) {
         if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));
     }
     if (verdict == Guard::Verdict::Right && asked.hello) adopt(*asked.hello);
-    resp::ReplyWriter out(reply, version_);
+    resp::ReplyWriter out(reply, version_, &door_);
     if (verdict == Guard::Verdict::Wrong)
         out.error(resp::kWrongPassword);
     else if (verdict == Guard::Verdict::Busy)
@@ -152,6 +153,7 @@ void Session::answer_auth(Guard::Verdict verdict) {
     Slot& slot = slots_[asked.slot - first_slot_];
     slot.raw = reply.flatten();
     raw_bytes_ += slot.raw.size();
+    slot.noted.failed = verdict != Guard::Verdict::Right;
     slot.ready = true;
     write_ready();
 }

@@ -158,6 +158,7 @@ void Session::run_span(const resp::CommandSpec& spec, const resp::Request& reque
     stalled_ = true;
     slots_.push_back(
         {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span)), silent_});
+    keep_noted();
     own ? begin_span(slot, request.bytes(), place ? &*place : nullptr)
         : find_place(slot, request.bytes(), cursor);
 }
