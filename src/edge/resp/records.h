@@ -100,7 +100,8 @@ private:
 class SharedRecords {
 public:
     virtual ~SharedRecords() = default;
-    // Calls `use` once, before this returns, while nobody else has the records.
+    // Calls `use` once, before this returns, while nobody else has the records: in it nobody asks
+    // for them again, and so no error is written.
     virtual void with(const std::function<void(Records&)>& use) = 0;
 };
 

@@ -15,7 +15,12 @@ const resp::CommandSpec& spec(std::string_view name) { return *resp::find_comman
 
 struct OneNode : SharedRecords {
     Records records;
-    void with(const std::function<void(Records&)>& use) override { use(records); }
+    bool taken = false;
+    void with(const std::function<void(Records&)>& use) override {
+        ASSERT_FALSE(std::exchange(taken, true)) << "a lock would never come free";
+        use(records);
+        taken = false;
+    }
 };
 
 // As the composition root answers, with two parameters.
@@ -218,6 +223,7 @@ TEST_F(Recorded, SlowMomentsAreToldByLatency) {
     EXPECT_TRUE(say("LATENCY HISTORY command").ends_with(":15\r\n"));
     EXPECT_NE(say("LATENCY GRAPH command").find("command - high 15 ms"), std::string::npos);
     EXPECT_EQ(say("LATENCY HISTORY nosuch"), "*0\r\n");
+    EXPECT_EQ(say("LATENCY GRAPH nosuch"), "-ERR No samples available for event 'nosuch'\r\n");
     EXPECT_EQ(say("LATENCY RESET nosuch"), ":0\r\n");
     EXPECT_EQ(say("LATENCY RESET"), ":1\r\n");
     EXPECT_EQ(say("LATENCY LATEST"), "*0\r\n");

@@ -283,11 +283,10 @@ void write_histograms(resp::ReplyWriter& out, const Records& records,
     }
 }
 
-// A line for each sample, the oldest first.
-void write_graph(resp::ReplyWriter& out, const Records& records, const Bytes& name, int64_t now) {
+// A line for each sample, the oldest first; empty: there are none.
+std::string graph_of(const Records& records, const Bytes& name, int64_t now) {
     const auto it = records.events().find(name.view());
-    if (it == records.events().end())
-        return out.error("ERR No samples available for event '" + name.str() + "'");
+    if (it == records.events().end()) return "";
     const auto& samples = it->second.samples;
     const auto [low, high] = std::ranges::minmax(samples, {}, &LatencyEvent::Sample::millis);
     std::string text = name.str() + " - high " + std::to_string(high.millis) + " ms, low " +
@@ -298,7 +297,7 @@ void write_graph(resp::ReplyWriter& out, const Records& records, const Bytes& na
         text += std::string(std::max<size_t>(width, 1), '#') + " " + std::to_string(sample.millis) +
                 " ms, " + std::to_string(now - sample.seconds) + " s ago\n";
     }
-    out.verbatim("txt", text);
+    return text;
 }
 
 }  // namespace
@@ -326,12 +325,17 @@ std::string Door::latency_advice(const Records& records) const {
 void Session::latency(const resp::CommandSpec& spec, const resp::Request& request,
                       resp::ReplyWriter& out) {
     const int64_t now = door_.shard_.clock().wall().micros / 1'000'000;
+    if (spec.id == CommandId::LatencyGraph) {
+        std::string graph;
+        door_.with_records([&](Records& r) { graph = graph_of(r, request[2], now); });
+        return graph.empty()
+                   ? out.error("ERR No samples available for event '" + request[2].str() + "'")
+                   : out.verbatim("txt", graph);
+    }
     door_.with_records([&](Records& records) {
         switch (spec.id) {
             case CommandId::LatencyDoctor:
                 return out.verbatim("txt", door_.latency_advice(records));
-            case CommandId::LatencyGraph:
-                return write_graph(out, records, request[2], now);
             case CommandId::LatencyHistogram:
                 return write_histograms(out, records, request);
             case CommandId::LatencyHistory:
