@@ -124,7 +124,8 @@ SCRIPTS = {
     "settings": """
         config set timeout 70 | config get timeout | config get TimeOut | config set TIMEOUT 0
         config set timeout 5 slowlog-max-len 7 | config get slowlog-max-len
-        config set timeout 5 timeout 6 | config set maxmemory 1 maxmemory 2 | config set daemonize yes
+        config set timeout 5 timeout 6 | config set maxmemory 1 maxmemory 2
+        config set daemonize yes
         config set nosuch 1 | config set timeout 9 nosuch 1 | config set timeout 9 port
         config set timeout x | config set timeout -1 | config set timeout 99999999999
         config set slowlog-max-len x | config set slowlog-log-slower-than 1gb

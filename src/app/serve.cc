@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "app/commands.h"
-#include "app/config/parameters.h"
 #include "app/configure.h"
 #include "app/guard.h"
 #include "app/log_sink.h"
+#include "app/parameters.h"
 #include "app/process.h"
 #include "app/records.h"
 #include "edge/http/door.h"
@@ -424,7 +424,7 @@ private:
     runtime::Users users_;
     Guard guard_{users_};
     SharedRecords records_;
-    config::Parameters parameters_;
+    Parameters parameters_;
     std::unique_ptr<node::Node> node_;
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;

@@ -101,13 +101,10 @@ std::string name_trouble(const std::vector<edge_resp::Parameters::Value>& wanted
 
 std::vector<edge_resp::Parameters::Value> Parameters::all() const {
     std::vector<Value> found;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const Row& row : rows())
-            found.push_back({row.name, shown(row, settings_)});
-        for (const Alias& alias : kAliases)
-            found.push_back({alias.redis, shown(*find_row(alias.row), settings_)});
-    }
+    for (const Row& row : rows())
+        found.push_back({row.name, shown(row, settings_)});
+    for (const Alias& alias : kAliases)
+        found.push_back({alias.redis, shown(*find_row(alias.row), settings_)});
     for (const Fixed& fixed : kFixed)
         found.push_back({fixed.name, fixed.value});
     std::ranges::sort(found, {}, &Value::name);
@@ -117,7 +114,6 @@ std::vector<edge_resp::Parameters::Value> Parameters::all() const {
 std::variant<edge_resp::Live, edge_resp::Parameters::Refused> Parameters::set(
     const std::vector<Value>& wanted) {
     if (auto trouble = name_trouble(wanted); !trouble.empty()) return Refused{std::move(trouble)};
-    const std::lock_guard lock(mutex_);
     Settings next = settings_;
     for (const auto& [name, value] : wanted)
         if (auto done = config::set(*row_of(name), next, value); !done)
@@ -128,14 +124,10 @@ std::variant<edge_resp::Live, edge_resp::Parameters::Refused> Parameters::set(
 }
 
 void Parameters::replace(const Settings& settings) {
-    const std::lock_guard lock(mutex_);
     settings_ = settings;
     changed_();
 }
 
-edge_resp::Live Parameters::live() const {
-    const std::lock_guard lock(mutex_);
-    return settings_.resp;
-}
+edge_resp::Live Parameters::live() const { return settings_.resp; }
 
 }  // namespace asterias::config

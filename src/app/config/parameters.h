@@ -1,10 +1,9 @@
 // app/config/parameters.h: the table of settings as CONFIG GET and CONFIG SET of the Redis door
 // know it: every row by its name, some by the name that Redis has for it, and what Redis has and is
-// fixed here. Threading: any shard.
+// fixed here. Threading: one at a time; app/parameters.h sees to that.
 #pragma once
 
 #include <functional>
-#include <mutex>
 
 #include "app/config/settings.h"
 
@@ -24,7 +23,6 @@ public:
     edge_resp::Live live() const;
 
 private:
-    mutable std::mutex mutex_;
     Settings settings_;
     const std::function<void()> changed_;
 };

@@ -47,6 +47,8 @@ const Row kRows[] = {
     {"Redis door", "inflight-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unanswered commands at a door; beyond them -TRYAGAIN", AT(resp.inflight_bytes_max)},
 
     {"Redis door", "pubsub-unsent-bytes-max", Kind::Bytes, kMiB, kGiB, "", kRunning, "Unsent on a connection when a message comes; beyond them it is closed", AT(resp.pubsub_unsent_bytes_max)},
+    {"Redis door", "scan-cursors-max", Kind::Number, 1, 1'000'000, "", kStart, "Places of SCAN that a shard keeps; beyond them the longest unused are lost", AT(resp.cursors_max)},
+    {"Redis door", "scan-cursors-bytes-max", Kind::Bytes, kMiB, kGiB, "", kStart, "The same in bytes", AT(resp.cursors_bytes_max)},
     {"Redis door", "timeout", Kind::Number, 0, kMost, "", kRunning, "Seconds without a command, then a connection is closed that does not listen to messages; 0: never", AT(resp.idle_timeout)},
     {"Redis door", "slowlog-log-slower-than", Kind::Signed, ~uint64_t{0}, kMost, "", kRunning, "Microseconds from which a command is in SLOWLOG; 0: all, -1: none", AT(resp.slowlog_slower_than)},
     {"Redis door", "slowlog-max-len", Kind::Number, 0, 10'000, "", kRunning, "Entries of SLOWLOG", AT(resp.slowlog_max_len)},
@@ -67,6 +69,7 @@ const Row kRows[] = {
     {"Groups", "router-inflight-max", Kind::Number, 1, 10'000'000, "", kStart, "Commands under way to a group, of a shard; beyond them -TRYAGAIN", AT(node.router.inflight_max)},
     {"Groups", "replica-queue-max", Kind::Number, 1, 10'000'000, "", kStart, "Commands that wait at the leader of a group; beyond them -TRYAGAIN", AT(node.replica_queue_max)},
     {"Groups", "replica-queue-bytes-max", Kind::Bytes, kMiB, 16 * kGiB, "", kStart, "The same in bytes", AT(node.replica_queue_bytes_max)},
+    {"Groups", "replica-held-replies-max", Kind::Bytes, kMiB, 16 * kGiB, "", kStart, "Bytes that the leader of a group has evaluated and not answered; beyond them its queue waits", AT(node.replica_held_replies_max)},
     {"Groups", "log-retained-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Log of a group kept for who is behind; beyond it a snapshot is sent", AT(node.log_retained_bytes_max)},
     {"Groups", "change-timeout", Kind::Time, 1000, 24 * kHour, "", kStart, "How long an order about copies waits for its end; it goes on behind that", AT(node.change_timeout)},
     {"Groups", "snapshots-sending-max", Kind::Number, 1, 64, "", kStart, "Snapshots that a shard sends at a time", AT(node.snapshots_sending_max)},

@@ -34,14 +34,16 @@ enum class DebugFor : unsigned char { Nobody, Loopback, Everybody };
 
 struct Options : Live {
     port::Address address;
-    size_t connections_max = 10000;                 // maxclients, per shard
-    size_t pipeline_max = 10000;                    // unanswered commands of one connection
-    size_t unsent_bytes_max = 8 * 1024 * 1024;      // unsent replies of one connection
-    size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
-    size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
-    size_t requests_bytes_max = 256 * 1024 * 1024;  // unfinished requests of all connections
-    size_t key_bytes_max = 64 * 1024;               // key-bytes-max
-    size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
+    size_t connections_max = 10000;                  // maxclients, per shard
+    size_t pipeline_max = 10000;                     // unanswered commands of one connection
+    size_t unsent_bytes_max = 8 * 1024 * 1024;       // unsent replies of one connection
+    size_t replies_bytes_max = 256 * 1024 * 1024;    // of all commands under way, by estimate
+    size_t inflight_bytes_max = 256 * 1024 * 1024;   // unanswered commands of all connections
+    size_t requests_bytes_max = 256 * 1024 * 1024;   // unfinished requests of all connections
+    size_t key_bytes_max = 64 * 1024;                // key-bytes-max
+    size_t value_bytes_max = 16 * 1024 * 1024;       // value-bytes-max
+    size_t cursors_max = Cursors::kMost;             // scan-cursors-max
+    size_t cursors_bytes_max = Cursors::kBytesMost;  // scan-cursors-bytes-max
     uint16_t databases = 16;
     DebugFor debug = DebugFor::Nobody;
     // These outlive the door.

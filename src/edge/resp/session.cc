@@ -476,7 +476,7 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
       options_(std::move(options)),
       log_(log.named("resp")),
       started_(shard.clock().now()),
-      cursors_(about_.node, shard.id()),
+      cursors_(about_.node, shard.id(), options_.cursors_max, options_.cursors_bytes_max),
       commands_(registry.counter("asterias_resp_commands_total", "Commands received over RESP.")),
       accepted_(registry.counter("asterias_resp_connections_total", "Connections accepted.")),
       refused_(registry.counter("asterias_resp_refused_connections_total",

@@ -448,7 +448,6 @@ bool Replica::evaluate_one(Incoming& request, Round& round) {
                 kv::evaluate(command, head_.keys, pointers,
                              {now_ms, round.effects.commit_time, round.index, &deletions_});
         round.work += evaluation.work;
-        expired_.add(evaluation.expired);
         if (request.concluded) evaluation.reply = std::move(request.concluded->reply);
         round.closed = command.op == kv::Op::Version && !evaluation.writes.empty();
         remember();
@@ -484,6 +483,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     const LogIndex index = round.index;
     session::Effects& effects = round.effects;
     round.bytes += logged_bytes(evaluation);
+    expired_.add(evaluation.expired);
     for (auto& write : evaluation.writes) {
         if (!write.until.empty()) {
             round.work += kHideWork + overlay_.size() * kOverlaidWork;
