@@ -165,6 +165,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"resp_unauthenticated_bulk", "test_proto_resp", "hostile bytes"},
     {"resp_unauthenticated_count", "test_proto_resp", "hostile bytes"},
     {"resp_runs_unauthenticated", "test_edge_resp", "the simulator has no users"},
+    {"resp_slowlog_secrets", "test_edge_resp", "the simulator has no users"},
     {"epoll_any_password", "test_runtime_epoll", "a real machine's"},
     {"epoll_close_without_linger", "test_runtime_epoll", "a real machine's"},
     {"epoll_end_of_stream_missed", "test_runtime_epoll", "a real machine's"},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/mutant.h"
 #include "proto/resp/arguments.h"
 
 namespace asterias::edge_resp {
@@ -73,7 +74,8 @@ Bytes note_of(const resp::CommandSpec& spec, const resp::Request& request) {
     const size_t secret = first_secret(spec);
     for (size_t i = 0; i < kept; ++i) {
         const bool value = spec.id == resp::CommandId::ConfigSet && i >= 3 && i % 2 == 1;
-        const bool hidden = i >= secret || (value && names_secret(request[i - 1].view()));
+        const bool hidden = (i >= secret || (value && names_secret(request[i - 1].view()))) &&
+                            !MUTANT(resp_slowlog_secrets);
         const std::string_view text = hidden ? kRedacted : request[i].view();
         append_number(out, text.size());
         out.append(text.substr(0, kArgumentBytesMax));
