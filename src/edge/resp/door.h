@@ -145,7 +145,7 @@ private:
     void with_records(const std::function<void(Records&)>& use);
     void ran(const resp::CommandSpec& spec, uint64_t micros, bool failed) {
         CommandFigures& figures = figures_[static_cast<size_t>(spec.id)];
-        figures.time.record_micros(micros);
+        figures.ran(micros);
         if (failed) figures.failed.add();
     }
     bool logs_slow() const {

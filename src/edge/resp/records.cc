@@ -117,10 +117,10 @@ CommandSums Records::ever(resp::CommandId id) const {
     for (const Figures& door : doors_) {
         const CommandFigures& one = door[static_cast<size_t>(id)];
         for (size_t i = 0; i < sums.buckets.size(); ++i) {
-            sums.buckets[i] += one.time.bucket(i);
-            sums.calls += one.time.bucket(i);
+            sums.buckets[i] += one.buckets[i].value();
+            sums.calls += one.buckets[i].value();
         }
-        sums.micros += one.time.sum_micros();
+        sums.micros += one.micros.value();
         sums.rejected += one.rejected.value();
         sums.failed += one.failed.value();
     }

@@ -5,7 +5,9 @@
 // Records is used by one at a time, see SharedRecords.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -21,8 +23,14 @@ namespace asterias::edge_resp {
 
 // Of one command at one door.
 struct CommandFigures {
-    Histogram time;  // of those that ran
-    Counter rejected, failed;
+    std::array<Counter, Histogram::kBuckets> buckets;  // of those that ran, as Histogram's
+    Counter micros, rejected, failed;
+
+    void ran(uint64_t took) {
+        const size_t i = took <= 1 ? 0 : static_cast<size_t>(std::bit_width(took - 1));
+        buckets[std::min(i, buckets.size() - 1)].add();
+        if (took > 0) micros.add(took);
+    }
 };
 using Figures = std::array<CommandFigures, resp::kCommandCount>;
 

@@ -109,15 +109,15 @@ TEST(Records, WhatWasResetCountsFromThenOnAtAllDoors) {
     Records records;
     Figures &one = records.add_door(), &other = records.add_door();
     const auto get = static_cast<size_t>(resp::CommandId::Get);
-    one[get].time.record_micros(3);
-    other[get].time.record_micros(100);
+    one[get].ran(3);
+    other[get].ran(100);
     records.note_error("ERR a");
     EXPECT_EQ(records.sums(resp::CommandId::Get).calls, 2u);
     EXPECT_EQ(records.sums(resp::CommandId::Get).micros, 103u);
     EXPECT_EQ(records.sums(resp::CommandId::Get).quantile_micros(0.5), 4u);
     EXPECT_EQ(records.sums(resp::CommandId::Get).quantile_micros(0.99), 128u);
     records.reset();
-    other[get].time.record_micros(9);
+    other[get].ran(9);
     EXPECT_EQ(records.sums(resp::CommandId::Get).calls, 1u);
     EXPECT_EQ(records.sums(resp::CommandId::Get).micros, 9u);
     EXPECT_EQ(records.errors(), 0u);

@@ -234,14 +234,9 @@ void Session::run(resp::Request request) {
 void Session::dispatch(const resp::CommandSpec& spec, resp::Request request) {
     note(spec, request);
     const uint64_t errors = door_.errors_written_;
-    const bool local = spec.by == CommandClass::Local;
-    // now() stands still for the turn; what runs here at once takes a part of one.
-    const int64_t began = local ? door_.shard_.clock().wall().micros : 0;
     run_noted(spec, std::move(request));
-    const Noted noted = std::exchange(noted_, {});
-    if (!noted.spec) return;  // it is told when its reply is out, or is none that ran
-    const int64_t took = local ? door_.shard_.clock().wall().micros - began : 0;
-    told(noted, static_cast<uint64_t>(std::max<int64_t>(took, 0)), door_.errors_written_ != errors);
+    if (!noted_.spec) return;  // it is told when its reply is out, or is none that ran
+    told(std::exchange(noted_, {}), 0, door_.errors_written_ != errors);
 }
 
 void Session::run_noted(const resp::CommandSpec& spec, resp::Request request) {
@@ -259,7 +254,7 @@ void Session::run_noted(const resp::CommandSpec& spec, resp::Request request) {
     if (spec.by == CommandClass::Span) return run_span(spec, request);
     // It ends the silence that it comes in, but is skipped.
     if (spec.id == CommandId::Reset && replies_off_) silent_ = false;
-    reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
+    run_here(spec, request);
 }
 
 // ASTERIAS.REQUEST client sequence command...: exactly once, over reconnects and nodes.

@@ -69,6 +69,8 @@ private:
     void run_noted(const resp::CommandSpec& spec, resp::Request request);
     // records of what ran: session_records.cc
     void note(const resp::CommandSpec& spec, const resp::Request& request);
+    void run_here(const resp::CommandSpec& spec, const resp::Request& request);
+    int64_t micros_for(const resp::CommandSpec& spec) const;
     void keep_noted() { slots_.back().noted = std::exchange(noted_, {}); }
     void told(const Noted& noted, uint64_t micros, bool failed);
     uint64_t micros_since(Instant began) const;

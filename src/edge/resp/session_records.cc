@@ -34,7 +34,28 @@ bool is(const Bytes& argument, std::string_view word) {
 // ------------------------------------------------------------------------------- what ran
 
 void Session::note(const resp::CommandSpec& spec, const resp::Request& request) {
-    noted_ = {&spec, active_, door_.logs_slow() ? note_of(spec, request) : Bytes(), false};
+    noted_.spec = &spec;
+    noted_.began = active_;
+    const bool here = spec.by == resp::CommandClass::Local && spec.id != CommandId::Debug &&
+                      spec.id != CommandId::AsteriasRequest;
+    if (!here && door_.logs_slow()) noted_.note = note_of(spec, request);
+}
+
+// To measure what runs here at once: now() stands still for the turn. What is fast takes less than
+// two looks at the time.
+int64_t Session::micros_for(const resp::CommandSpec& spec) const {
+    return spec.flags & resp::kFast ? 0 : door_.shard_.clock().wall().micros;
+}
+
+void Session::run_here(const resp::CommandSpec& spec, const resp::Request& request) {
+    noted_.spec = nullptr;
+    const uint64_t errors = door_.errors_written_;
+    const int64_t began = micros_for(spec);
+    reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
+    const auto took = static_cast<uint64_t>(std::max<int64_t>(micros_for(spec) - began, 0));
+    const bool slow = door_.is_slow(took) && door_.logs_slow();
+    told({&spec, {}, slow ? note_of(spec, request) : Bytes(), false}, took,
+         door_.errors_written_ != errors);
 }
 
 uint64_t Session::micros_since(Instant began) const {

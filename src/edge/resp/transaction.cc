@@ -257,9 +257,9 @@ kv::Reply Session::no_data() {
 
 void Session::run_noted_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
     const uint64_t errors = door_.errors_written_;
-    const int64_t began = door_.shard_.clock().wall().micros;
+    const int64_t began = micros_for(*part.spec);
     run_part(part, out, silent);
-    const int64_t took = std::max<int64_t>(door_.shard_.clock().wall().micros - began, 0);
+    const int64_t took = std::max<int64_t>(micros_for(*part.spec) - began, 0);
     const auto slept = std::chrono::duration_cast<microseconds>(sleep_of(part)).count();
     told({part.spec, {}, door_.logs_slow() ? note_of(*part.spec, part.request) : Bytes(), false},
          static_cast<uint64_t>(took + slept), door_.errors_written_ != errors);
