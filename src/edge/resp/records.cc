@@ -36,9 +36,9 @@ bool names_secret(std::string_view name) {
     return false;
 }
 
-void append_number(BytesBuilder& out, size_t number) {
+void append_number(std::string& out, size_t number) {
     const auto n = static_cast<uint32_t>(std::min<size_t>(number, UINT32_MAX));
-    out.append(&n, sizeof n);
+    out.append(reinterpret_cast<const char*>(&n), sizeof n);
 }
 
 class Reader {
@@ -64,12 +64,8 @@ private:
 }  // namespace
 
 // The number of all arguments; of each that is kept its length and the beginning.
-Bytes note_of(const resp::CommandSpec& spec, const resp::Request& request) {
+void append_note(std::string& out, const resp::CommandSpec& spec, const resp::Request& request) {
     const size_t kept = request.size() <= kArgumentsMax ? request.size() : kArgumentsMax - 1;
-    size_t bytes = sizeof(uint32_t);
-    for (size_t i = 0; i < kept; ++i)
-        bytes += sizeof(uint32_t) + std::min(request[i].size(), kArgumentBytesMax);
-    BytesBuilder out(bytes);
     append_number(out, request.size());
     const size_t secret = first_secret(spec);
     for (size_t i = 0; i < kept; ++i) {
@@ -80,13 +76,18 @@ Bytes note_of(const resp::CommandSpec& spec, const resp::Request& request) {
         append_number(out, text.size());
         out.append(text.substr(0, kArgumentBytesMax));
     }
-    return out.take();
 }
 
-std::vector<std::string> arguments_of(const Bytes& note) {
+std::string note_of(const resp::CommandSpec& spec, const resp::Request& request) {
+    std::string note;
+    append_note(note, spec, request);
+    return note;
+}
+
+std::vector<std::string> arguments_of(std::string_view note) {
     std::vector<std::string> shown;
     if (note.empty()) return shown;
-    Reader in(note.view());
+    Reader in(note);
     const size_t count = in.number();
     while (in.more()) {
         const size_t bytes = in.number();

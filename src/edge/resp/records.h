@@ -15,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
 #include "base/metrics.h"
 #include "proto/resp/command_table.h"
 
@@ -45,14 +44,15 @@ struct CommandSums {
 
 // The arguments of a request as the slow log keeps them: 32 of 128 bytes at most, what is more
 // told as a number; passwords are left out.
-Bytes note_of(const resp::CommandSpec& spec, const resp::Request& request);
-std::vector<std::string> arguments_of(const Bytes& note);
+void append_note(std::string& out, const resp::CommandSpec& spec, const resp::Request& request);
+std::string note_of(const resp::CommandSpec& spec, const resp::Request& request);
+std::vector<std::string> arguments_of(std::string_view note);
 
 struct SlowCommand {
     uint64_t id = 0;      // set by Records
     int64_t seconds = 0;  // since 1970
     int64_t micros = 0;
-    Bytes note;
+    std::string note;
     std::string peer, name;  // of the client
 };
 

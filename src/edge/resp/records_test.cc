@@ -166,6 +166,27 @@ TEST_F(Recorded, WhatIsSlowIsInTheSlowLogWithItsClient) {
     EXPECT_EQ(say("SLOWLOG LEN"), ":0\r\n");
 }
 
+TEST_F(Recorded, EachOfManyUnderWayIsLoggedWithItsOwnArguments) {
+    say("CONFIG SET slow 0 len 1000");
+    std::string asked;
+    for (int i = 0; i < 300; ++i)
+        asked += "SET k" + std::to_string(i) + " " + std::string(100, 'v') +
+                 (i % 3 ? "\r\n" : "\r\nSET k\r\nMULTI\r\nGET q\r\nDISCARD\r\nSET k v bad\r\n");
+    say(asked);
+    for (size_t i = 0; i < 300; ++i) {  // some forty are under way at a time
+        ASSERT_LT(i, b.strategy->asked.size());
+        b.answer(i, kv::Reply::ok());
+    }
+    say("CONFIG SET slow -1");
+    std::vector<std::string> keys;
+    for (const auto& command : node.records.slow())
+        if (const auto words = arguments_of(command.note); words[0] == "SET" && words.size() == 3)
+            keys.insert(keys.begin(), words[1]);
+    ASSERT_EQ(keys.size(), 300u);
+    for (int i = 0; i < 300; ++i)
+        EXPECT_EQ(keys[static_cast<size_t>(i)], "k" + std::to_string(i));
+}
+
 TEST_F(Recorded, TheSlowLogIsCutWhenItsLengthIs) {
     say("CONFIG SET slow 0\r\nPING\r\nPING\r\nPING\r\nPING");
     EXPECT_EQ(say("SLOWLOG LEN"), ":5\r\n");

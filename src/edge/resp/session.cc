@@ -185,9 +185,7 @@ void Session::write_ready() {
             out_for(s).append(s.raw);
         }
         nowhere_.clear();
-        if (s.noted.spec)
-            told(s.noted, micros_since(s.noted.began),
-                 s.noted.failed || s.reply.kind == kv::Reply::Kind::Error);
+        if (s.noted.spec) tell_front();
         slots_.pop_front();
         ++first_slot_;
     }
@@ -231,15 +229,17 @@ void Session::run(resp::Request request) {
     dispatch(spec, std::move(request));
 }
 
-void Session::dispatch(const resp::CommandSpec& spec, resp::Request request) {
+void Session::dispatch(const resp::CommandSpec& spec, resp::Request&& request) {
     note(spec, request);
     const uint64_t errors = door_.errors_written_;
     run_noted(spec, std::move(request));
     if (!noted_.spec) return;  // it is told when its reply is out, or is none that ran
-    told(std::exchange(noted_, {}), 0, door_.errors_written_ != errors);
+    const std::string_view all = notes_;
+    told(spec, all.substr(all.size() - noted_.note_bytes), 0, door_.errors_written_ != errors);
+    drop_note();
 }
 
-void Session::run_noted(const resp::CommandSpec& spec, resp::Request request) {
+void Session::run_noted(const resp::CommandSpec& spec, resp::Request&& request) {
     if (spec.by == CommandClass::Message)
         if (const auto wrong = check_names(spec, request); !wrong.empty()) return refuse(wrong);
     if (asks_password(spec, request)) return auth(spec, request);
@@ -297,7 +297,7 @@ void Session::send(kv::Command command, Show show, size_t held, std::unique_ptr<
     const uint64_t slot = first_slot_ + slots_.size();
     slots_.push_back({false, show, version_, {}, {}, std::move(pending), silent_});
     keep_noted();
-    ask(slot, std::move(command), held);
+    ask(slot, std::move(command), held + slots_.back().noted.note_bytes);
 }
 
 void Session::ask(uint64_t slot, kv::Command command, size_t held) {

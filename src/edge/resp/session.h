@@ -47,7 +47,7 @@ private:
     struct Noted {
         const resp::CommandSpec* spec = nullptr;  // null: it is told already
         Instant began;
-        Bytes note;  // note_of(); empty when there is no slow log
+        uint32_t note_bytes = 0;  // of notes_; 0: none, as without a slow log
         bool failed = false;
     };
     // A reply that waits: for its command, or for an earlier one's.
@@ -65,14 +65,16 @@ private:
     static constexpr size_t kWatchedBytesMax = 4 * 1024 * 1024;  // watched-keys-bytes-max
 
     void run(resp::Request request);
-    void dispatch(const resp::CommandSpec& spec, resp::Request request);
-    void run_noted(const resp::CommandSpec& spec, resp::Request request);
+    void dispatch(const resp::CommandSpec& spec, resp::Request&& request);
+    void run_noted(const resp::CommandSpec& spec, resp::Request&& request);
     // records of what ran: session_records.cc
     void note(const resp::CommandSpec& spec, const resp::Request& request);
     void run_here(const resp::CommandSpec& spec, const resp::Request& request);
     int64_t micros_for(const resp::CommandSpec& spec) const;
     void keep_noted() { slots_.back().noted = std::exchange(noted_, {}); }
-    void told(const Noted& noted, uint64_t micros, bool failed);
+    void drop_note();  // of the present command
+    void tell_front();
+    void told(const resp::CommandSpec& spec, std::string_view note, uint64_t micros, bool failed);
     uint64_t micros_since(Instant began) const;
     void reject(const resp::Request& request);
     bool may_debug() const;
@@ -211,6 +213,10 @@ private:
     Instant active_;  // when the last command came
     const resp::CommandSpec* last_command_ = nullptr;
     Noted noted_;  // of the command that is being run
+    // What the slots keep for the slow log, one behind the other, from notes_done_ on; then that of
+    // the command that is being run. One buffer, so that a command needs none of its own.
+    std::string notes_;
+    size_t notes_done_ = 0;
     bool replies_off_ = false, skip_next_ = false;
     bool silent_ = false;  // the present command is not answered
     Chain nowhere_;

@@ -17,6 +17,7 @@ using resp::CommandId;
 namespace {
 
 constexpr Duration kSleepMost = seconds(60);
+constexpr size_t kNotesKept = 4096;
 constexpr Duration kIdleLook = seconds(1);
 constexpr std::string_view kWrongCount = "ERR count should be greater than or equal to -1";
 
@@ -38,7 +39,30 @@ void Session::note(const resp::CommandSpec& spec, const resp::Request& request) 
     noted_.began = active_;
     const bool here = spec.by == resp::CommandClass::Local && spec.id != CommandId::Debug &&
                       spec.id != CommandId::AsteriasRequest;
-    if (!here && door_.logs_slow()) noted_.note = note_of(spec, request);
+    if (here || !door_.logs_slow()) return;
+    const size_t before = notes_.size();
+    append_note(notes_, spec, request);
+    noted_.note_bytes = static_cast<uint32_t>(notes_.size() - before);
+}
+
+void Session::drop_note() {
+    notes_.resize(notes_.size() - noted_.note_bytes);
+    noted_ = {};
+}
+
+void Session::tell_front() {
+    const Slot& s = slots_.front();
+    told(*s.noted.spec, std::string_view(notes_).substr(notes_done_, s.noted.note_bytes),
+         micros_since(s.noted.began), s.noted.failed || s.reply.kind == kv::Reply::Kind::Error);
+    notes_done_ += s.noted.note_bytes;
+    // Who has nothing under way holds next to nothing; who always has moves it now and then.
+    if (notes_done_ == notes_.size()) {
+        notes_.capacity() > kNotesKept ? std::string().swap(notes_) : notes_.clear();
+        notes_done_ = 0;
+    } else if (notes_done_ > kNotesKept && notes_done_ > notes_.size() / 2) {
+        notes_.erase(0, notes_done_);
+        notes_done_ = 0;
+    }
 }
 
 // To measure what runs here at once: now() stands still for the turn. What is fast takes less than
@@ -54,7 +78,7 @@ void Session::run_here(const resp::CommandSpec& spec, const resp::Request& reque
     reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
     const auto took = static_cast<uint64_t>(std::max<int64_t>(micros_for(spec) - began, 0));
     const bool slow = door_.is_slow(took) && door_.logs_slow();
-    told({&spec, {}, slow ? note_of(spec, request) : Bytes(), false}, took,
+    told(spec, slow ? note_of(spec, request) : std::string(), took,
          door_.errors_written_ != errors);
 }
 
@@ -63,12 +87,13 @@ uint64_t Session::micros_since(Instant began) const {
     return static_cast<uint64_t>(std::max<int64_t>(took / microseconds(1), 0));
 }
 
-void Session::told(const Noted& noted, uint64_t micros, bool failed) {
-    door_.ran(*noted.spec, micros, failed);
+void Session::told(const resp::CommandSpec& spec, std::string_view note, uint64_t micros,
+                   bool failed) {
+    door_.ran(spec, micros, failed);
     if (door_.is_slow(micros)) [[unlikely]]
-        door_.note_slow(*noted.spec, {0, door_.shard_.clock().wall().micros / 1'000'000,
-                                      static_cast<int64_t>(micros), noted.note,
-                                      connection_->peer().name, name_});
+        door_.note_slow(
+            spec, {0, door_.shard_.clock().wall().micros / 1'000'000, static_cast<int64_t>(micros),
+                   std::string(note), connection_->peer().name, name_});
 }
 
 void Session::reject(const resp::Request& request) {

@@ -157,7 +157,7 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
         t.content_bytes += content;
         t.queued.push_back(std::move(queued));
     }
-    noted_ = {};  // it runs with EXEC
+    drop_note();  // it runs with EXEC
     reply_now([](resp::ReplyWriter& out) { out.simple("QUEUED"); });
 }
 
@@ -228,7 +228,8 @@ void Session::exec() {
     auto prepared = prepare(std::move(t), database_, limits(), transaction_bytes_max());
     if (auto* refused = std::get_if<Refused>(&prepared)) return reply_error(refused->text);
     auto& [command, plan] = std::get<Prepared>(prepared);
-    if (command.batch.empty()) noted_.note = {};  // what is in it is logged, not EXEC
+    if (command.batch.empty())  // what is in it is logged, not EXEC
+        notes_.resize(notes_.size() - std::exchange(noted_.note_bytes, 0));
     if (command.batch.empty() && slots_.empty() && plan.sleep == Duration::zero())
         return reply_now(
             [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_, 0); });
@@ -261,7 +262,7 @@ void Session::run_noted_part(const Queued& part, resp::ReplyWriter& out, bool si
     run_part(part, out, silent);
     const int64_t took = std::max<int64_t>(micros_for(*part.spec) - began, 0);
     const auto slept = std::chrono::duration_cast<microseconds>(sleep_of(part)).count();
-    told({part.spec, {}, door_.logs_slow() ? note_of(*part.spec, part.request) : Bytes(), false},
+    told(*part.spec, door_.logs_slow() ? note_of(*part.spec, part.request) : std::string(),
          static_cast<uint64_t>(took + slept), door_.errors_written_ != errors);
 }
 
