@@ -121,6 +121,34 @@ SCRIPTS = {
         restore n 0 | dump absent | set i -129 | dump i | set i 70000 | dump i | set i 12345678901
         dump i | set i "" | dump i | set i 2147483648 | dump i | set i -2147483648 | dump i | dump
     """,
+    "settings": """
+        config set timeout 70 | config get timeout | config get TimeOut | config set TIMEOUT 0
+        config set timeout 5 slowlog-max-len 7 | config get slowlog-max-len
+        config set timeout 5 timeout 6 | config set maxmemory 1 maxmemory 2
+        config set daemonize yes
+        config set nosuch 1 | config set timeout 9 nosuch 1 | config set timeout 9 port
+        config set timeout x | config set timeout -1 | config set timeout 99999999999
+        config set slowlog-max-len x | config set slowlog-log-slower-than 1gb
+        config set timeout 8 slowlog-max-len x | config get timeout | config set timeout
+        config set timeout 0 slowlog-max-len 128 | config get daemonize | config get appendonl x
+        config resetstat x | config resetstat | config get nosuch | config get
+        multi | config set timeout 60 | config get timeout | exec | config set timeout 0
+    """,
+    "slow": """
+        config set slowlog-log-slower-than -1 | slowlog reset | slowlog len | slowlog get
+        slowlog get -2 | slowlog get x | slowlog get 1 2 | slowlog get 0 | slowlog len x | slowlog
+        slowlog foo | config set slowlog-log-slower-than 0 slowlog-max-len 3 | ping | ping | ping
+        slowlog len | ping | slowlog len | config set slowlog-max-len 2 | slowlog len
+        config set slowlog-log-slower-than 10000 slowlog-max-len 128 | slowlog reset | slowlog len
+        debug | debug foo | debug sleep | debug sleep 0 | debug sleep x | debug sleep -1
+        multi | debug sleep 0 | ping | exec
+    """,
+    "latency": """
+        latency reset | config set latency-monitor-threshold 0 | latency latest
+        latency history nosuch | latency history | latency graph nosuch | latency reset a b
+        latency help x | latency foo | latency | latency histogram nosuch
+        latency latest x | latency doctor x
+    """,
     "transactions": """
         multi | set a 1 | incr a | get a | exec | get a | exec | discard | multi | multi | watch a
         exec | multi | set a x | incr a | append a y | set a z ex foo | mget a b | exec | multi
@@ -208,6 +236,9 @@ class Raw(Resp):
     def ask(self, words):
         self.send(encode(*words))
         return self.raw()
+
+
+DEBUG = ["--enable-debug-command", "local"]
 
 
 def words_of(line):
@@ -408,7 +439,7 @@ class Server:
         self.port = free_ports(1)[0]
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", HOST, "--save", ""]
-            + ["--dir", self.directory.name],
+            + ["--dir", self.directory.name, *DEBUG],
             stdout=subprocess.DEVNULL,
         )
         poll(self.answers, 20, "redis-server")
@@ -434,7 +465,7 @@ def main():
         if server.port is None:
             print("ok # SKIP there is no redis-server 7.0 to compare with")
             return sys.exit(0)
-        with Cluster() as cluster:
+        with Cluster(options=DEBUG) as cluster:
             claims.run([scripts, silences, drawn, dumps, told, refused], cluster, server.port)
     claims.end()
 

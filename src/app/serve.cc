@@ -13,6 +13,9 @@
 #include "app/guard.h"
 #include "app/log_sink.h"
 #include "app/operate.h"
+#include "app/parameters.h"
+#include "app/process.h"
+#include "app/records.h"
 #include "app/text.h"
 #include "edge/http/door.h"
 #include "edge/resp/door.h"
@@ -39,6 +42,11 @@ bool is_empty(const std::string& directory) {
     std::error_code ec;
     return !std::filesystem::exists(directory + "/identity", ec) && !ec &&
            !std::filesystem::exists(directory + "/engine", ec) && !ec;
+}
+
+edge_resp::DebugFor parse_debug(const std::string& text) {
+    if (text == "yes") return edge_resp::DebugFor::Everybody;
+    return text == "local" ? edge_resp::DebugFor::Loopback : edge_resp::DebugFor::Nobody;
 }
 
 bool is_port(const Error& error) { return error.context.starts_with("listen on "); }
@@ -123,7 +131,8 @@ public:
           runtime_(runtime),
           registry_(registry),
           log_(log),
-          users_(loaded.settings.users) {
+          users_(loaded.settings.users),
+          parameters_(loaded.settings, [this] { tune_doors(); }) {
         const config::Settings& options = options_;
         std::vector<port::Shard*> shards;
         for (size_t i = 0; i < runtime.shard_count(); ++i)
@@ -182,6 +191,7 @@ private:
             log_.warn("SIGHUP: " + waiting);
         running_ = std::move(said.loaded);
         users_.replace(running_.settings.users);
+        parameters_.replace(running_.settings);
         log_.info("SIGHUP: " + std::to_string(running_.settings.users.size()) + " users" +
                   (tls_ ? ", certificate and key" : ""));
     }
@@ -331,12 +341,19 @@ private:
         options.address = {options_.host, options_.resp_port};
         options.connections_max = limits_.resp;
         options.guard = &guard_;
+        options.parameters = &parameters_;
+        options.records = &records_;
+        options.debug = parse_debug(options_.enable_debug_command);
+        static_cast<edge_resp::Live&>(options) = parameters_.live();
         options.listen = [this, at = options.address](port::Shard& shard,
                                                       edge_resp::Options::Refuse refuse,
                                                       port::AcceptHandler accept) {
             return runtime_.listen(shard.id(), at, {tls_, limits_.resp, std::move(refuse)},
                                    std::move(accept));
         };
+        about.process = describe_process;
+        about.expired = &registry_.counter("asterias_expired_keys_total",
+                                           "Keys found past their deadline by leaders here.");
         auto& member = node_->member(ShardId(i));
         about.replication = [&member] {
             std::string out;
@@ -349,6 +366,14 @@ private:
                                                       std::move(about), options, registry_, log_);
         if (auto listening = doors_[i]->listen(); !listening)
             fail(listening.error(), "--resp-port");
+    }
+
+    // On any shard. What they take is what holds when they come to it, so the last change wins.
+    void tune_doors() {
+        for (size_t i = 0; i < doors_.size(); ++i)
+            runtime_.shard(ShardId(0)).submit(ShardId(i), [this, i] {
+                if (doors_[i]) doors_[i]->tune(parameters_.live());
+            });
     }
 
     // What was accepted is answered, as far as that is possible soon.
@@ -414,6 +439,8 @@ private:
     Log log_;
     runtime::Users users_;
     Guard guard_{users_};
+    SharedRecords records_;
+    Parameters parameters_;
     std::unique_ptr<node::Node> node_;
     std::vector<std::unique_ptr<edge_resp::Door>> doors_;
     std::unique_ptr<edge_http::Door> http_;

@@ -57,7 +57,8 @@ def server(against):
         host, _, port = against.rpartition(":")
         yield (host, int(port)), lambda: None
         return
-    with Cluster() as cluster:
+    # Redis' own suite sets it for its servers, too.
+    with Cluster(options=["--enable-debug-command", "local"]) as cluster:
         yield cluster.nodes[0].resp, cluster.expect_alive
 
 

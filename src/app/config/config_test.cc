@@ -135,6 +135,17 @@ TEST(Config, AReloadTakesWhatIsLiveAndNamesWhatWaitsForARestart) {
                              "http-port is 8080 until a restart, then 6379 (n.toml:3)"}));
 }
 
+TEST(Config, WhatMayBeBelowZeroIsReadAndPrintedSo) {
+    const Loaded l = of_file("slowlog-log-slower-than = -1\n");
+    EXPECT_EQ(problems(l), "");
+    EXPECT_EQ(l.settings.resp.slowlog_slower_than, -1);
+    EXPECT_NE(print(l).find("slowlog-log-slower-than = -1  # n.toml:1\n"), std::string::npos);
+    EXPECT_EQ(problems(of_file("slowlog-log-slower-than = -2\n")),
+              "n.toml:1: slowlog-log-slower-than takes -1 to 2147483647, not '-2'\n");
+    EXPECT_EQ(again(l, "timeout = 9\n").loaded.settings.resp.slowlog_slower_than, 10'000);
+    EXPECT_EQ(again(l, "timeout = 9\n").loaded.settings.resp.idle_timeout, 9u);
+}
+
 TEST(Config, AReloadIsJudgedByWhatRunsAndOpensNoDoor) {
     const std::string tls = "tls-cert = \"c\"\ntls-key = \"k\"\n";
     const std::string ca = "tls-client-ca = \"a\"\n";

@@ -140,8 +140,13 @@ std::string quoted(const std::string& text) {
 }
 
 bool is_plain(const Row& row, const std::string& text) {
-    return row.kind == Kind::Flag ||
+    return row.kind == Kind::Flag || row.kind == Kind::Signed ||
            (row.kind == Kind::Number && text.find_first_not_of("0123456789") == text.npos);
+}
+
+std::string changed_by(const Row& row) {
+    if (row.change == Change::Running) return "SIGHUP, `CONFIG SET`";
+    return row.change == Change::Hangup ? "SIGHUP" : "";
 }
 
 std::string written(const Row& row, const Settings& settings) {
@@ -167,7 +172,7 @@ Reloaded reload(const Said& said, const Loaded& running) {
     for (size_t i = 0; i < rows().size(); ++i) {
         const Row& row = rows()[i];
         const std::string text = get(row, fresh.settings), now = get(row, running.settings);
-        if (row.live) {
+        if (row.change != Change::Restart) {
             const auto done = set(row, mixed.settings, text);
             CHECK(done, "what was set once can be set again");
             mixed.origins[i] = fresh.origins[i];
@@ -218,19 +223,23 @@ std::string document() {
         "file,\n"
         "`asterias config` what holds and where it came from. Sizes are written `64KiB`, `16MiB`, "
         "`1GiB`\n"
-        "or as bytes, times `300ms`, `5s`, `2min`, `1h`. What is marked *live* is read again when "
+        "or as bytes, times `300ms`, `5s`, `2min`, `1h`. What is marked *SIGHUP* is read again "
+        "when "
         "the\n"
-        "node gets SIGHUP; but TLS, the CA of clients and the last user go by a restart only.\n";
+        "node gets that; but TLS, the CA of clients and the last user go by a restart only. "
+        "`CONFIG GET`\n"
+        "shows all, `CONFIG SET` changes what is marked so: on the one node that is asked, until a "
+        "restart or\na SIGHUP, which take what is said here.\n";
     const char* group = "";
     for (const Row& row : rows()) {
         if (std::string_view(group) != row.group) {
             group = row.group;
             out += std::string("\n## ") + group +
-                   "\n\n| name | default | range | live | what |\n|---|---|---|---|---|\n";
+                   "\n\n| name | default | range | changes by | what |\n|---|---|---|---|---|\n";
         }
         const std::string value = get(row, defaults);
         out += std::string("| `") + row.name + "` | " + (value.empty() ? "" : "`" + value + "`") +
-               " | " + range_of(row) + " | " + (row.live ? "yes" : "") + " | " + row.what + " |\n";
+               " | " + range_of(row) + " | " + changed_by(row) + " | " + row.what + " |\n";
     }
     out +=
         "\n## Users\n\n"

@@ -1,5 +1,7 @@
 #include "app/config/settings.h"
 
+#include <algorithm>
+#include <charconv>
 #include <concepts>
 #include <limits>
 #include <vector>
@@ -11,7 +13,8 @@ namespace {
 
 constexpr uint64_t kKiB = 1024, kMiB = kKiB * kKiB, kGiB = kMiB * kKiB;
 constexpr uint64_t kMinute = 60'000, kHour = 60 * kMinute;
-constexpr bool kLive = true, kStart = false;
+constexpr Change kStart = Change::Restart, kLive = Change::Hangup, kRunning = Change::Running;
+constexpr uint64_t kMost = INT32_MAX;
 
 // clang-format off
 #define AT(member) +[](Settings& s) -> auto& { return s.member; }
@@ -34,8 +37,8 @@ const Row kRows[] = {
 
     {"Redis door", "maxclients", Kind::Number, 1, 1'000'000, "", kStart, "Connections of a shard; fewer if the process may have few descriptors", AT(resp.connections_max)},
     {"Redis door", "databases", Kind::Number, 1, 16, "", kStart, "What SELECT takes, from 0", AT(resp.databases)},
-    {"Redis door", "command-timeout", Kind::Time, 10, kHour, "", kStart, "A command without an answer for so long is answered with an error", AT(resp.command_timeout)},
-    {"Redis door", "auth-timeout", Kind::Time, 100, kHour, "", kStart, "Where there are users: a connection that is none of them for so long is closed", AT(resp.auth_timeout)},
+    {"Redis door", "command-timeout", Kind::Time, 10, kHour, "", kRunning, "A command without an answer for so long is answered with an error", AT(resp.command_timeout)},
+    {"Redis door", "auth-timeout", Kind::Time, 100, kHour, "", kRunning, "Where there are users: a connection that is none of them for so long is closed", AT(resp.auth_timeout)},
     {"Redis door", "key-bytes-max", Kind::Bytes, 1, kMiB, "", kStart, "A longer key is refused", AT(resp.key_bytes_max)},
     {"Redis door", "value-bytes-max", Kind::Bytes, kKiB, 16 * kMiB, "", kStart, "A longer value is refused; a request may have twice as much", AT(resp.value_bytes_max)},
     {"Redis door", "pipeline-max", Kind::Number, 1, 1'000'000, "", kStart, "Unanswered commands of a connection; beyond them it is not read from", AT(resp.pipeline_max)},
@@ -43,6 +46,15 @@ const Row kRows[] = {
     {"Redis door", "replies-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Replies under way at a door, by estimate; beyond them connections rest in turn", AT(resp.replies_bytes_max)},
     {"Redis door", "requests-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unfinished requests at a door; beyond them the larger ones are read one at a time", AT(resp.requests_bytes_max)},
     {"Redis door", "inflight-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Unanswered commands at a door; beyond them -TRYAGAIN", AT(resp.inflight_bytes_max)},
+
+    {"Redis door", "pubsub-unsent-bytes-max", Kind::Bytes, kMiB, kGiB, "", kRunning, "Unsent on a connection when a message comes; beyond them it is closed", AT(resp.pubsub_unsent_bytes_max)},
+    {"Redis door", "scan-cursors-max", Kind::Number, 1, 1'000'000, "", kStart, "Places of SCAN that a shard keeps; beyond them the longest unused are lost", AT(resp.cursors_max)},
+    {"Redis door", "scan-cursors-bytes-max", Kind::Bytes, kMiB, kGiB, "", kStart, "The same in bytes", AT(resp.cursors_bytes_max)},
+    {"Redis door", "timeout", Kind::Number, 0, kMost, "", kRunning, "Seconds without a command, then a connection is closed that does not listen to messages; 0: never", AT(resp.idle_timeout)},
+    {"Redis door", "slowlog-log-slower-than", Kind::Signed, ~uint64_t{0}, kMost, "", kRunning, "Microseconds from which a command is in SLOWLOG; 0: all, -1: none", AT(resp.slowlog_slower_than)},
+    {"Redis door", "slowlog-max-len", Kind::Number, 0, 10'000, "", kRunning, "Entries of SLOWLOG", AT(resp.slowlog_max_len)},
+    {"Redis door", "latency-monitor-threshold", Kind::Number, 0, kMost, "", kRunning, "Milliseconds from which LATENCY notes a command; 0: none", AT(resp.latency_threshold)},
+    {"Redis door", "enable-debug-command", Kind::Choice, 0, 0, "no|local|yes", kStart, "Who may hold up its own connection with DEBUG SLEEP; local: over loopback", AT(enable_debug_command)},
 
     {"TLS", "tls-cert", Kind::Text, 0, 0, "", kLive, "Certificate of the Redis door, with its chain (PEM); the door then speaks nothing but TLS", AT(tls_cert)},
     {"TLS", "tls-key", Kind::Text, 0, 0, "", kLive, "Its key (PEM, without passphrase)", AT(tls_key)},
@@ -58,6 +70,7 @@ const Row kRows[] = {
     {"Groups", "router-inflight-max", Kind::Number, 1, 10'000'000, "", kStart, "Commands under way to a group, of a shard; beyond them -TRYAGAIN", AT(node.router.inflight_max)},
     {"Groups", "replica-queue-max", Kind::Number, 1, 10'000'000, "", kStart, "Commands that wait at the leader of a group; beyond them -TRYAGAIN", AT(node.replica_queue_max)},
     {"Groups", "replica-queue-bytes-max", Kind::Bytes, kMiB, 16 * kGiB, "", kStart, "The same in bytes", AT(node.replica_queue_bytes_max)},
+    {"Groups", "replica-held-replies-max", Kind::Bytes, kMiB, 16 * kGiB, "", kStart, "Bytes that the leader of a group has evaluated and not answered; beyond them its queue waits", AT(node.replica_held_replies_max)},
     {"Groups", "log-retained-bytes-max", Kind::Bytes, kMiB, 64 * kGiB, "", kStart, "Log of a group kept for who is behind; beyond it a snapshot is sent", AT(node.log_retained_bytes_max)},
     {"Groups", "change-timeout", Kind::Time, 1000, 24 * kHour, "", kStart, "How long an order about copies waits for its end; it goes on behind that", AT(node.change_timeout)},
     {"Groups", "snapshots-sending-max", Kind::Number, 1, 64, "", kStart, "Snapshots that a shard sends at a time", AT(node.snapshots_sending_max)},
@@ -112,6 +125,14 @@ bool parse_number(Kind kind, std::string_view text, uint64_t& value) {
     return false;
 }
 
+bool parse_signed(const Row& row, std::string_view text, uint64_t& value) {
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    value = static_cast<uint64_t>(number);
+    return error == std::errc{} && end == text.data() + text.size() &&
+           number >= static_cast<int64_t>(row.low) && number <= static_cast<int64_t>(row.high);
+}
+
 bool is_choice(const Row& row, std::string_view text) {
     const std::string all = "|" + std::string(row.choices) + "|";
     return !text.empty() && text.find('|') == text.npos &&
@@ -120,6 +141,7 @@ bool is_choice(const Row& row, std::string_view text) {
 
 void assign(std::string& to, std::string_view text, uint64_t) { to = text; }
 void assign(bool& to, std::string_view text, uint64_t) { to = text == "true"; }
+void assign(int64_t& to, std::string_view, uint64_t n) { to = static_cast<int64_t>(n); }
 void assign(uint16_t& to, std::string_view, uint64_t n) { to = static_cast<uint16_t>(n); }
 void assign(uint32_t& to, std::string_view, uint64_t n) { to = static_cast<uint32_t>(n); }
 void assign(uint64_t& to, std::string_view, uint64_t n) { to = n; }
@@ -129,6 +151,7 @@ void assign(Duration& to, std::string_view, uint64_t n) {
 
 std::string shown(const Row&, const std::string& value) { return value; }
 std::string shown(const Row&, const bool& value) { return value ? "true" : "false"; }
+std::string shown(const Row&, int64_t value) { return std::to_string(value); }
 std::string shown(const Row&, Duration value) {
     return number_text(Kind::Time, static_cast<uint64_t>(value / milliseconds(1)));
 }
@@ -175,6 +198,9 @@ std::string range_of(const Row& row) {
                 text.replace(at, 1, text.find('|', at + 1) == text.npos ? " or " : ", ");
             return text;
         }
+        case Kind::Signed:
+            return std::to_string(static_cast<int64_t>(row.low)) + " to " +
+                   std::to_string(static_cast<int64_t>(row.high));
         default:
             return number_text(row.kind, row.low) + " to " + number_text(row.kind, row.high);
     }
@@ -191,6 +217,7 @@ Result<void> set(const Row& row, Settings& settings, std::string_view text) {
     if (row.kind == Kind::Number || row.kind == Kind::Bytes || row.kind == Kind::Time)
         if (!parse_number(row.kind, text, number) || number < row.low || number > row.high)
             return refuse();
+    if (row.kind == Kind::Signed && !parse_signed(row, text, number)) return refuse();
     std::visit([&](auto at) { assign(at(settings), text, number); }, row.field);
     return {};
 }

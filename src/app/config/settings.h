@@ -41,24 +41,32 @@ struct Settings {
     Duration tls_handshake_timeout = runtime::RuntimeOptions{}.tls_handshake_timeout;
     size_t tls_handshakes_max = runtime::RuntimeOptions{}.tls_handshakes_max;
     std::map<std::string, runtime::PasswordHash> users;  // not a row: the table [users] of the file
+    std::string enable_debug_command = "no";
     edge_resp::Options resp;
     edge_http::Options http;
     node::Options node;
 };
 
-enum class Kind : unsigned char { Text, Choice, Flag, Number, Bytes, Time };
+enum class Kind : unsigned char { Text, Choice, Flag, Number, Signed, Bytes, Time };
+// When another value is taken.
+enum class Change : unsigned char {
+    Restart,
+    Hangup,   // at SIGHUP, from what is said then
+    Running,  // the same, and by CONFIG SET
+};
 
 struct Row {
     using Field =
         std::variant<std::string& (*)(Settings&), bool& (*)(Settings&), uint16_t& (*)(Settings&),
-                     uint32_t& (*)(Settings&), uint64_t& (*)(Settings&), Duration& (*)(Settings&)>;
+                     uint32_t& (*)(Settings&), uint64_t& (*)(Settings&), int64_t& (*)(Settings&),
+                     Duration& (*)(Settings&)>;
     const char* group;
     const char* name;  // of the key in the file; --name; ASTERIAS_NAME
     Kind kind;
-    uint64_t low, high;   // Number, Bytes; Time: in milliseconds
+    uint64_t low, high;   // Number, Bytes; Time: in milliseconds; Signed: as int64_t
     const char* choices;  // Choice: "a|b"
-    bool live;            // read again at SIGHUP
-    const char* what;     // a line
+    Change change;
+    const char* what;  // a line
     Field field;
 };
 

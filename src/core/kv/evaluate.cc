@@ -71,6 +71,7 @@ public:
 
     Evaluation run() {
         Evaluation out = in_turn();
+        out.expired = allowance_.expired;
         out.work = work_of(allowance_) + written_ + answered_ + flushed_over_ * kFlushWork;
         return out;
     }
@@ -185,6 +186,7 @@ const Record* Run::live(size_t i) {
     const int64_t early_ms = MUTANT(kv_expire_early) ? 100 : 0;
     if (r->expiry_ms - early_ms > context.now_ms) return r;
     if (!MUTANT(kv_expiry_not_logged)) remove(i);
+    ++allowance.expired;
     return nullptr;
 }
 
@@ -267,7 +269,7 @@ Evaluation evaluate(const Command& command, const std::vector<Bytes>& keys,
     Allowance allowance;
     Run run(command, command.keyspace, keys, records, context, allowance);
     Reply reply = handle(run);
-    return {std::move(reply), std::move(run.writes), work_of(allowance)};
+    return {std::move(reply), std::move(run.writes), work_of(allowance), allowance.expired};
 }
 
 Bytes encode_request_result(uint64_t sequence, const Reply& reply) {

@@ -33,6 +33,7 @@ struct Evaluation {
     Reply reply;
     std::vector<Write> writes;  // empty: a pure read
     uint64_t work = 0;          // bytes that it touched, beside those of what it read and writes
+    uint64_t expired = 0;       // keys that it found past their deadline
 };
 
 // The engine keys whose present record evaluate() will ask for, in the order it asks; of a batch

@@ -9,6 +9,7 @@ namespace asterias::kv {
 // What the commands of a batch may spend together.
 struct Allowance {
     size_t lcs_cells = kLcsCellsMax;
+    uint64_t expired = 0;  // keys found past their deadline
 };
 
 class Run {

@@ -58,7 +58,7 @@ uint64_t Cursors::put(Place place, uint64_t before, uint64_t random, Instant now
     }
     place.from = Bytes::copy(place.from.view());
     const size_t bytes = kEntryBytes + place.from.size();
-    while ((entries_.size() >= kMost || bytes_ + bytes > kBytesMost) && drop_oldest(now)) {
+    while ((entries_.size() >= most_ || bytes_ + bytes > bytes_most_) && drop_oldest(now)) {
     }
     uint64_t cursor = prefix_ | (random & kRandom);
     while (cursor == 0 || entries_.contains(cursor))

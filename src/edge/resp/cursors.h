@@ -19,8 +19,8 @@ namespace asterias::edge_resp {
 
 class Cursors {
 public:
-    static constexpr size_t kMost = 10'000;                 // scan-cursors-max
-    static constexpr size_t kBytesMost = 16 * 1024 * 1024;  // scan-cursors-bytes-max
+    static constexpr size_t kMost = 10'000;
+    static constexpr size_t kBytesMost = 16 * 1024 * 1024;
     static constexpr Duration kIdle = seconds(600);
 
     struct Place {
@@ -35,8 +35,11 @@ public:
     static uint64_t node_of(uint64_t cursor) { return cursor >> 51 & 0xFFF; }
     static ShardId shard_of(uint64_t cursor) { return ShardId(cursor >> 43 & 0xFF); }
 
-    Cursors(uint64_t node, ShardId shard)
-        : prefix_((node & 0xFFF) << 51 | (shard.value & 0xFF) << 43) {}
+    // At most `most` places of `bytes_most` together.
+    Cursors(uint64_t node, ShardId shard, size_t most = kMost, size_t bytes_most = kBytesMost)
+        : prefix_((node & 0xFFF) << 51 | (shard.value & 0xFF) << 43),
+          most_(most),
+          bytes_most_(bytes_most) {}
 
     // `random`: drawn by the caller. `before`: the cursor that led here, 0 at the beginning.
     uint64_t put(Place place, uint64_t before, uint64_t random, Instant now);
@@ -57,6 +60,7 @@ private:
     bool drop_oldest(Instant unused_since);
 
     const uint64_t prefix_;
+    const size_t most_, bytes_most_;
     std::map<uint64_t, Entry> entries_;
     std::deque<std::pair<Instant, uint64_t>> by_use_;  // an entry used since comes again behind
     size_t bytes_ = 0;

@@ -19,29 +19,38 @@
 #include "base/metrics.h"
 #include "edge/resp/cursors.h"
 #include "edge/resp/guard.h"
+#include "edge/resp/records.h"
+#include "edge/resp/tuning.h"
 #include "port/net.h"
 #include "port/shard.h"
 #include "proto/resp/parser.h"
+#include "proto/resp/reply.h"
 #include "service/execute/execute.h"
 #include "service/pubsub/messages.h"
 
 namespace asterias::edge_resp {
 
-struct Options {
+// Whom DEBUG obeys: enable-debug-command.
+enum class DebugFor : unsigned char { Nobody, Loopback, Everybody };
+
+struct Options : Live {
     port::Address address;
-    size_t connections_max = 10000;             // maxclients, per shard
-    size_t pipeline_max = 10000;                // unanswered commands of one connection
-    size_t unsent_bytes_max = 8 * 1024 * 1024;  // unsent replies of one connection
-    // client-output-buffer-limit pubsub: unsent bytes at which who listens is cut off
-    size_t pubsub_unsent_bytes_max = 32 * 1024 * 1024;
-    size_t replies_bytes_max = 256 * 1024 * 1024;   // of all commands under way, by estimate
-    size_t inflight_bytes_max = 256 * 1024 * 1024;  // unanswered commands of all connections
-    size_t requests_bytes_max = 256 * 1024 * 1024;  // unfinished requests of all connections
-    size_t key_bytes_max = 64 * 1024;               // key-bytes-max
-    size_t value_bytes_max = 16 * 1024 * 1024;      // value-bytes-max
-    Duration command_timeout = seconds(5);          // command-timeout
+    size_t connections_max = 10000;                  // maxclients, per shard
+    size_t pipeline_max = 10000;                     // unanswered commands of one connection
+    size_t unsent_bytes_max = 8 * 1024 * 1024;       // unsent replies of one connection
+    size_t replies_bytes_max = 256 * 1024 * 1024;    // of all commands under way, by estimate
+    size_t inflight_bytes_max = 256 * 1024 * 1024;   // unanswered commands of all connections
+    size_t requests_bytes_max = 256 * 1024 * 1024;   // unfinished requests of all connections
+    size_t key_bytes_max = 64 * 1024;                // key-bytes-max
+    size_t value_bytes_max = 16 * 1024 * 1024;       // value-bytes-max
+    size_t cursors_max = Cursors::kMost;             // scan-cursors-max
+    size_t cursors_bytes_max = Cursors::kBytesMost;  // scan-cursors-bytes-max
     uint16_t databases = 16;
-    Guard* guard = nullptr;  // outlives the door; nullptr: it is open
+    DebugFor debug = DebugFor::Nobody;
+    // These outlive the door.
+    Guard* guard = nullptr;            // nullptr: it is open
+    Parameters* parameters = nullptr;  // nullptr: there is nothing to set
+    SharedRecords* records = nullptr;  // of the node; nullptr: this door is all of it
     // How it listens; empty: as its shard's network does. The composition root may know more of
     // listening (TLS) than a door.
     // `Refuse` counts a connection for which there was no room, and returns what it is told.
@@ -49,7 +58,14 @@ struct Options {
     using Listen = std::function<Result<std::unique_ptr<port::Listener>>(port::Shard&, Refuse,
                                                                          port::AcceptHandler)>;
     Listen listen;
-    Duration auth_timeout = seconds(10);  // auth-timeout: one that is no user for so long is closed
+};
+
+// What the process takes of its machine.
+struct Process {
+    int64_t id = 0;
+    std::string system;                                        // as uname says
+    uint64_t memory = 0, memory_peak = 0, machine_memory = 0;  // resident bytes; of the machine
+    double user = 0, system_time = 0, children_user = 0, children_system = 0;  // seconds of CPU
 };
 
 class Door;
@@ -60,6 +76,8 @@ struct About {
     uint64_t node = 0;
     std::string cluster;
     std::function<std::string()> replication;  // lines "name:value\r\n"; on this shard
+    std::function<Process()> process;          // empty: nothing is known of it
+    const Counter* expired = nullptr;          // keys that the groups led here found expired
     pubsub::Messages* messages = nullptr;      // of this shard; null: none are carried
     // The place of a cursor that another door gave, wherever that is. `found` is called once, on
     // this shard, never inside. Errors: NotFound (it is lost), Unavailable. Empty: nobody knows.
@@ -72,7 +90,7 @@ struct About {
 
 class Session;
 
-class Door : private port::TurnHook {
+class Door : private port::TurnHook, private resp::ErrorWitness {
 public:
     // Everything passed by reference outlives the door.
     Door(port::Shard& shard, execute::Strategy& strategy, About about, Options options,
@@ -88,6 +106,7 @@ public:
     // there.
     void drain(Duration most, std::function<void()> ended);
     size_t connections() const { return sessions_.size(); }
+    void tune(const Live& live);
     // Of a cursor that this door gave; nullopt: it is lost.
     std::optional<Cursors::Place> place_of(uint64_t cursor) {
         return cursors_.find(cursor, shard_.clock().now());
@@ -121,13 +140,40 @@ private:
     Session* find(uint64_t session);
     std::vector<uint64_t> session_ids() const;  // ascending
     void drained();
-    std::string info(const resp::Request& request) const;
     void everywhere(const std::function<void(Door&)>& what);
+    std::string info(const resp::Request& request);
+    // info.cc
+    std::string info_server() const;
+    std::string info_clients() const;
+    std::string info_memory(const Process& process) const;
+    std::string info_stats(const Records& records) const;
+
+    // records.cc, door_records.cc: what ran here.
+    void with_records(const std::function<void(Records&)>& use);
+    void ran(const resp::CommandSpec& spec, uint64_t micros, bool failed) {
+        CommandFigures& figures = figures_[static_cast<size_t>(spec.id)];
+        figures.ran(micros);
+        if (failed) figures.failed.add();
+    }
+    bool logs_slow() const {
+        return options_.slowlog_slower_than >= 0 && options_.slowlog_max_len > 0;
+    }
+    bool is_slow(uint64_t micros) const { return micros >= slow_from_; }
+    void note_slow(const resp::CommandSpec& spec, SlowCommand command);
+    void on_error(std::string_view text) override;
+    void reset_figures();
+    void end_idle();
+    std::string latency_advice(const Records& records) const;
 
     port::Shard& shard_;
     execute::Strategy& strategy_;
     const About about_;
-    const Options options_;
+    Records own_records_;
+    Figures& figures_;
+    Options options_;
+    uint64_t slow_from_ = 0;  // microseconds from which somebody wants to know
+    uint64_t errors_written_ = 0;
+    port::TimerId idle_timer_;
     Log log_;
     const Instant started_;
     std::unique_ptr<port::Listener> listener_;

@@ -101,6 +101,7 @@ void Session::go_on() {
     auto waiting = take_postponed();
     if (ended_ || !waiting) return;
     if (is_paused(*waiting->spec)) return postpone(*waiting->spec, waiting->request);
+    active_ = door_.shard_.clock().now();  // it takes its time from here on
     perform(*waiting->spec, std::move(waiting->request));
     if (ending_) return write_ready();
     regulate();

@@ -17,8 +17,11 @@ namespace {
 // In flight on a connection of which no reply is known yet.
 constexpr size_t kFirstInFlight = 64;
 constexpr std::string_view kOnlyMonitors = "ERR Replica can't interact with the keyspace";
-// Sections of INFO that are all of them.
-constexpr std::string_view kInfoAll[] = {"all", "default", "everything"};
+constexpr std::string_view kNoDebug =
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+    "can "
+    "run it from a local connection, otherwise you need to set this option in the configuration "
+    "file, and then restart the server.";
 }  // namespace
 
 Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
@@ -166,21 +169,28 @@ void Session::write_ready() {
         auto* message = s.pending ? std::get_if<PendingMessage>(s.pending.get()) : nullptr;
         if (message) {
             if (!run_in_turn(first_slot_, *message)) break;
-            resp::ReplyWriter out(out_for(s), s.version);
+            resp::ReplyWriter out(out_for(s), s.version, &door_);
             write_message_reply(out, *message);
         } else if (s.pending) {
-            resp::ReplyWriter out(out_for(s), s.version);
+            if (const Duration most = std::exchange(std::get<PendingExec>(*s.pending).sleep, {});
+                most > Duration::zero()) {
+                s.ready = false;
+                sleep(first_slot_, most);
+                break;
+            }
+            resp::ReplyWriter out(out_for(s), s.version, &door_);
             const auto& exec = std::get<PendingExec>(*s.pending);
-            write_exec(out, exec, s.reply, s.silent);
+            write_exec(out, exec, s.reply, s.silent, micros_since(s.noted.began));
             stalled_ = stalled_ && !exec.has_local;
         } else if (s.raw.empty()) {
-            resp::ReplyWriter out(out_for(s), s.version);
+            resp::ReplyWriter out(out_for(s), s.version, &door_);
             write_reply(out, s.reply, s.show);
         } else {
             raw_bytes_ -= s.raw.size();
             out_for(s).append(s.raw);
         }
         nowhere_.clear();
+        if (s.noted.spec) tell_front();
         slots_.pop_front();
         ++first_slot_;
     }
@@ -204,37 +214,61 @@ void Session::run(resp::Request request) {
     silent_ = std::exchange(skip_next_, false) || replies_off_;
     if (!may_still_ask()) return;
     auto resolved = resp::resolve_command(request);
-    if (auto* refused = std::get_if<resp::CommandRefused>(&resolved))
+    if (auto* refused = std::get_if<resp::CommandRefused>(&resolved)) {
+        reject(request);
         return refuse_shape(request, refused->text);
+    }
     const resp::CommandSpec& spec = *std::get<const resp::CommandSpec*>(resolved);
-    if (!authenticated_ && !(spec.flags & resp::kNoAuth) && !MUTANT(resp_runs_unauthenticated))
+    if (!authenticated_ && !(spec.flags & resp::kNoAuth) && !MUTANT(resp_runs_unauthenticated)) {
+        reject(request);
         return reply_error(resp::kAuthenticationRequired);
+    }
     last_command_ = &spec;
-    if (only_listens() && !may_while_listening(spec))
+    if (only_listens() && !may_while_listening(spec)) {
+        reject(request);
         return refuse_shape(request, "ERR Can't execute '" + std::string(spec.name) +
                                          "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
                                          "/ RESET are allowed in this context");
-    if (spec.by == CommandClass::Message)
-        if (const auto wrong = check_names(spec, request); !wrong.empty()) return refuse(wrong);
-    if (monitoring_ && !may_while_monitoring(spec)) return refuse_shape(request, kOnlyMonitors);
+    }
+    if (spec.id == CommandId::Debug && !may_debug()) {
+        reject(request);
+        return refuse(kNoDebug);
+    }
+    if (monitoring_ && !may_while_monitoring(spec)) {
+        reject(request);
+        return refuse_shape(request, kOnlyMonitors);
+    }
     if (is_paused(spec)) return postpone(spec, request);
     perform(spec, std::move(request));
 }
 
 void Session::perform(const resp::CommandSpec& spec, resp::Request request) {
+    note(spec, request);
+    const uint64_t errors = door_.errors_written_;
+    run_noted(spec, std::move(request));
+    if (!noted_.spec) return;  // it is told when its reply is out, or is none that ran
+    const std::string_view all = notes_;
+    told(spec, all.substr(all.size() - noted_.note_bytes), 0, door_.errors_written_ != errors);
+    drop_note();
+}
+
+void Session::run_noted(const resp::CommandSpec& spec, resp::Request&& request) {
+    if (spec.by == CommandClass::Message)
+        if (const auto wrong = check_names(spec, request); !wrong.empty()) return refuse(wrong);
     if (door_.monitored()) show(spec, request);
     if (asks_password(spec, request) && !transaction_.open) return auth(spec, request);
     if (spec.by == CommandClass::Batch) return run_transaction(spec, std::move(request));
     if (transaction_.open && spec.id != CommandId::Quit && spec.id != CommandId::Reset)
         return queue(spec, std::move(request));
     if (spec.id == CommandId::ClientReply) return reply_mode(request);
+    if (spec.id == CommandId::Debug) return debug(request);
     if (spec.id == CommandId::AsteriasRequest) return run_request(std::move(request));
     if (spec.by == CommandClass::Keyed) return run_data(spec, request, {});
     if (spec.by == CommandClass::Message) return run_message(spec, std::move(request));
     if (spec.by == CommandClass::Span) return run_span(spec, request);
     // It ends the silence that it comes in, but is skipped.
     if (spec.id == CommandId::Reset && replies_off_) silent_ = false;
-    reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
+    run_here(spec, request);
 }
 
 // ASTERIAS.REQUEST client sequence command...: exactly once, over reconnects and nodes.
@@ -276,7 +310,8 @@ TranslateLimits Session::limits() const {
 void Session::send(kv::Command command, Show show, size_t held, std::unique_ptr<Pending> pending) {
     const uint64_t slot = first_slot_ + slots_.size();
     slots_.push_back({false, show, version_, {}, {}, std::move(pending), silent_});
-    ask(slot, std::move(command), held);
+    keep_noted();
+    ask(slot, std::move(command), held + slots_.back().noted.note_bytes);
 }
 
 void Session::ask(uint64_t slot, kv::Command command, size_t held) {
@@ -349,6 +384,12 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             return client(spec, request, out);
         case CommandId::Config:
             return config(spec, request, out);
+        case CommandId::SlowLog:
+            return slow_log(spec, request, out);
+        case CommandId::Latency:
+            return latency(spec, request, out);
+        case CommandId::Debug:  // of a transaction, which has slept
+            return out.ok();
         case CommandId::Command:
             return resp::write_command_reply(out, spec, request);
         case CommandId::Memory:
@@ -426,34 +467,19 @@ void Session::client(const resp::CommandSpec& spec, const resp::Request& request
     }
 }
 
-// The few parameters that redis-cli, redis-benchmark and client libraries ask for. Nothing can be
-// set at run time yet.
 void Session::config(const resp::CommandSpec& spec, const resp::Request& request,
                      resp::ReplyWriter& out) {
-    if (spec.id == CommandId::ConfigResetStat) return out.ok();
-    if (spec.id == CommandId::ConfigSet)
-        return out.error("ERR CONFIG SET failed - no parameter can be changed while running");
-    if (spec.id != CommandId::ConfigGet)
-        return resp::write_help(out, resp::command_spec(CommandId::Config));
-    const std::pair<std::string_view, std::string> parameters[] = {
-        {"appendfsync", "always"},
-        {"appendonly", "yes"},
-        {"databases", std::to_string(door_.options_.databases)},
-        {"maxclients", std::to_string(door_.options_.connections_max)},
-        {"proto-max-bulk-len", std::to_string(door_.options_.value_bytes_max)},
-        {"save", ""},
-        {"timeout", "0"},
-    };
-    std::vector<const std::pair<std::string_view, std::string>*> matching;
-    for (const auto& p : parameters)
-        for (size_t i = 2; i < request.size(); ++i)
-            if (glob_match(request[i].view(), p.first, GlobCase::Ignored)) {
-                matching.push_back(&p);
-                break;
-            }
-    out.map(matching.size());
-    for (const auto* p : matching)
-        out.bulk(p->first), out.bulk(p->second);
+    switch (spec.id) {
+        case CommandId::ConfigGet:
+            return get_config(request, out);
+        case CommandId::ConfigSet:
+            return set_config(request, out);
+        case CommandId::ConfigResetStat:
+            door_.reset_figures();
+            return out.ok();
+        default:
+            return resp::write_help(out, resp::command_spec(CommandId::Config));
+    }
 }
 
 // ------------------------------------------------------------------------------------- the door
@@ -463,10 +489,16 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
     : shard_(shard),
       strategy_(strategy),
       about_(std::move(about)),
+      figures_([this, &options]() -> Figures& {
+          Figures* mine = &own_records_.add_door();
+          if (options.records)
+              options.records->with([&mine](Records& records) { mine = &records.add_door(); });
+          return *mine;
+      }()),
       options_(std::move(options)),
       log_(log.named("resp")),
       started_(shard.clock().now()),
-      cursors_(about_.node, shard.id()),
+      cursors_(about_.node, shard.id(), options_.cursors_max, options_.cursors_bytes_max),
       commands_(registry.counter("asterias_resp_commands_total", "Commands received over RESP.")),
       accepted_(registry.counter("asterias_resp_connections_total", "Connections accepted.")),
       refused_(registry.counter("asterias_resp_refused_connections_total",
@@ -493,12 +525,13 @@ Door::Door(port::Shard& shard, execute::Strategy& strategy, About about, Options
       blocked_(registry.gauge("asterias_resp_blocked_clients",
                               "Connections that wait for the end of a CLIENT PAUSE.")) {
     shard_.add_turn_hook(port::TurnPhase::Work, *this);
+    tune(options_);
 }
 
 Door::~Door() {
     shard_.remove_turn_hook(*this);
     if (favourite_timer_) shard_.timers().cancel(favourite_timer_);
-    for (const auto timer : {drain_timer_, pause_timer_, wake_timer_})
+    for (const auto timer : {drain_timer_, idle_timer_, pause_timer_, wake_timer_})
         if (timer) shard_.timers().cancel(timer);
     self_.forget();
 }
@@ -616,46 +649,6 @@ void Door::on_turn_end() {
 void Door::everywhere(const std::function<void(Door&)>& what) {
     what(*this);
     if (about_.other_doors) about_.other_doors(what);
-}
-
-static std::string info_of(const pubsub::Messages& messages) {
-    const auto count = [&messages](pubsub::Kind kind) {
-        return std::to_string(messages.name_count(kind));
-    };
-    return "pubsub_channels:" + count(pubsub::Kind::Channel) +
-           "\r\npubsub_patterns:" + count(pubsub::Kind::Pattern) +
-           "\r\npubsubshard_channels:" + count(pubsub::Kind::Shard) + "\r\n";
-}
-
-// The sections that are named, in this order; without names all of them. A name that is none adds
-// nothing, as in Redis 7.0.
-std::string Door::info(const resp::Request& request) const {
-    const auto uptime =
-        std::chrono::duration_cast<std::chrono::seconds>(shard_.clock().now() - started_).count();
-    std::string out;
-    const auto section = [&](std::string_view name, const std::string& lines) {
-        bool wanted = request.size() == 1;
-        for (size_t i = 1; i < request.size(); ++i)
-            for (const std::string_view asked : {name, kInfoAll[0], kInfoAll[1], kInfoAll[2]})
-                wanted |= resp::equals_ignoring_case(asked, request[i].view());
-        if (!wanted) return;
-        if (!out.empty()) out += "\r\n";
-        out.append("# ").append(name).append("\r\n").append(lines);
-    };
-    section("Server", "redis_version:7.0.15\r\nredis_mode:standalone\r\nasterias_version:" +
-                          about_.version + "\r\ntcp_port:" + std::to_string(address_.port) +
-                          "\r\nuptime_in_seconds:" + std::to_string(uptime) + "\r\n");
-    section("Clients", "connected_clients:" + std::to_string(connected_.value()) +
-                           "\r\nmaxclients:" + std::to_string(options_.connections_max) +
-                           "\r\nblocked_clients:" + std::to_string(blocked_.value()) + "\r\n");
-    section("Stats", "total_connections_received:" + std::to_string(accepted_.value()) +
-                         "\r\ntotal_commands_processed:" + std::to_string(commands_.value()) +
-                         "\r\n" + (about_.messages ? info_of(*about_.messages) : ""));
-    section("Replication",
-            "role:master\r\nconnected_slaves:0\r\nasterias_cluster:" + about_.cluster +
-                "\r\nasterias_node:" + std::to_string(about_.node) + "\r\n" +
-                (about_.replication ? about_.replication() : std::string()));
-    return out;
 }
 
 }  // namespace asterias::edge_resp

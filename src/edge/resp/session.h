@@ -43,6 +43,13 @@ public:
 
 private:
     friend class Door;
+    // Of a command under way.
+    struct Noted {
+        const resp::CommandSpec* spec = nullptr;  // null: it is told already
+        Instant began;
+        uint32_t note_bytes = 0;  // of notes_; 0: none, as without a slow log
+        bool failed = false;
+    };
     // A reply that waits: for its command, or for an earlier one's.
     struct Slot {
         bool ready = false;
@@ -52,12 +59,34 @@ private:
         Bytes raw;                         // already in RESP; used when not empty
         std::unique_ptr<Pending> pending;  // of WATCH, EXEC, messages and spans
         bool silent = false;               // CLIENT REPLY
+        Noted noted;
     };
     static constexpr size_t kWatchedMax = 1000;                  // watched-keys-max
     static constexpr size_t kWatchedBytesMax = 4 * 1024 * 1024;  // watched-keys-bytes-max
 
     void run(resp::Request request);
     void perform(const resp::CommandSpec& spec, resp::Request request);
+    void run_noted(const resp::CommandSpec& spec, resp::Request&& request);
+    // records of what ran: session_records.cc
+    void note(const resp::CommandSpec& spec, const resp::Request& request);
+    void run_here(const resp::CommandSpec& spec, const resp::Request& request);
+    int64_t micros_for(const resp::CommandSpec& spec) const;
+    void keep_noted() { slots_.back().noted = std::exchange(noted_, {}); }
+    void drop_note();  // of the present command
+    void tell_front();
+    void told(const resp::CommandSpec& spec, std::string_view note, uint64_t micros, bool failed);
+    uint64_t micros_since(Instant began) const;
+    void reject(const resp::Request& request);
+    bool may_debug() const;
+    void debug(const resp::Request& request);
+    void wake(uint64_t slot);
+    void sleep(uint64_t slot, Duration most);
+    void slow_log(const resp::CommandSpec& spec, const resp::Request& request,
+                  resp::ReplyWriter& out);
+    void latency(const resp::CommandSpec& spec, const resp::Request& request,
+                 resp::ReplyWriter& out);
+    void set_config(const resp::Request& request, resp::ReplyWriter& out);
+    void get_config(const resp::Request& request, resp::ReplyWriter& out);
     void run_data(const resp::CommandSpec& spec, const resp::Request& request,
                   kv::ClientRequest identity);
     void run_request(resp::Request request);
@@ -121,8 +150,9 @@ private:
     void exec(const resp::Request& request);
     static kv::Reply no_data();
     void run_part(const Queued& part, resp::ReplyWriter& out, bool silent);
+    void run_noted_part(const Queued& part, resp::ReplyWriter& out, bool silent);
     void write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
-                    bool silent);
+                    bool silent, uint64_t whole_micros);
     // Of what never ran; fails a transaction that is open.
     void refuse(std::string_view text);
     void refuse_shape(const resp::Request& request, std::string_view text);
@@ -182,15 +212,15 @@ private:
     void reply_now(Write write) {
         if (silent_) {
             Chain nowhere;
-            resp::ReplyWriter out(nowhere, version_);
+            resp::ReplyWriter out(nowhere, version_, &door_);
             return write(out);
         }
         if (slots_.empty()) {
-            resp::ReplyWriter out(connection_->out(), version_);
+            resp::ReplyWriter out(connection_->out(), version_, &door_);
             return write(out);
         }
         Chain chain;
-        resp::ReplyWriter out(chain, version_);
+        resp::ReplyWriter out(chain, version_, &door_);
         write(out);
         slots_.push_back({true, Show::AsIs, version_, {}, chain.flatten(), nullptr});
         raw_bytes_ += slots_.back().raw.size();
@@ -214,6 +244,11 @@ private:
     const Instant began_;
     Instant active_;  // when the last command came
     const resp::CommandSpec* last_command_ = nullptr;
+    Noted noted_;  // of the command that is being run
+    // What the slots keep for the slow log, one behind the other, from notes_done_ on; then that of
+    // the command that is being run. One buffer, so that a command needs none of its own.
+    std::string notes_;
+    size_t notes_done_ = 0;
     bool replies_off_ = false, skip_next_ = false;
     bool silent_ = false;  // the present command is not answered
     Chain nowhere_;

@@ -95,6 +95,7 @@ void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) 
     auto& credentials = std::get<Credentials>(given);
     asked_ = Asked{first_slot_ + slots_.size(), std::move(credentials.hello), {}};
     slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
+    keep_noted();
     authenticate(std::move(credentials.user), std::move(credentials.password));
 }
 
@@ -111,6 +112,7 @@ bool Session::checks_passwords(const resp::Request& exec) {
         for (const auto& argument : exec)
             waiting_exec_->push_back(argument.compact());
         asked_ = Asked{};
+        drop_note();
         authenticate(std::move(credentials->user), std::move(credentials->password));
         return true;
     }
@@ -119,9 +121,9 @@ bool Session::checks_passwords(const resp::Request& exec) {
 
 void Session::exec_again() {
     if (ended_ || !waiting_exec_) return;
-    const resp::Request exec_request = std::move(*waiting_exec_);
+    resp::Request exec_request = std::move(*waiting_exec_);
     waiting_exec_.reset();
-    exec(exec_request);
+    perform(resp::command_spec(resp::CommandId::Exec), std::move(exec_request));
     ending_ ? write_ready() : regulate();
 }
 
@@ -182,11 +184,12 @@ void Session::answer_auth(Guard::Verdict verdict) {
         });
     }
     Chain reply;
-    resp::ReplyWriter out(reply, version_);
+    resp::ReplyWriter out(reply, version_, &door_);
     take_verdict(verdict, asked.hello, out);
     Slot& slot = slots_[asked.slot - first_slot_];
     slot.raw = reply.flatten();
     raw_bytes_ += slot.raw.size();
+    slot.noted.failed = verdict != Guard::Verdict::Right;
     slot.ready = true;
     write_ready();
 }

@@ -165,6 +165,7 @@ void Session::run_span(const resp::CommandSpec& spec, const resp::Request& reque
     stalled_ = true;
     slots_.push_back(
         {false, Show::AsIs, version_, {}, {}, std::make_unique<Pending>(std::move(span)), silent_});
+    keep_noted();
     if (slots_.size() == 1 || MUTANT(resp_span_out_of_turn))
         begin_span(first_slot_ + slots_.size() - 1);
 }

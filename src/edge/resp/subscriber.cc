@@ -117,6 +117,7 @@ void Session::run_message(const resp::CommandSpec& spec, resp::Request request) 
                       {},
                       std::make_unique<Pending>(std::move(pending)),
                       silent_ && publishes});
+    keep_noted();
     if (slots_.size() == 1) write_ready();
 }
 

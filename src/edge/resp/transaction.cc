@@ -56,10 +56,10 @@ std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t databa
         if (queued.spec->by == CommandClass::Span) {
             auto flush = translate_span(*queued.spec, queued.request, database);
             if (auto* refused = std::get_if<Refused>(&flush)) {
-                exec.parts.emplace_back(std::move(*refused));
+                exec.parts.emplace_back(PendingExec::NotRun{std::move(refused->text), queued.spec});
                 continue;
             }
-            exec.parts.emplace_back(Show::AsIs);
+            exec.parts.emplace_back(PendingExec::Stored{Show::AsIs, queued.spec});
             command.batch.push_back(std::move(std::get<SpanAsked>(flush).command));
             continue;
         }
@@ -71,19 +71,20 @@ std::variant<Prepared, Refused> prepare(Transaction transaction, uint16_t databa
                     database = static_cast<uint16_t>(*n);
             }
             exec.has_local = true;
+            exec.sleep += sleep_of(queued);
             exec.local_bytes += queued.bytes();
             exec.parts.emplace_back(std::move(queued));
             continue;
         }
         auto translated = translate(*queued.spec, queued.request, database, limits);
         if (auto* refused = std::get_if<Refused>(&translated)) {
-            exec.parts.emplace_back(std::move(*refused));
+            exec.parts.emplace_back(PendingExec::NotRun{std::move(refused->text), queued.spec});
             continue;
         }
         auto& t = std::get<Translated>(translated);
         content += content_bytes(t.command);
         if (content > content_bytes_max) return Refused{too_long(content_bytes_max)};
-        exec.parts.emplace_back(t.show);
+        exec.parts.emplace_back(PendingExec::Stored{t.show, queued.spec});
         command.batch.push_back(std::move(t.command));
     }
     return prepared;
@@ -170,6 +171,7 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
         t.content_bytes += content;
         t.queued.push_back(std::move(queued));
     }
+    drop_note();  // it runs with EXEC
     reply_now([](resp::ReplyWriter& out) { out.simple("QUEUED"); });
 }
 
@@ -245,18 +247,24 @@ void Session::exec(const resp::Request& request) {
     if (auto* refused = std::get_if<Refused>(&prepared)) return reply_error(refused->text);
     auto& [command, plan] = std::get<Prepared>(prepared);
     plan.shown = std::move(shown);
-    if (command.batch.empty() && slots_.empty())
+    if (command.batch.empty())  // what is in it is logged, not EXEC
+        notes_.resize(notes_.size() - std::exchange(noted_.note_bytes, 0));
+    if (command.batch.empty() && slots_.empty() && plan.sleep == Duration::zero())
         return reply_now(
-            [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_); });
+            [&](resp::ReplyWriter& out) { write_exec(out, plan, no_data(), silent_, 0); });
     stalled_ = plan.has_local;
-    if (command.batch.empty())  // what it does comes behind what was asked before
-        return slots_.push_back({true,
-                                 Show::AsIs,
-                                 version_,
-                                 no_data(),
-                                 {},
-                                 std::make_unique<Pending>(std::move(plan)),
-                                 silent_});
+    if (command.batch.empty()) {  // what it does comes behind what was asked before
+        slots_.push_back({true,
+                          Show::AsIs,
+                          version_,
+                          no_data(),
+                          {},
+                          std::make_unique<Pending>(std::move(plan)),
+                          silent_});
+        keep_noted();
+        if (slots_.size() == 1) write_ready();
+        return;
+    }
     const size_t held = plan.local_bytes;
     send(std::move(command), Show::AsIs, held, std::make_unique<Pending>(std::move(plan)));
 }
@@ -267,6 +275,16 @@ kv::Reply Session::no_data() {
     return reply;
 }
 
+void Session::run_noted_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
+    const uint64_t errors = door_.errors_written_;
+    const int64_t began = micros_for(*part.spec);
+    run_part(part, out, silent);
+    const int64_t took = std::max<int64_t>(micros_for(*part.spec) - began, 0);
+    const auto slept = std::chrono::duration_cast<microseconds>(sleep_of(part)).count();
+    told(*part.spec, door_.logs_slow() ? note_of(*part.spec, part.request) : std::string(),
+         static_cast<uint64_t>(took + slept), door_.errors_written_ != errors);
+}
+
 // SUBSCRIBE and its kin answer with notices, which no CLIENT REPLY silences.
 void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) {
     const auto& [spec, request, verdict] = part;
@@ -275,12 +293,13 @@ void Session::run_part(const Queued& part, resp::ReplyWriter& out, bool silent) 
         return out.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
     if (spec->by != CommandClass::Message) return run_local(*spec, request, out);
     if (!silent || !gives_notice(*spec)) return run_message_now(*spec, request, out);
-    resp::ReplyWriter loud(connection_->out(), version_);
+    resp::ReplyWriter loud(connection_->out(), version_, &door_);
     run_message_now(*spec, request, loud);
 }
 
+// What the store decided in one go took as long as the whole: nobody knows more of each.
 void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const kv::Reply& reply,
-                         bool silent) {
+                         bool silent, uint64_t whole_micros) {
     if (reply.kind == kv::Reply::Kind::Array) door_.show(exec.shown.queued);
     door_.show(exec.shown.itself);
     if (reply.kind == kv::Reply::Kind::Nil) return out.null_array();
@@ -289,11 +308,14 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
     holding_ = true;  // what it publishes to itself
     size_t next = 0, local_bytes = 0;
     for (const auto& part : exec.parts) {
-        if (const auto* show = std::get_if<Show>(&part)) {
+        if (const auto* stored = std::get_if<PendingExec::Stored>(&part)) {
             CHECK(next < reply.items.size(), "a batch answers each of its commands");
-            write_reply(out, reply.items[next++], *show);
-        } else if (const auto* refused = std::get_if<Refused>(&part)) {
-            out.error(refused->text);
+            const kv::Reply& one = reply.items[next++];
+            door_.ran(*stored->spec, whole_micros, one.kind == kv::Reply::Kind::Error);
+            write_reply(out, one, stored->show);
+        } else if (const auto* not_run = std::get_if<PendingExec::NotRun>(&part)) {
+            door_.ran(*not_run->spec, 0, true);
+            out.error(not_run->text);
         } else {
             const auto& queued = std::get<Queued>(part);
             if (local_bytes > Transaction::kLocalBytesMax && only_tells(*queued.spec)) {
@@ -303,7 +325,7 @@ void Session::write_exec(resp::ReplyWriter& out, const PendingExec& exec, const 
                 continue;
             }
             const size_t before = out.size();
-            run_part(queued, out, silent);
+            run_noted_part(queued, out, silent);
             local_bytes += out.size() - before;
         }
     }

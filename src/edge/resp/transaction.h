@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/time.h"
 #include "edge/resp/guard.h"
 #include "edge/resp/span.h"
 #include "edge/resp/translate.h"
@@ -59,8 +60,17 @@ struct Shown {
 struct PendingExec {
     // Of the store's reply; or an error of shape; or a command for the session to run when the
     // store has done the rest.
-    using Part = std::variant<Show, Refused, Queued>;
+    struct Stored {
+        Show show;
+        const resp::CommandSpec* spec;
+    };
+    struct NotRun {
+        std::string text;
+        const resp::CommandSpec* spec;
+    };
+    using Part = std::variant<Stored, NotRun, Queued>;
     std::vector<Part> parts;
+    Duration sleep{};  // of DEBUG SLEEP in it
     bool has_local = false;
     size_t local_bytes = 0;  // of those for the session
     Shown shown;
@@ -71,6 +81,9 @@ struct PendingMessage {
     std::vector<int64_t> notices;  // SUBSCRIBE has been done: what the client has after each name
 };
 using Pending = std::variant<PendingWatch, PendingExec, PendingMessage, PendingSpan>;
+
+// What DEBUG SLEEP asks for, a minute at most; of anything else nothing.
+Duration sleep_of(const Queued& command);
 
 // Makes of what is queued and watched one command, empty (an empty batch) when the store need not
 // be asked, and the plan of the reply.

@@ -173,7 +173,7 @@ void write_list(ReplyWriter& out, const Request& request) {
     if (!all && !module && !category && !equals_ignoring_case(by, "pattern"))
         return out.error(kSyntaxError);
     const auto wanted = [&](const CommandSpec& spec) {
-        if (all) return !spec.is_subcommand();
+        if (all) return true;
         if (module) return false;
         if (!category) return glob_match(what, spec.name, GlobCase::Ignored);
         for (const auto name : categories(spec))

@@ -26,6 +26,8 @@ constexpr std::string_view kSpans =
     "no table of numbers that could be swapped";
 constexpr std::string_view kConnections = "this control over connections is not done so far";
 constexpr std::string_view kFigures = "these figures are not kept";
+constexpr std::string_view kRewrite =
+    "what CONFIG SET changes holds until a restart; what is to stay belongs into the node's file";
 constexpr std::string_view kServerOnly = "it belongs to the inside of Redis";
 
 constexpr UnsupportedCommand kTable[] = {
@@ -283,24 +285,10 @@ constexpr UnsupportedCommand kTable[] = {
     {"client|getredir", kConnections},
     {"client|tracking", kConnections},
     {"client|trackinginfo", kConnections},
-    {"slowlog", kConnections},
-    {"slowlog|get", kConnections},
-    {"slowlog|help", kConnections},
-    {"slowlog|len", kConnections},
-    {"slowlog|reset", kConnections},
-    {"latency", kFigures},
-    {"latency|doctor", kFigures},
-    {"latency|graph", kFigures},
-    {"latency|help", kFigures},
-    {"latency|histogram", kFigures},
-    {"latency|history", kFigures},
-    {"latency|latest", kFigures},
-    {"latency|reset", kFigures},
     {"memory|malloc-stats", kFigures},
     {"memory|purge", kFigures},
     {"command|getkeysandflags", kServerOnly},
-    {"config|rewrite", kServerOnly},
-    {"debug", kServerOnly},
+    {"config|rewrite", kRewrite},
     {"shutdown", kServerOnly},
 };
 

@@ -44,6 +44,7 @@ void ReplyWriter::simple(std::string_view text) {
 }
 
 void ReplyWriter::error(std::string_view text) {
+    if (witness_) witness_->on_error(text);
     if (is_one_line(text) || MUTANT(resp_error_splits)) return line('-', text);
     std::string shown(text);
     std::ranges::replace_if(shown, [](char c) { return c == '\r' || c == '\n'; }, ' ');

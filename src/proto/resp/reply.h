@@ -16,9 +16,19 @@ namespace asterias::resp {
 
 enum class ProtocolVersion : uint8_t { Resp2 = 2, Resp3 = 3 };
 
+// Is told of every error that a writer writes.
+class ErrorWitness {
+public:
+    virtual void on_error(std::string_view text) = 0;
+
+protected:
+    ~ErrorWitness() = default;
+};
+
 class ReplyWriter {
 public:
-    ReplyWriter(Chain& out, ProtocolVersion version) : out_(out), version_(version) {}
+    ReplyWriter(Chain& out, ProtocolVersion version, ErrorWitness* witness = nullptr)
+        : out_(out), version_(version), witness_(witness) {}
 
     ProtocolVersion version() const { return version_; }
     // Of the Chain.
@@ -64,6 +74,7 @@ private:
 
     Chain& out_;
     ProtocolVersion version_;
+    ErrorWitness* witness_;
 };
 
 }  // namespace asterias::resp

@@ -40,6 +40,7 @@ replica::Parts NodeShard::parts(GroupId group) {
     parts.compact_entries = options_.compact_entries;
     parts.queue_max = options_.replica_queue_max;
     parts.queue_bytes_max = options_.replica_queue_bytes_max;
+    parts.held_replies_max = options_.replica_held_replies_max;
     parts.log_retained_bytes_max = options_.log_retained_bytes_max;
     parts.snapshot_pace = options_.snapshot_pace;
     parts.sending = &sending_;

@@ -44,6 +44,7 @@ struct Options {
     uint64_t compact_entries = 1000;                   // of a group's log, at least, at a time
     size_t replica_queue_max = 100'000;  // commands that wait for evaluation, of each group
     size_t replica_queue_bytes_max = 64 * 1024 * 1024;
+    size_t replica_held_replies_max = 16 * 1024 * 1024;  // bytes evaluated and not yet answered
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;  // of each group, for who is behind
     size_t snapshots_sending_max = 2;                    // of a shard, at a time
     size_t snapshots_receiving_max = 2;

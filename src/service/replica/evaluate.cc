@@ -501,6 +501,7 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     const LogIndex index = round.index;
     session::Effects& effects = round.effects;
     round.bytes += logged_bytes(evaluation);
+    expired_.add(evaluation.expired);
     for (auto& write : evaluation.writes) {
         if (write.key[0] == static_cast<uint8_t>(kv::Space::Meta)) {
             bounds_ = catalogue::decode_boundary(write.record).value();

@@ -24,6 +24,8 @@ Replica::Replica(Parts parts, KeyspaceId keyspace, raft::Config config, Applied 
       applied_(std::move(applied)),
       durable_applied_(applied_.index),
       last_label_(applied_.commit_time),
+      expired_(parts.registry.counter("asterias_expired_keys_total",
+                                      "Keys found past their deadline by leaders here.")),
       evaluated_(parts.registry.counter("asterias_group_commands_total",
                                         "Commands evaluated here as leader.",
                                         labels_of(config_.group))),

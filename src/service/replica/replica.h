@@ -512,9 +512,9 @@ private:
     NodeId leader_seen_;
     Term term_seen_;
 
-    Counter &evaluated_, &entries_, &applied_count_, &corrupt_entries_, &refused_messages_,
-        &snapshots_sent_, &snapshots_given_up_, &snapshots_resumed_, &snapshots_installed_,
-        &snapshots_refused_;
+    Counter &expired_, &evaluated_, &entries_, &applied_count_, &corrupt_entries_,
+        &refused_messages_, &snapshots_sent_, &snapshots_given_up_, &snapshots_resumed_,
+        &snapshots_installed_, &snapshots_refused_;
 };
 
 }  // namespace asterias::replica
