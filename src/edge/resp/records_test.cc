@@ -272,5 +272,41 @@ TEST_F(Recorded, AConnectionThatAsksNothingForTheTimeoutIsClosed) {
     EXPECT_EQ((*b.door)->connections(), 2u) << "who listens or waits for an answer stays";
 }
 
+TEST_F(Recorded, WhatAPauseHoldsIsCountedOnceAndFromItsEndOn) {
+    auto& admin = b.connect();
+    b.say(admin, "CLIENT PAUSE 60000 WRITE\r\n");
+    b.say(c, "SET k v\r\n");
+    b.world.run_for(seconds(5));
+    EXPECT_EQ(sums("set").calls, 0u);
+    b.say(admin, "CLIENT UNPAUSE\r\n");
+    b.answer(0, kv::Reply::ok());
+    EXPECT_EQ(sums("set").calls, 1u);
+    EXPECT_LT(sums("set").micros, 1'000'000u) << "the pause is not the command's";
+}
+
+TEST_F(Recorded, AnExecThatWaitsForAPasswordIsCountedOnceFromItsArrivalOn) {
+    b.world.run_for(seconds(5));
+    say("MULTI\r\nAUTH default x\r\nSET k v\r\nEXEC");
+    ASSERT_EQ(b.strategy->asked.size(), 1u);
+    EXPECT_EQ(sums("exec").calls, 0u);
+    kv::Reply done;
+    done.kind = kv::Reply::Kind::Array;
+    done.items = {kv::Reply::ok()};
+    b.answer(0, done);
+    EXPECT_EQ(sums("exec").calls, 1u);
+    EXPECT_EQ(sums("auth").calls, 1u);
+    EXPECT_EQ(sums("set").calls, 1u);
+    EXPECT_LT(sums("set").micros, 1'000'000u);
+}
+
+TEST_F(Recorded, WhoWaitsForAPauseOrWatchesCommandsIsNotIdle) {
+    auto &admin = b.connect(), &monitor = b.connect();
+    b.say(admin, "CONFIG SET timeout 3\r\nCLIENT PAUSE 60000 WRITE\r\n");
+    b.say(monitor, "MONITOR\r\n");
+    b.say(c, "SET k v\r\n");
+    b.world.run_for(seconds(10));
+    EXPECT_EQ((*b.door)->connections(), 2u) << "who asked for the pause has gone";
+}
+
 }  // namespace
 }  // namespace asterias::edge_resp
