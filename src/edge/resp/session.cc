@@ -22,6 +22,12 @@ constexpr std::string_view kNoDebug =
     "can "
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server.";
+
+void write_time(resp::ReplyWriter& out, WallTime now) {
+    out.array(2);
+    out.bulk(std::to_string(now.micros / 1000000));
+    out.bulk(std::to_string(now.micros % 1000000));
+}
 }  // namespace
 
 Session::Session(Door& door, uint64_t id, std::unique_ptr<port::Connection> connection)
@@ -364,12 +370,8 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             database_ = static_cast<uint16_t>(std::get<int64_t>(n));
             return out.ok();
         }
-        case CommandId::Time: {
-            const int64_t micros = door_.shard_.clock().wall().micros;
-            out.array(2);
-            out.bulk(std::to_string(micros / 1000000));
-            return out.bulk(std::to_string(micros % 1000000));
-        }
+        case CommandId::Time:
+            return write_time(out, door_.shard_.clock().wall());
         case CommandId::Info:
             return out.verbatim("txt", door_.info(request));
         case CommandId::Monitor:
