@@ -177,7 +177,8 @@ void add_keyspace(CLI::App& app, KeyspaceOptions& keyspace) {
             ->capture_default_str();
         return op;
     };
-    add("list", "Which there are, and how far those are that come and go", false, false);
+    add("list", "Which there are, and how far those are that come and go", false, false)
+        ->footer("Example: asterias keyspace list");
     add("describe", "What it promises, in words", true, false)
         ->footer("Example: asterias keyspace describe cart");
     auto* op =
