@@ -85,7 +85,10 @@ int run_round(const DemoOptions& options, const DemoText& text, DemoScreen& scre
     }
     int code = kFailed;
     {
-        LocalCluster cluster({.data = data, .nodes = options.nodes, .keyspaces = {kDemoKeyspace}});
+        LocalCluster cluster({.data = data,
+                              .nodes = options.nodes,
+                              .keyspaces = {kDemoKeyspace},
+                              .death_signal = SIGKILL});
         if (auto started = cluster.start(seconds(30)); !started)
             refuse(options, code, started.error().context);
         else

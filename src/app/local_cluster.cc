@@ -53,13 +53,14 @@ uint16_t free_run(uint32_t count, uint16_t from) {
     return 0;
 }
 
-pid_t run_program(const std::vector<std::string>& arguments, const std::string& log_file) {
+pid_t run_program(const std::vector<std::string>& arguments, const std::string& log_file,
+                  int death_signal) {
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
     // The child dies with its parent (with the thread that forked it): nobody has to look for stray
     // nodes.
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::prctl(PR_SET_PDEATHSIG, death_signal);
     if (::getppid() != parent) ::_exit(1);
     ::setpgid(0, 0);  // Ctrl-C reaches the supervisor alone
     const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -224,7 +225,7 @@ Result<void> LocalCluster::found() {
     const std::string log = options_.data + "/init.log";
     const uintmax_t from = size_of(log);
     int status = 0;
-    ::waitpid(run_program(init, log), &status, 0);
+    ::waitpid(run_program(init, log, options_.death_signal), &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == kDone) return {};
     const bool wrong_use = WIFEXITED(status) && WEXITSTATUS(status) == kUsage;
     const std::string words = last_words(log, from);
@@ -264,7 +265,7 @@ size_t LocalCluster::running_count() const {
 
 Result<void> LocalCluster::spawn(size_t node) {
     log_begins_[node] = size_of(log_path(node));
-    pids_[node] = run_program(arguments(node), log_path(node));
+    pids_[node] = run_program(arguments(node), log_path(node), options_.death_signal);
     if (pids_[node] < 0) return fail(Errc::Limit, "cannot start a process");
     return {};
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <signal.h>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -22,6 +23,9 @@ struct LocalClusterOptions {
     uint16_t peer_port = 0;
     std::vector<std::string> keyspaces;
     std::string log_level = "warn";
+    // What the nodes get when this process dies. Whoever stops nodes (SIGSTOP) wants SIGKILL: any
+    // other signal waits for a SIGCONT that nobody sends any more.
+    int death_signal = SIGTERM;
 };
 
 class LocalCluster {
