@@ -190,6 +190,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"epoll_end_of_stream_missed", "test_runtime_epoll", "a real machine's"},
     {"epoll_kept_slice_overwritten", "test_runtime_epoll", "a real machine's"},
     {"epoll_port_shared_with_strangers", "test_runtime_epoll", "a real machine's"},
+    {"epoll_tls_event_forgotten", "test_runtime_epoll", "a real machine's"},
     {"epoll_tls_rest_forgotten", "test_runtime_epoll", "a real machine's"},
     {"epoll_submit_no_wake", "test_runtime_epoll", "a real machine's"},
     {"epoll_sync_skipped", "test_runtime_epoll", "a real machine's"},

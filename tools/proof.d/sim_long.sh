@@ -11,7 +11,8 @@ for ((from = 0; from < seeds; from += part)); do
     done_file="$STATE/part-$from"
     [[ -f "$done_file" ]] && continue
     echo "seeds $from to $((from + part - 1))"
-    if ! build/release/asterias sim --from "$from" --seeds "$part" --jobs 2 >"$STATE/output"; then
+    if ! build/release/asterias sim --from "$from" --seeds "$part" --jobs "${JOBS:-2}" \
+        >"$STATE/output"; then
         grep -A 40 -m 3 '^FAILED' "$STATE/output" || tail -n 30 "$STATE/output"
         exit 1
     fi

@@ -129,7 +129,11 @@ void Socket::mark_dirty() {
 void Socket::on_ready(uint32_t events) {
     constexpr uint32_t kGone = EPOLLHUP | EPOLLERR;
     if (events == 0) again_ = false;
-    if (events & (EPOLLIN | EPOLLRDHUP | kGone)) readable_ = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | kGone)) {
+        readable_ = true;
+        // Under TLS the next read may be content with what was received before.
+        if (!MUTANT(epoll_tls_event_forgotten)) more_raw_ = true;
+    }
     if (events & (EPOLLRDHUP | kGone)) hangup_ = true;
     if ((events & EPOLLOUT) && blocked_) {
         blocked_ = false;

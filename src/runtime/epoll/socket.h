@@ -129,7 +129,7 @@ private:
     Count count_;
     bool spoke_ = false;     // in its handshake
     Chain sealed_;           // out_ as the network gets it
-    bool more_raw_ = false;  // the last receive under TLS filled its buffer
+    bool more_raw_ = false;  // under TLS: a receive may yield something
     bool goodbye_ = false;   // said
     port::TimerId handshake_timer_;
 };

@@ -74,7 +74,8 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
 }
 
 Result<std::shared_ptr<Tls>> Tls::load(const TlsFiles& files) {
-    return std::shared_ptr<Tls>(new Tls(TRY(TlsContext::load(files))));
+    auto context = TRY(TlsContext::load(files));
+    return std::shared_ptr<Tls>(new Tls(std::move(context)));
 }
 
 Result<void> Tls::renew(const TlsFiles& files) {

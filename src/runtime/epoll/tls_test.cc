@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <functional>
+#include <latch>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -132,18 +133,24 @@ struct Client {
     BIO* records = BIO_new(BIO_s_mem());  // owned by ssl
 };
 
-// Consumes `step` bytes a call, echoes them, and closes behind the last.
+// Consumes `step` bytes a call, or what `decide` says, echoes them, and closes behind the last.
+using Decide = std::function<port::Consumed(size_t available)>;
 struct Echo final : port::ConnectionHandler {
-    Echo(std::unique_ptr<port::Connection> c, size_t s) : connection(std::move(c)), step(s) {}
+    Echo(std::unique_ptr<port::Connection> c, size_t s, Decide d)
+        : connection(std::move(c)), step(s), decide(std::move(d)) {}
     port::Consumed on_data(const Bytes& available) override {
         const size_t n = std::min(step, available.size());
-        connection->out().append(available.slice(0, n));
-        return {n, n < available.size() ? 1u : 0u};
+        const auto consumed =
+            decide ? decide(available.size())
+                   : port::Consumed{.bytes = n, .wanted = n < available.size() ? 1u : 0u};
+        connection->out().append(available.slice(0, consumed.bytes));
+        return consumed;
     }
     void on_end_of_stream() override { connection->close_after_flush(); }
     void on_closed(const Error&) override {}
     std::unique_ptr<port::Connection> connection;
     const size_t step;
+    const Decide decide;
 };
 
 struct Bench {
@@ -156,7 +163,7 @@ struct Bench {
         auto listener = world.runtime().listen(
             shard.id(), {"127.0.0.1", 0}, how, [this, step](std::unique_ptr<port::Connection> c) {
                 ++echoes_made;
-                echoes.push_back(std::make_unique<Echo>(std::move(c), step));
+                echoes.push_back(std::make_unique<Echo>(std::move(c), step, decide));
                 echoes.back()->connection->start(*echoes.back());
             });
         EXPECT_TRUE(listener);
@@ -178,6 +185,7 @@ struct Bench {
     TempDirectory files;
     World world;
     Listening how;
+    Decide decide;
     bool plain = false;
     int echoes_made = 0;
     port::Address at;
@@ -271,6 +279,46 @@ TEST(Tls, TheEndThatCameWithTheLastBytesIsHeard) {
             BIO_write(broken.records, std::string(32, 'A').data(), 32);
             broken.send();
             EXPECT_TRUE(broken.ended());
+        });
+    });
+}
+
+TEST(Tls, WhatComesWhileARecordIsHalfReadIsReadToo) {
+    constexpr size_t kFirst = 16'000, kSecond = 100;
+    RuntimeOptions options;
+    options.read_buffer_bytes = 4096;  // a record takes several turns
+    Bench b(options);
+    std::latch half_read(1), sent(1);
+    b.decide = [&, calls = 0](size_t available) mutable -> port::Consumed {
+        if (available == 1) return {1, 0};
+        // The second of these calls is the last of its turn; the next one finds the rest of the
+        // record, and the event of what is sent now.
+        if (++calls == 2) {
+            half_read.count_down();
+            sent.wait();
+        }
+        if (available == kFirst + kSecond) return {available, 0};
+        return {0, calls < 2 ? 2 * available : kFirst + kSecond};
+    };
+    b.world.run([&](port::Shard& shard) {
+        return b.run(shard, 0, [&](port::Address at) {
+            Client client(at);
+            client.write("x");
+            client.send();
+            EXPECT_EQ(client.read(1), "x");
+            client.write(std::string(kFirst, 'a'));
+            client.send();
+            half_read.wait();
+            client.write(std::string(kSecond, 'b'));
+            client.send();
+            sent.count_down();
+            const timeval patience{20, 0};
+            ::setsockopt(client.fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+            size_t got = 0;
+            for (std::string part = "?"; !part.empty() && got < kFirst + kSecond;
+                 got += part.size())
+                part = client.read(kFirst);
+            EXPECT_EQ(got, kFirst + kSecond);
         });
     });
 }
