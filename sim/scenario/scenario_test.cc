@@ -188,6 +188,16 @@ TEST(Draw, AnAddedFaultLeavesTheOthersAsTheyWere) {
     EXPECT_EQ(make_schedule(after, Prng(11)).events, rest);
 }
 
+TEST(Draw, AskingForKeyspacesLeavesTheRestAsItWas) {
+    Scenario scenario = load("swarm.txt");
+    const Profile before = draw(scenario, 11);
+    scenario.world.keyspaces = {30, 30};
+    Profile after = draw(scenario, 11);
+    EXPECT_EQ(after.world.keyspaces, (Counts{30, 30}));
+    after.world.keyspaces = before.world.keyspaces;
+    EXPECT_EQ(after, before);
+}
+
 TEST(Schedule, EveryFaultEndsInTheSafetyPhaseAndOfOneKindOnlyOneAtATime) {
     for (const std::string& file : shipped()) {
         for (uint64_t seed = 0; seed < 50; ++seed) {
