@@ -33,8 +33,8 @@ from _cluster import ASTERIAS, Cluster  # noqa: E402
 from _resp import encode  # noqa: E402
 from _sandbox import Network, Unavailable, enter  # noqa: E402
 from processes import wait_until  # noqa: E402
-from run import machine, print_table  # noqa: E402
 from systems import Etcd  # noqa: E402
+from table import machine, print_table  # noqa: E402
 
 NODES = 3
 PER_NODE, PERIOD, PATIENCE = 4, 0.008, 0.25  # clients, seconds, seconds

@@ -4,16 +4,40 @@ import os
 import re
 import shlex
 import socket
+import ssl
+import subprocess
 import time
 import urllib.request
 
 from processes import Processes, free_port_base, listener, wait_until
 
 
-def resp(port, *words):
+def trusting():
+    """A TLS context that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def certificate(name):
+    """Makes name.crt, which signs itself, and name.key: the same kind for every system."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-keyout", name + ".key", "-out", name + ".crt", "-days", "2"]
+        + ["-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return name
+
+
+def resp(port, *words, tls=None):
     """One RESP command; the first line of the reply (or the body of a bulk)."""
     request = "*%d\r\n" % len(words) + "".join("$%d\r\n%s\r\n" % (len(w), w) for w in words)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        if tls:
+            s = tls.wrap_socket(s)
         s.sendall(request.encode())
         data = b""
         while True:
@@ -29,6 +53,7 @@ def resp(port, *words):
 class System:
     protocol = "resp"
     ports = []  # of the nodes' doors
+    tls = None  # the context of a client, if the doors speak TLS
 
     def __init__(self, directory):
         self.directory = directory
@@ -98,6 +123,31 @@ class Asterias(System):
         node = re.search(r"^asterias_node:(\d+)\r?$", info, re.M)
         leader = re.search(r"^asterias_group_%d_leader:(\d+)\r?$" % self.GROUP, info, re.M)
         return bool(node and leader) and node.group(1) == leader.group(1)
+
+
+class AsteriasNode(System):
+    """One durable node as an operator starts it, over TLS if there is a certificate (a name)."""
+
+    def __init__(self, directory, program, certificate_name=None):
+        super().__init__(directory)
+        self.program, self.certificate = program, certificate_name
+        self.tls = trusting() if certificate_name else None
+        self.name = "asterias 1" + (" tls" if self.tls else "")
+
+    def launch(self):
+        base = free_port_base(3)
+        self.ports = [base]
+        data = ["--data", os.path.join(self.directory, "data")]
+        subprocess.run([self.program, "init", *data], check=True, capture_output=True, timeout=60)
+        words = ["--resp-port", str(base), "--http-port", str(base + 1)]
+        words += ["--peer-port", str(base + 2), "--log-level", "error"]
+        if self.certificate:
+            words += ["--tls-cert", self.certificate + ".crt"]
+            words += ["--tls-key", self.certificate + ".key"]
+        self.processes.start("asterias", [self.program, "serve", *data, *words])
+
+    def ready(self):
+        return resp(self.ports[0], "SET", "ready", "1", tls=self.tls) == "+OK"
 
 
 class Floor(System):
@@ -193,12 +243,15 @@ class Etcd(System):
 
 
 class Redis(System):
-    """One primary, `replicas` replicas; appendfsync always on each."""
+    """One primary, `replicas` replicas; appendfsync always on each. Over TLS it has no replicas."""
 
-    def __init__(self, directory, replicas):
+    def __init__(self, directory, replicas, certificate_name=None):
         super().__init__(directory)
         self.replicas = replicas
+        self.certificate = certificate_name
+        self.tls = trusting() if certificate_name else None
         self.name = "redis 1+%d" % replicas if replicas else "redis 1"
+        self.name += " tls" if self.tls else ""
 
     def launch(self):
         base = free_port_base(1 + self.replicas)
@@ -208,8 +261,7 @@ class Redis(System):
             os.makedirs(data)
             command = [
                 "redis-server",
-                "--port",
-                str(base + i),
+                *self.port_words(base + i),
                 "--bind",
                 "127.0.0.1",
                 "--dir",
@@ -225,6 +277,13 @@ class Redis(System):
                 command += ["--replicaof", "127.0.0.1 %d" % base, "--repl-diskless-sync-delay", "0"]
             self.processes.start("redis%d" % i, command)
 
+    def port_words(self, port):
+        if not self.certificate:
+            return ["--port", str(port)]
+        words = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
+        words += ["--tls-cert-file", self.certificate + ".crt"]
+        return [*words, "--tls-key-file", self.certificate + ".key"]
+
     def ready(self):
-        info = resp(self.ports[0], "INFO", "replication")
+        info = resp(self.ports[0], "INFO", "replication", tls=self.tls)
         return len(re.findall(r"state=online", info)) == self.replicas

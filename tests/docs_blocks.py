@@ -144,10 +144,10 @@ def pattern(lines):
     return re.compile("".join(parts))
 
 
-# The shell's own words on jobs, and those of a node on a busy machine.
+# The shell's own words on jobs, and those of a node on a busy machine, or one of few descriptors.
 NOISE = re.compile(
     r"^(?:(?:/\S+|bash): line \d+: +\d+ (?:Killed|Terminated).*"
-    r"|\S+ \S+ warning runtime: a turn of shard .*)\n",
+    r"|\S+ \S+ warning (?:runtime: a turn of shard|serve: maxclients is) .*)\n",
     re.M,
 )
 

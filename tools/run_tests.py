@@ -11,6 +11,7 @@ A binary that dies, or a script that fails without saying `not ok`, counts as on
 cases are neither; they are named before the last line.
 """
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -18,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -138,6 +140,24 @@ def run_script(path, build, tally):
         tally.passed += 1
 
 
+def record(path, seconds, tally):
+    """What the whole suite took, for `./dev bench`."""
+    commit = subprocess.run(
+        ["git", "-C", str(ROOT), "log", "-1", "--format=%h"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    last = {
+        "seconds": round(seconds, 1),
+        "passed": tally.passed,
+        "failed": len(tally.failures),
+        "commit": commit or "unknown",
+        "ended": time.strftime("%Y-%m-%d %H:%M"),
+    }
+    path.write_text(json.dumps(last) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -146,6 +166,7 @@ def main():
     build = arguments.build.resolve()
 
     tally = Tally()
+    begin = time.monotonic()
     run_ctest(build, arguments.only, tally)
     for path in sorted((ROOT / "tests").glob("*.py")):
         if not path.name.startswith("_") and re.search(arguments.only, path.name):
@@ -159,6 +180,8 @@ def main():
     if not tally.passed and not tally.failures:
         tally.failed("nothing ran")
         print("failed: nothing ran")
+    if not arguments.only:
+        record(build / "last-whole-test.json", time.monotonic() - begin, tally)
     print(f"{tally.passed} passed, {len(tally.failures)} failed", flush=True)
     return 1 if tally.failures else 0
 

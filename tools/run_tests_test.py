@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """run_tests.py must count what failed as failed, also when a program dies without a report."""
+import json
 import pathlib
 import sys
 import tempfile
@@ -82,6 +83,14 @@ class Count(unittest.TestCase):
         self.script("print('skip cut links: no namespaces')")
         self.assertEqual((self.tally.passed, self.tally.failures), (0, []))
         self.assertEqual(self.tally.skipped, ["client.py: cut links: no namespaces"])
+
+    def test_record_of_a_run_tells_its_time_and_what_failed(self):
+        self.tally.passed = 7
+        self.tally.failed("rooms")
+        run_tests.record(self.root / "last.json", 61.04, self.tally)
+        last = json.loads((self.root / "last.json").read_text())
+        self.assertEqual((last["seconds"], last["passed"], last["failed"]), (61.0, 7, 1))
+        self.assertTrue(last["commit"] and last["ended"])
 
     def test_script_that_dies_after_an_ok_failed(self):
         self.script("print('ok ping', flush=True); raise SystemExit(1)")

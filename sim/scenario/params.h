@@ -48,6 +48,7 @@ void visit_params(WorldSpec& w, Visitor& v) {
     v.fixed("duration", w.duration, kShortest, kLongest);
     v.fixed("liveness", w.liveness, kShortest, kLongest);
     v.choice("core", w.core, kCores);
+    v.count("keyspaces", w.keyspaces, 0, 64);
 }
 
 template <typename Visitor>

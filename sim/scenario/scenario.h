@@ -51,6 +51,7 @@ struct WorldSpec {
                                       // must complete
     std::string core = "all";  // who heals: all, or a majority drawn by seed while the rest stays
                                // down
+    Counts keyspaces{0, 0};    // beside `default`; per seed; 0: few, drawn with the cluster
 
     bool operator==(const WorldSpec&) const = default;
 };

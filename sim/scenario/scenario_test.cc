@@ -60,7 +60,8 @@ TEST(Scenario, PrintsEveryParameterWithItsUnit) {
                                          "require operations>=10\n");
     ASSERT_TRUE(scenario) << scenario.error().describe();
     EXPECT_EQ(print(*scenario),
-              "world nodes=3..5 shards=1 duration=1m liveness=30s core=all\n"
+              "world nodes=3..5 shards=1 duration=1m liveness=30s core=all "
+              "keyspaces=0\n"
               "workload kv clients=8 keys=40 pipeline=1 rate=20..30 value_bytes=16 reads=0.5 "
               "request=0 reconnect=0.01 timeout=5s expire=0 ttl=5ms..3s doors=1..64\n"
               "fault partition mode=bridge every=1500ms..2m for=1s..8s\n"
@@ -81,7 +82,7 @@ TEST(Scenario, EveryErrorNamesFileLineAndWord) {
          "expect, require"},
         {"\nworld node=3\n",
          "f.txt:2: unknown parameter 'node' of world; known: nodes, shards, duration, liveness, "
-         "core"},
+         "core, keyspaces"},
         {"world nodes=0\n", "f.txt:1: nodes=0 of world is not a number or range within 1..64"},
         {"world nodes=5..3\n",
          "f.txt:1: nodes=5..3 of world is not a number or range within 1..64"},
@@ -185,6 +186,16 @@ TEST(Draw, AnAddedFaultLeavesTheOthersAsTheyWere) {
     for (const FaultEvent& event : all.events)
         if (event.kind != FaultKind::Partition) rest.push_back(event);
     EXPECT_EQ(make_schedule(after, Prng(11)).events, rest);
+}
+
+TEST(Draw, AskingForKeyspacesLeavesTheRestAsItWas) {
+    Scenario scenario = load("swarm.txt");
+    const Profile before = draw(scenario, 11);
+    scenario.world.keyspaces = {30, 30};
+    Profile after = draw(scenario, 11);
+    EXPECT_EQ(after.world.keyspaces, (Counts{30, 30}));
+    after.world.keyspaces = before.world.keyspaces;
+    EXPECT_EQ(after, before);
 }
 
 TEST(Schedule, EveryFaultEndsInTheSafetyPhaseAndOfOneKindOnlyOneAtATime) {

@@ -64,13 +64,17 @@ Cluster::Cluster(const Profile& profile, ProcessFactory factory, Story story)
       world_(profile.seed),
       prng_(world_.split_prng()) {
     sizes_ = draw_sizes(prng_);
-    static constexpr std::array<std::string_view, 3> kNames = {"a", "b", "c"};
-    for (uint64_t i = prng_.between(0, 2) + (profile.shards() > 1 ? 1 : 0); i > 0; --i)
-        keyspaces_.emplace_back(kNames[i - 1]);
+    const auto name_of = [](uint64_t i) {
+        return std::string(1, static_cast<char>('a' + i % 26)) +
+               (i < 26 ? "" : std::to_string(i / 26));
+    };
+    const uint64_t drawn = prng_.between(0, 2) + (profile.shards() > 1 ? 1 : 0);
+    for (uint64_t i = profile.world.keyspaces.low ? profile.world.keyspaces.low : drawn; i > 0; --i)
+        keyspaces_.push_back(name_of(i - 1));
     if (!profile.fault<KeyspaceFault>() && !has_step(profile.script, "keyspaces"))
         founded_ = keyspaces_;
     else if (keyspaces_.empty())
-        keyspaces_.emplace_back(kNames[0]);
+        keyspaces_.push_back(name_of(0));
     const auto* clock = profile.fault<ClockFault>();
     for (uint64_t i = 0; i < profile.nodes(); ++i) {
         auto machine = std::make_unique<Machine>();

@@ -1,7 +1,9 @@
 #include <map>
+#include <set>
 
 #include <gtest/gtest.h>
 
+#include "sim/world/raft_process.h"
 #include "sim/world/run.h"
 #include "sim/world/workload.h"
 
@@ -123,6 +125,18 @@ TEST(Workload, TheSameIsAskedForInSeveralWaysAndTheAnswersMeanTheSame) {
         EXPECT_EQ(std::get<Answered>(meaning).results[0], "1");
     }
     EXPECT_EQ(spelled.size(), 6u);
+}
+
+TEST(Cluster, HasAsManyKeyspacesAsTheScenarioAsksForAndElseFew) {
+    for (const uint64_t asked : {0, 30, 64}) {
+        Scenario scenario = scenario_of(kSmall);
+        scenario.world.keyspaces = {asked, asked};
+        const Cluster cluster(draw(scenario, 1), RaftProcess::make, {});
+        const std::vector<std::string>& names = cluster.keyspaces();
+        EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
+        if (asked) EXPECT_EQ(names.size(), asked);
+        if (!asked) EXPECT_LE(names.size(), 3u);
+    }
 }
 
 TEST(Workload, SomeKeysGetDeadlinesAndTheOthersNeverDo) {

@@ -117,6 +117,14 @@ ConnectionLimits connection_limits(const config::Settings& settings) {
             handshakes, std::max<size_t>(each / 8, 1)};
 }
 
+// Else the first to hear of it would be the clients that are turned away.
+void tell_fewer_clients(const config::Settings& settings, const ConnectionLimits& limits, Log log) {
+    if (limits.resp == settings.resp.connections_max) return;
+    log.warn("maxclients is " + std::to_string(limits.resp) + " of a shard, not " +
+             std::to_string(settings.resp.connections_max) +
+             ": the process may have too few descriptors for more (ulimit -Hn)");
+}
+
 // The composition root of one serving process.
 class Server {
 public:
@@ -533,6 +541,7 @@ int run_serve(const ConfigOptions& given) {
         std::fprintf(stderr, "asterias serve: %s\n", tls.error().context.c_str());
         return kUsage;
     }
+    tell_fewer_clients(options, limits, log);
     auto server = std::make_unique<Server>(given, loaded, limits, *tls, **runtime, registry, log);
     if (auto armed = (*runtime)->on_signal([&server](int signal) { server->on_signal(signal); });
         !armed) {
