@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """The command line as its user meets it: what it says when something is in the way, with which exit
 code, and that it starts and stops as it should."""
+import contextlib
+import ctypes
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -465,6 +468,36 @@ def probes(_):
         poll(lambda: page_of(left, "/readyz") == (200, "ok\n"), 20, "ready again")
 
 
+@contextlib.contextmanager
+def thread_held(pid, name):
+    """One thread of another process stands still: as a tracer holds it."""
+    attach, detach, wait_all = 16, 17, 0x40000000
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = {t: (t / "comm").read_text() for t in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+    thread = next(int(t.name) for t, comm in names.items() if comm.strip() == name)
+    equal(libc.ptrace(attach, thread, None, None), 0, f"ptrace: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(thread, wait_all)
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, thread, None, None)
+
+
+def hung_loop(_):
+    """an event loop that hangs is named by /livez and /readyz, and nobody waits for it"""
+    with Cluster(nodes=1, shards=2) as cluster:
+        node = cluster.nodes[0]
+        poll(lambda: page_of(node, "/readyz") == (200, "ok\n"), 20, "ready")
+        with thread_held(node.process.pid, "ast-shard-1"):
+            for page in ("livez", "readyz"):
+                code, text = page_of(node, "/" + page)
+                equal(code, 503, text)
+                expect(text.startswith("[-]loops failed: the event loop of shard 1 took "), text)
+                expect(text.endswith(f"\n{page} check failed\n"), text)
+        poll(lambda: page_of(node, "/livez") == (200, "ok\n"), 20, "alive again")
+        poll(lambda: page_of(node, "/readyz") == (200, "ok\n"), 20, "ready again")
+
+
 def why(_):
     """why says that all is well, or which node is missing since when, and what to do"""
     with Cluster(keyspaces=["orders"]) as cluster:
@@ -671,6 +704,7 @@ def main():
             sigterm_busy,
             status,
             probes,
+            hung_loop,
             why,
             replica,
             dev_one,
