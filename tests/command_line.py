@@ -1,16 +1,20 @@
 #!/usr/bin/python3
 """The command line as its user meets it: what it says when something is in the way, with which exit
 code, and that it starts and stops as it should."""
+import contextlib
+import ctypes
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 
-from _cluster import ASTERIAS, HOST, Cluster, fetch, free_ports, run
+from _cluster import ASTERIAS, HOST, Cluster, fetch, fetch_json, free_ports, run
 from _resp import Resp
 from _tap import Claims, equal, expect, poll
 
@@ -150,9 +154,18 @@ def configuration(directory):
     ):
         expect(line in shown.stdout.splitlines(), f"no {line!r} in {shown.stdout!r}")
     with open(path, "a", encoding="utf-8") as file:
-        file.write("resp-prot = 1\nshards = 0\n")
+        file.write("resp-prot = 1\nshards = 0\nhttp-port = 7400\nhost = = 1\n")
+        file.write('tls-cert = "/none.crt"\ntls-key = "/none.key"\n')
+    wrong = (
+        f"{path}:3: there is no 'resp-prot'; did you mean resp-port (0 to 65535)?",
+        f"{path}:4: shards takes 1 to 64, not '0'",
+        f"{path}:5: http-port and --peer-port both take port 7400; give one of them another",
+        f"{path}:6: ",
+    )
     for command in (["check-config", path], ["serve", "--config", path]):
-        refused(run(*command), USAGE, f"{path}:3: ", "did you mean resp-port?", f"{path}:4: ")
+        refused(run(*command), USAGE, *wrong)
+    files = (f"{path}:7: tls-cert /none.crt: No such file", f"{path}:8: tls-key /none.key: No such")
+    refused(run("check-config", path), USAGE, *wrong, *files)
     refused(run("serve", "--config", f"{directory}/none"), USAGE, "No such file")
     refused(run("serve", "--config", ""), USAGE, "--config", "empty")
     empty = run("config", env={"ASTERIAS_HOST": ""})
@@ -407,7 +420,7 @@ def commands(node):
 
 
 def status(_):
-    """status prints a table and JSON of every group; /metrics and /health answer"""
+    """status prints a table and JSON of every group; the pages of the HTTP door answer"""
     with Cluster(keyspaces=["orders"]) as cluster:
         address = f"{HOST}:{cluster.nodes[1].http[1]}"
         told = run("status", "--node", address)
@@ -417,8 +430,72 @@ def status(_):
         found = json.loads(run("status", "--node", address, "--json").stdout)
         equal([group["keyspace"] for group in found["groups"]], ["system", "default", "orders"])
         equal(len(found["members"]), 3)
-        equal(fetch(cluster.nodes[1].http, "/health"), "ok\n")
+        for page in ("/livez", "/readyz", "/health"):
+            equal(fetch(cluster.nodes[1].http, page), "ok\n", page)
         expect("# TYPE asterias_" in fetch(cluster.nodes[1].http, "/metrics"), "/metrics")
+
+
+def page_of(node, path):
+    """(status, body), also of what is no success."""
+    try:
+        return 200, fetch(node.http, path)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def probes(_):
+    """without a majority a node lives and is not ready, and says who is missing"""
+    with Cluster(keyspaces=["orders"], shards=2) as cluster:
+        left, *others = cluster.nodes
+        others[0].kill()
+        poll(lambda: page_of(left, "/readyz") == (200, "ok\n"), 20, "ready with two of three")
+        others[1].kill()
+        told = poll(
+            lambda: (p := page_of(left, "/readyz")) and "does not hear node" in p[1] and p,
+            20, "what is missing",
+        )
+        equal(told[0], 503)
+        for text in (
+            "[+]loops ok\n[+]running ok\n[+]disk ok\n[+]copies ok\n[-]keyspaces failed: default: ",
+            "2 of 3 copies are needed, and this node does not hear node 2, node 3; orders: ",
+        ):
+            expect(text in told[1], f"no {text!r} in {told[1]!r}")
+        expect(told[1].endswith("\nreadyz check failed\n"), told[1])
+        equal(page_of(left, "/health")[0], 503)
+        equal(page_of(left, "/livez?verbose"), (200, "[+]loops ok\nok\n"))
+        equal(page_of(left, "/readyz?exclude=keyspaces"), (200, "ok\n"))
+        others[0].start()
+        poll(lambda: page_of(left, "/readyz") == (200, "ok\n"), 20, "ready again")
+
+
+@contextlib.contextmanager
+def thread_held(pid, name):
+    """One thread of another process stands still: as a tracer holds it."""
+    attach, detach, wait_all = 16, 17, 0x40000000
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = {t: (t / "comm").read_text() for t in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+    thread = next(int(t.name) for t, comm in names.items() if comm.strip() == name)
+    equal(libc.ptrace(attach, thread, None, None), 0, f"ptrace: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(thread, wait_all)
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, thread, None, None)
+
+
+def hung_loop(_):
+    """an event loop that hangs is named by /livez and /readyz, and nobody waits for it"""
+    with Cluster(nodes=1, shards=2) as cluster:
+        node = cluster.nodes[0]
+        poll(lambda: page_of(node, "/readyz") == (200, "ok\n"), 20, "ready")
+        with thread_held(node.process.pid, "ast-shard-1"):
+            for page in ("livez", "readyz"):
+                code, text = page_of(node, "/" + page)
+                equal(code, 503, text)
+                expect(text.startswith("[-]loops failed: the event loop of shard 1 took "), text)
+                expect(text.endswith(f"\n{page} check failed\n"), text)
+        poll(lambda: page_of(node, "/livez") == (200, "ok\n"), 20, "alive again")
+        poll(lambda: page_of(node, "/readyz") == (200, "ok\n"), 20, "ready again")
 
 
 def why(_):
@@ -559,7 +636,11 @@ def dev_three(directory):
     ) as process:
         card = json.loads(process.stdout.readline())
         print(f"  three nodes ready in {card['ready_seconds'] * 1000:.0f} ms", flush=True)
-        for node in card["nodes"]:
+        for i, node in enumerate(card["nodes"], 1):
+            equal((node["node"], node["directory"]), (i, f"{directory}/dev-three/node-{i}"))
+            host, number = node["http"].split(":")
+            told = fetch_json((host, int(number)), "/status", 5.0)
+            equal(told["node"], i, "what the cluster calls it")
             host, number = node["redis"].split(":")
             with Resp((host, int(number))) as client:
                 client.call("INCR", "asked")
@@ -622,6 +703,8 @@ def main():
             sigterm,
             sigterm_busy,
             status,
+            probes,
+            hung_loop,
             why,
             replica,
             dev_one,

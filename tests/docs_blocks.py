@@ -67,11 +67,11 @@ case "$1" in
             export ASTERIAS_PEER_PORT=%(peer)s
         fi ;;
     why | status) names --node "$@" || flags=(--node 127.0.0.1:%(http)s) ;;
-    replica)
+    replica | keyspace)
         names --node-address "$@" || flags=(--node-address 127.0.0.1:%(http)s) ;;
 esac
 names --help "$@" && flags=()
-exec '%(program)s' "$@" "${flags[@]}"
+exec -a "${CALLED:-asterias}" '%(program)s' "$@" "${flags[@]}"
 """
 CLIENT = """#!/bin/bash
 [[ " $* " == *" -p "* ]] || set -- -p %(resp)s "$@"
@@ -79,7 +79,7 @@ exec /usr/bin/redis-cli --no-raw "$@"
 """
 DEV = """#!/bin/bash
 [[ "$1" == up ]] || exit 2
-exec asterias dev --nodes 3 "${@:2}"
+CALLED=build/release/asterias exec asterias dev --nodes 3 "${@:2}"
 """
 
 

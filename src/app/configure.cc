@@ -47,6 +47,23 @@ std::string json_of(const config::Loaded& loaded) {
     return "{\"settings\":{" + all + "}}\n";
 }
 
+// What is wrong with the files that it names, as far as they are to be used.
+std::vector<std::string> trouble_with_tls(const config::Loaded& loaded) {
+    std::vector<std::string> found;
+    const config::Settings& s = loaded.settings;
+    if (s.tls_cert.empty() || s.tls_key.empty()) return found;
+    for (const char* name : {"tls-cert", "tls-key", "tls-client-ca"}) {
+        const config::Row* row = config::find_row(name);
+        const std::string file = config::get(*row, s);
+        if (file.empty() || std::ifstream(file, std::ios::binary)) continue;
+        const auto& origin = loaded.origins[static_cast<size_t>(row - config::rows().data())];
+        found.push_back(origin.where + ": " + name + " " + file + ": " + std::strerror(errno));
+    }
+    if (!found.empty()) return found;
+    if (auto tls = load_tls(s); !tls) found.push_back(tls.error().context);
+    return found;
+}
+
 // File, environment and flags. What is wrong with the file itself; empty: nothing.
 std::string read_all(const ConfigOptions& options, config::Said& said) {
     said.flags = options.flags;
@@ -112,9 +129,8 @@ int run_check_config(const std::string& file, bool json) {
         loaded.problems.push_back(trouble);
     else
         loaded = config::load(said);
-    if (loaded.problems.empty())
-        if (auto tls = load_tls(loaded.settings); !tls)
-            loaded.problems.push_back(tls.error().context);
+    for (std::string& problem : trouble_with_tls(loaded))
+        loaded.problems.push_back(std::move(problem));
     if (json) std::fputs(json_of(loaded).c_str(), stdout);
     if (!loaded.problems.empty()) return tell_problems("check-config", loaded);
     if (!json) std::printf("%s is fine.\n", file.c_str());

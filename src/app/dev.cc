@@ -16,9 +16,11 @@ void print_card(const LocalCluster& cluster, const DevOptions& options, double s
     std::printf("\n  Asterias %s: %zu node%s, one computer.   (ready in %.1f s)\n\n",
                 version().c_str(), cluster.size(), cluster.size() == 1 ? "" : "s", seconds_taken);
     for (size_t i = 0; i < cluster.size(); ++i)
-        std::printf("  node %zu    redis %s   http %s   peers %s   pid %d\n", i + 1,
-                    cluster.resp(i).describe().c_str(), cluster.http(i).describe().c_str(),
-                    cluster.peer(i).describe().c_str(), cluster.pid(i));
+        std::printf("  node %s    redis %s   http %s   peers %s   pid %d%s\n",
+                    std::to_string(cluster.number(i)).c_str(), cluster.resp(i).describe().c_str(),
+                    cluster.http(i).describe().c_str(), cluster.peer(i).describe().c_str(),
+                    cluster.pid(i),
+                    cluster.number(i) == i + 1 ? "" : ("   in " + cluster.directory(i)).c_str());
     std::printf("\n  Redis      redis-cli -p %s set hello world\n", resp.c_str());
     if (cluster.size() > 1)
         std::printf("             redis-cli -p %u get hello        # any node, same answer\n",
@@ -66,8 +68,9 @@ int run_dev(const DevOptions& options) {
     if (options.json) {
         std::string nodes;
         for (size_t i = 0; i < cluster.size(); ++i)
-            nodes += std::string(i ? "," : "") + "{\"redis\":\"" + cluster.resp(i).describe() +
-                     "\",\"http\":\"" + cluster.http(i).describe() +
+            nodes += std::string(i ? "," : "") + "{\"node\":" + std::to_string(cluster.number(i)) +
+                     ",\"directory\":" + json_string(cluster.directory(i)) + ",\"redis\":\"" +
+                     cluster.resp(i).describe() + "\",\"http\":\"" + cluster.http(i).describe() +
                      "\",\"pid\":" + std::to_string(cluster.pid(i)) + "}";
         std::printf("{\"ready_seconds\":%.3f,\"data\":%s,\"nodes\":[%s]}\n", taken,
                     json_string(options.data).c_str(), nodes.c_str());

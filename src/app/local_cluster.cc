@@ -175,11 +175,22 @@ Result<void> LocalCluster::start(Duration timeout) {
     return started;
 }
 
+namespace {
+Result<node::Identity> identity_in(const std::string& directory) {
+    std::ifstream in(directory + "/" + std::string(node::kIdentityFile), std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(in), {}};
+    return node::decode_identity(Bytes::copy(content));
+}
+}  // namespace
+
+uint64_t LocalCluster::number(size_t node) const {
+    const auto identity = identity_in(directory(node));
+    return identity && identity->node ? identity->node.value : node + 1;
+}
+
 // What a cluster was born with stays: other wishes are told at once, not waited for or passed over.
 Result<void> LocalCluster::check_same() const {
-    std::ifstream in(directory(0) + "/" + std::string(node::kIdentityFile), std::ios::binary);
-    const std::string content{std::istreambuf_iterator<char>(in), {}};
-    const auto identity = node::decode_identity(Bytes::copy(content));
+    const auto identity = identity_in(directory(0));
     if (!identity) return {};  // nothing yet; or the node says what is wrong with it
     const auto& born = identity->founding;
     if (born.expected != options_.nodes)
@@ -189,9 +200,9 @@ Result<void> LocalCluster::check_same() const {
     for (const auto& k : options_.keyspaces)
         if (std::find(born.keyspaces.begin(), born.keyspaces.end(), k) == born.keyspaces.end())
             return fail(Errc::Conflict,
-                        options_.data + " holds a cluster without keyspace '" + k +
-                            "', and one that was born gets no more of them: leave it out, or name "
-                            "another directory with --data");
+                        options_.data + " holds a cluster that was born without keyspace '" + k +
+                            "': start it without --keyspace " + k +
+                            "; is it not there yet, make it then: asterias keyspace create " + k);
     return {};
 }
 
@@ -306,7 +317,7 @@ std::string LocalCluster::ended_child() {
         int status = 0;
         if (pids_[i] <= 0 || ::waitpid(pids_[i], &status, WNOHANG) != pids_[i]) continue;
         pids_[i] = 0;
-        return "node " + std::to_string(i + 1) + " ended " +
+        return "node " + std::to_string(number(i)) + " ended " +
                (WIFEXITED(status) ? "with exit code " + std::to_string(WEXITSTATUS(status))
                                   : "by signal " + std::to_string(WTERMSIG(status))) +
                "; its log is " + log_path(i) + "\n  start it again:  " + command_line(i);

@@ -56,6 +56,9 @@ public:
     port::Address http(size_t node) const { return {"127.0.0.1", port_of(http_port_, node)}; }
     port::Address peer(size_t node) const { return {"127.0.0.1", port_of(peer_port_, node)}; }
     std::string directory(size_t node) const;
+    // The number that the cluster knows it by, once it has one. That of its directory, unless the
+    // cluster was born before numbers followed addresses.
+    uint64_t number(size_t node) const;
     // How node `node` is started, ready to paste.
     std::string command_line(size_t node) const;
     size_t running_count() const;

@@ -213,7 +213,8 @@ private:
         edge_http::Pages pages;
         pages.metrics = [this] { return registry_.print(); };
         pages.status = [this] { return node_->status_json(); };
-        pages.trouble = [this] { return trouble(); };
+        pages.live = [this] { return checks(node_->live()); };
+        pages.ready = [this] { return checks(node_->ready()); };
         pages.api = [this](edge_http::ApiRequest request) { return api(std::move(request)); };
         http_ = std::make_unique<edge_http::Door>(shard, std::move(pages), http_options(), log_);
         if (auto listening = http_->listen(); !listening)
@@ -280,15 +281,12 @@ private:
         return {status_of(error.code), "{\"error\":" + node::quoted(error.context) + "}"};
     }
 
-    port::Task<std::string> trouble() {
-        if (!node_->started()) co_return "the node is starting\n";
-        std::string text;
-        for (const auto& shard : co_await node_->status())
-            for (const auto& group : shard.groups)
-                if (group.stopped)
-                    text += "group " + to_string(group.group) +
-                            " is stopped: " + group.stopped_why + "\n";
-        co_return text;
+    static port::Task<std::vector<edge_http::Check>> checks(
+        port::Task<std::vector<node::Check>> asked) {
+        std::vector<edge_http::Check> told;
+        for (auto& check : co_await std::move(asked))
+            told.push_back({std::move(check.name), std::move(check.trouble)});
+        co_return told;
     }
 
     // On shard 0: of a cursor that a door of this node gave. `found` is called there.

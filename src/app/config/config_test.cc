@@ -49,9 +49,10 @@ TEST(Config, AFlagWinsOverTheEnvironmentThatOverTheFileThatOverTheDefault) {
 
 TEST(Config, AnUnknownKeyIsRefusedWithItsLineAndTheNearestName) {
     EXPECT_EQ(problems(of_file("\npipeline-maximum = 5\n")),
-              "n.toml:2: there is no 'pipeline-maximum'; did you mean pipeline-max?\n");
+              "n.toml:2: there is no 'pipeline-maximum'; did you mean pipeline-max (1 to "
+              "1000000)?\n");
     EXPECT_EQ(problems(of_file("RESP_PORT = 5\n")),
-              "n.toml:1: there is no 'RESP_PORT'; did you mean resp-port?\n");
+              "n.toml:1: there is no 'RESP_PORT'; did you mean resp-port (0 to 65535)?\n");
     EXPECT_EQ(problems(of_file("[zzzzzzzzzz]\na = 1\n")),
               "n.toml:1: there is no 'zzzzzzzzzz'; asterias config lists what there is\n");
 }
@@ -80,12 +81,73 @@ TEST(Config, WordsThatAreNoTomlAreRefusedWithTheirLine) {
 
 TEST(Config, ContradictionsNameBothAsTheOperatorSaidThem) {
     EXPECT_EQ(problems(of_file("resp-port = 8080\n")),
-              "resp-port (n.toml:1) and --http-port both take port 8080\n");
+              "n.toml:1: resp-port and --http-port both take port 8080; give one of them "
+              "another\n");
+    EXPECT_EQ(problems(of_file("shards = 2\npeer-port = 1\nhttp-port = 1\nresp-port = 1\n")),
+              "n.toml:4: resp-port and http-port (n.toml:3) both take port 1; give one of them "
+              "another\n"
+              "n.toml:4: resp-port and peer-port (n.toml:2) both take port 1; give one of them "
+              "another\n"
+              "n.toml:3: http-port and peer-port (n.toml:2) both take port 1; give one of them "
+              "another\n");
     EXPECT_EQ(problems(of_file("inflight-bytes-max = \"1MiB\"\n", {{"value-bytes-max", "2MiB"}})),
-              "inflight-bytes-max (n.toml:1) 1MiB is less than --value-bytes-max 2MiB: not one of "
-              "them would fit\n");
+              "n.toml:1: inflight-bytes-max 1MiB is less than --value-bytes-max 2MiB: not one of "
+              "them would fit; raise the first, or lower the second\n");
+    EXPECT_EQ(problems(of_file("rpc-silence-max = \"150ms\"\n")),
+              "n.toml:1: rpc-silence-max 150ms is less than twice --rpc-alive-interval 500ms (its "
+              "default): a connection that lives would be given up; raise the first, or lower the "
+              "second\n");
     EXPECT_EQ(problems(of_file("replace = 3\n")),
-              "replace (n.toml:1) takes a place in a cluster: name a node of it with --join\n");
+              "n.toml:1: replace takes a place in a cluster: name a node of it with --join "
+              "HOST:PEER_PORT\n");
+    EXPECT_EQ(problems(of_file("", {{"resp-port", "8080"}})),
+              "--resp-port and --http-port both take port 8080; give one of them another\n");
+}
+
+TEST(Config, UnknownKeysBadValuesBrokenLinesAndContradictionsAreToldTogether) {
+    EXPECT_EQ(problems(of_file("resp-prt = 1\nshards = 0\nhttp-port = = 2\nresp-port = 7400\n"
+                               "log-level = loud\ninflight-bytes-max = \"1MiB\"\n"
+                               "value-bytes-max = \"2MiB\"\nshards = 2\nmaxclients = true\n")),
+              "n.toml:1: there is no 'resp-prt'; did you mean resp-port (0 to 65535)?\n"
+              "n.toml:2: shards takes 1 to 64, not '0'\n" +
+                  of_file("\n\nhttp-port = = 2\n").problems[0] + "\n" +
+                  of_file("\n\n\n\nlog-level = loud\n").problems[0] + "\n" +
+                  of_file("shards = 0\n\n\n\n\n\n\nshards = 2\n").problems[1] + "\n" +
+                  "n.toml:9: maxclients takes 1 to 1000000, not 'true'\n"
+                  "n.toml:4: resp-port and --peer-port both take port 7400; give one of them "
+                  "another\n"
+                  "n.toml:6: inflight-bytes-max 1MiB is less than value-bytes-max (n.toml:7) 2MiB: "
+                  "not one of them would fit; raise the first, or lower the second\n");
+}
+
+TEST(Config, WhatWasMeantOtherwiseIsNotJudgedByItsDefault) {
+    // The certificate is there, but misspelt; broken; of another kind.
+    for (const char* cert : {"tls-crt = \"c\"\n", "tls-cert = c\n", "tls-cert = 1979-05-27\n"})
+        EXPECT_EQ(of_file(cert + std::string("tls-key = \"k\"\n")).problems.size(), 1u) << cert;
+    const auto far = of_file("host = \"192.0.2.1\"\n[users]\nbob = \"hunter2\"\n").problems;
+    ASSERT_EQ(far.size(), 2u);
+    EXPECT_EQ(far[1].find("[users]"), far[1].npos) << far[1];
+    EXPECT_NE(far[1].find("wants tls-cert and tls-key, private-network."), far[1].npos) << far[1];
+    // Its password is not told either way.
+    const auto bare = of_file("host = \"192.0.2.1\"\n[users]\nbob = hunter2\nhunter2\n").problems;
+    ASSERT_EQ(bare.size(), 3u);
+    for (const auto& told : bare)
+        EXPECT_EQ(told.find("hunter2"), told.npos) << told;
+    EXPECT_NE(bare[2].find("wants tls-cert and tls-key, private-network."), bare[2].npos);
+    EXPECT_NE(of_file("log-level = loud\n").problems[0].find("log-level cannot be read: "),
+              std::string::npos);
+    EXPECT_NE(of_file("log-level = loud\n")
+                  .problems[0]
+                  .find("; it takes debug, info, warn or error, in quotes"),
+              std::string::npos);
+    // Behind the head of a table that does not parse nothing is guessed.
+    EXPECT_EQ(of_file("host = \"192.0.2.1\"\n[users\nbob = \"hunter2\"\n").problems.size(), 1u);
+    // Nor is there an end to it.
+    EXPECT_EQ(of_file("a = \"\"\"\nx = 1\ny = 2\n").problems.size(), 1u);
+    std::string broken;
+    for (int i = 0; i < 100; ++i)
+        broken += "a" + std::to_string(i) + " = =\n";
+    EXPECT_EQ(of_file(broken).problems.size(), 20u);
 }
 
 TEST(Config, BeyondLoopbackItNamesTheThreeWaysOutAndWhatIsMissing) {
@@ -103,10 +165,11 @@ TEST(Config, BeyondLoopbackItNamesTheThreeWaysOutAndWhatIsMissing) {
     EXPECT_NE(problems(of_file(host + tls + user)).find("wants private-network. Or"),
               std::string::npos);
     EXPECT_EQ(problems(of_file("tls-key = \"k\"\n")),
-              "--tls-cert and tls-key (n.toml:1) go together: the certificate is missing\n");
+              "n.toml:1: --tls-cert and tls-key go together: the certificate is missing; name its "
+              "file with tls-cert, or leave both out\n");
     EXPECT_EQ(problems(of_file("tls-client-ca = \"k\"\n")),
-              "tls-client-ca (n.toml:1) checks clients of a door that speaks TLS: --tls-cert is "
-              "missing\n");
+              "n.toml:1: tls-client-ca checks clients of a door that speaks TLS: --tls-cert is "
+              "missing; name it and tls-key, or leave this out\n");
 }
 
 const std::string kUsers =

@@ -17,6 +17,9 @@
 namespace asterias::config {
 namespace {
 
+constexpr size_t kBrokenLinesMax = 20;  // that are told of a file
+constexpr const char* kUsers = "users";
+
 // A plain value as set() takes it; nothing: it is an array, a date, a table.
 std::optional<std::string> text_of(const toml::node& value) {
     if (const auto* text = value.as_string()) return text->get();
@@ -36,12 +39,16 @@ public:
             const Row& row = rows()[i];
             const std::string variable = environment_of(row);
             const char* text = said_.environment ? said_.environment(variable) : nullptr;
-            if (text && !*text)
+            if (text && !*text) {
                 problem(variable, "is set, and empty; unset it, or give it a value");
-            else if (text)
+                doubt(row.name);
+            } else if (text) {
                 take(i, text, Source::Environment, variable);
+            }
             if (const auto flag = said_.flags.find(row.name); flag != said_.flags.end())
                 take(i, flag->second, Source::Flag, flag_of(row));
+            if (meant_.contains(row.name) && loaded_.origins[i].source == Source::Default)
+                doubt(row.name);
         }
         return std::move(loaded_);
     }
@@ -50,65 +57,134 @@ private:
     void problem(const std::string& where, const std::string& what) {
         loaded_.problems.push_back(where + ": " + what);
     }
+    void problem_at(uint32_t line, std::string what) { in_file_.emplace(line, std::move(what)); }
+    std::string place(uint32_t line) const { return said_.file->path + ":" + std::to_string(line); }
 
     void take(size_t row, const std::string& text, Source source, const std::string& where) {
-        if (auto done = set(rows()[row], loaded_.settings, text); !done)
-            return problem(where, source == Source::File
-                                      ? std::string(rows()[row].name) + " " + done.error().context
-                                      : done.error().context);
+        const std::string name = rows()[row].name;
+        if (auto done = set(rows()[row], loaded_.settings, text); !done) {
+            loaded_.doubted.insert(name);
+            return problem(where, done.error().context);
+        }
+        loaded_.doubted.erase(name);
         loaded_.origins[row] = {source, where};
     }
 
+    // A line that is no TOML is told and passed over, so that the others are told, too.
     void read_file(const Said::File& file) {
-        const auto parsed = toml::parse(file.text);
-        if (!parsed)
-            return problem(file.path + ":" + std::to_string(parsed.error().source().begin.line),
-                           std::string(parsed.error().description()));
-        // In the order of the lines, so that problems are told so.
-        std::map<uint32_t, std::vector<std::pair<std::string, const toml::node*>>> lines;
-        for (const auto& [key, value] : parsed.table())
-            lines[key.source().begin.line].emplace_back(key.str(), &value);
-        for (const auto& [line, keys] : lines)
-            for (const auto& [name, value] : keys)
-                read_key(name, *value, file.path + ":" + std::to_string(line));
+        std::string text = file.text;
+        uint32_t passed = 0;
+        bool whole = false;
+        for (size_t tries = 0; tries < kBrokenLinesMax && !whole; ++tries) {
+            const auto parsed = toml::parse(text);
+            if (parsed) {
+                read_table(parsed.table());
+                whole = true;
+                break;
+            }
+            const uint32_t line = parsed.error().source().begin.line;
+            if (line <= passed) break;  // it is what was told already that ends here
+            const std::string name = name_on(text, line);
+            std::string why(parsed.error().description());
+            if (const Row* row = find_row(find_row(name) ? name : nearest(name)))
+                why = std::string(row->name) + " cannot be read: " + why + "; it takes " +
+                      range_of(*row) + ", in quotes but for plain numbers, true and false";
+            problem_at(line, why);
+            if (name.empty()) break;
+            doubt(name);
+            if (text.find("[users") < bounds(text, line).first) loaded_.doubted.insert(kUsers);
+            blank(text, line);
+            passed = line;
+        }
+        if (!whole) {  // what else was said is not known
+            for (const Row& row : rows())
+                loaded_.doubted.insert(row.name);
+            loaded_.doubted.insert(kUsers);
+        }
+        for (auto& [line, what] : in_file_)
+            problem(place(line), what);
     }
 
-    void read_key(const std::string& name, const toml::node& value, const std::string& where) {
+    // Empty for the head of a table: without it what follows would be taken for something else.
+    static std::string name_on(const std::string& text, uint32_t line) {
+        const auto [begin, end] = bounds(text, line);
+        const std::string broken = text.substr(begin, end - begin);
+        const size_t name = std::min(broken.find_first_not_of(" \t"), broken.size());
+        if (name == broken.size() || broken[name] == '[') return "";
+        return broken.substr(name, broken.find_first_of(" \t=", name) - name);
+    }
+    static void blank(std::string& text, uint32_t line) {
+        const auto [begin, end] = bounds(text, line);
+        text.erase(begin, end - begin);
+    }
+    // Of line 1 and on; empty behind the last.
+    static std::pair<size_t, size_t> bounds(const std::string& text, uint32_t line) {
+        size_t begin = 0;
+        for (uint32_t at = 1; at < line && begin < text.size(); ++at)
+            begin = std::min(text.find('\n', begin), text.size() - 1) + 1;
+        return {begin, std::min(text.find('\n', begin), text.size())};
+    }
+
+    void read_table(const toml::table& table) {
+        for (const auto& [key, value] : table)
+            read_key(std::string(key.str()), value, key.source().begin.line);
+    }
+
+    void read_key(const std::string& name, const toml::node& value, uint32_t line) {
+        if (name == kUsers) return read_users(value, line);
         const Row* row = find_row(name);
-        if (name == "users") return read_users(value, where);
-        if (!row) {
-            const std::string near = nearest(name);
-            problem(where, "there is no '" + name + "'" +
-                               (near.empty() ? "; asterias config lists what there is"
-                                             : "; did you mean " + near + "?"));
-        } else if (const auto text = text_of(value)) {
-            take(static_cast<size_t>(row - rows().data()), *text, Source::File, where);
-        } else {
-            problem(where, name + " takes " + range_of(*row));
+        if (!row) return unknown(name, line);
+        const auto text = text_of(value);
+        const auto done = text ? set(*row, loaded_.settings, *text)
+                               : fail(Errc::InvalidArgument, "takes " + range_of(*row));
+        if (!done) {
+            problem_at(line, name + " " + done.error().context);
+            return doubt(name);
         }
+        loaded_.origins[static_cast<size_t>(row - rows().data())] = {Source::File, place(line)};
+    }
+
+    void unknown(const std::string& name, uint32_t line) {
+        const Row* meant = find_row(nearest(name));
+        if (!meant)
+            return problem_at(line,
+                              "there is no '" + name + "'; asterias config lists what there is");
+        problem_at(line, "there is no '" + name + "'; did you mean " + meant->name + " (" +
+                             range_of(*meant) + ")?");
+        meant_.insert(meant->name);
+    }
+
+    // What is meant to be set is not known, and may not be what it is by default.
+    void doubt(const std::string& name) {
+        loaded_.doubted.insert(find_row(name) ? name : nearest(name));
     }
 
     // The value is never told: it may be a password that somebody forgot to hash.
-    void read_users(const toml::node& value, const std::string& where) {
+    void read_users(const toml::node& value, uint32_t line) {
         const auto* users = value.as_table();
-        if (!users) return problem(where, "[users] is a table of names and hashes");
-        std::map<uint32_t, std::string> wrong;
+        if (!users) {
+            loaded_.doubted.insert(kUsers);
+            return problem_at(line, "[users] is a table of names and hashes");
+        }
         for (const auto& [key, hash] : *users) {
             const auto* text = hash.as_string();
             const auto parsed = runtime::parse_password_hash(text ? text->get() : "");
             const std::string name(key.str());
-            if (parsed && !name.empty())
+            if (parsed && !name.empty()) {
                 loaded_.settings.users[name] = *parsed;
-            else
-                wrong[key.source().begin.line] =
-                    "what stands for user '" + name + "' " + (parsed ? "" : parsed.error().context);
+                continue;
+            }
+            loaded_.doubted.insert(kUsers);
+            problem_at(key.source().begin.line,
+                       "what stands for user '" + name + "' " +
+                           (parsed ? "has no name: give it one" : parsed.error().context));
         }
-        for (const auto& [line, text] : wrong)
-            problem(said_.file->path + ":" + std::to_string(line), text);
     }
 
     const Said& said_;
     Loaded loaded_;
+    std::multimap<uint32_t, std::string> in_file_;  // problems, by line
+    std::set<std::string> meant_;                   // by names that there are not
 };
 
 // What keeps strangers out may change while a node runs, and come, but not go.
@@ -158,8 +234,8 @@ std::string written(const Row& row, const Settings& settings) {
 
 Loaded load(const Said& said) {
     Loaded loaded = Loader(said).read();
-    // Values that are wrong by themselves would only bring more words.
-    if (loaded.problems.empty()) loaded.problems = contradictions(loaded);
+    for (std::string& problem : contradictions(loaded))
+        loaded.problems.push_back(std::move(problem));
     return loaded;
 }
 

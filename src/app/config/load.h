@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,10 +36,14 @@ struct Loaded {
     std::vector<Origin> origins;  // as rows()
     // What is wrong, a line each, the place first. With any the settings are not to be used.
     std::vector<std::string> problems;
+    // Names that a problem is about: what they should be is not known, so nothing is said of what
+    // their defaults contradict. "users": the table [users].
+    std::set<std::string, std::less<>> doubted;
 };
 
-// Every problem is found that can be found at once: words that do not parse, keys that nobody
-// knows, values out of their range, values that contradict each other (both are named).
+// Every problem is found that can be found at once: lines that do not parse, keys that nobody
+// knows, values out of their range, values that contradict each other (both are named). Each says
+// what is allowed, or the way out.
 Loaded load(const Said& said);
 
 // What a running node takes of what is said now: of live rows and users the new values, of all

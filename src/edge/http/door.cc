@@ -113,7 +113,8 @@ bool percent_decode(std::string_view text, std::string& out) {
     return true;
 }
 
-bool parse_query(std::string_view text, std::map<std::string, std::string>& out) {
+// In their order; false: a broken escape.
+bool parse_query(std::string_view text, std::vector<std::pair<std::string, std::string>>& out) {
     while (!text.empty()) {
         const std::string_view pair = text.substr(0, text.find('&'));
         text.remove_prefix(std::min(pair.size() + 1, text.size()));
@@ -122,9 +123,40 @@ bool parse_query(std::string_view text, std::map<std::string, std::string>& out)
         if (!percent_decode(pair.substr(0, equals), name) ||
             !percent_decode(pair.substr(std::min(equals + 1, pair.size())), value))
             return false;
-        out[name] = value;
+        out.emplace_back(std::move(name), std::move(value));
     }
     return true;
+}
+
+bool parse_query(std::string_view text, std::map<std::string, std::string>& out) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    if (!parse_query(text, pairs)) return false;
+    for (auto& [name, value] : pairs)
+        out[name] = std::move(value);
+    return true;
+}
+
+// The body of /livez or /readyz, and whether nothing that was asked for fails.
+struct Verdict {
+    bool fine = true;
+    std::string text;
+};
+Verdict verdict_of(const std::vector<Check>& checks, const std::vector<std::string>& excluded,
+                   std::string_view page, bool verbose) {
+    Verdict v;
+    for (const auto& check : checks) {
+        const bool out = std::ranges::find(excluded, check.name) != excluded.end();
+        v.fine &= out || check.trouble.empty();
+        v.text += check.trouble.empty() ? "[+]" + check.name + " ok"
+                                        : "[-]" + check.name + " failed: " + check.trouble;
+        v.text += out ? " (excluded)\n" : "\n";
+    }
+    for (const auto& name : excluded)
+        if (std::ranges::find(checks, name, &Check::name) == checks.end())
+            v.text += "there is no check '" + name + "' to exclude\n";
+    if (v.fine) return {true, (verbose ? v.text : "") + "ok\n"};
+    v.text += std::string(page) + " check failed\n";
+    return v;
 }
 
 std::string_view reason(int code) {
@@ -281,14 +313,27 @@ private:
         if (r.path == "/metrics")
             return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(),
                           head, r.keep_alive);
-        if (r.path == "/health" || r.path == "/status") {
+        if (r.path == "/status") {
             wait_for_page();
-            if (r.path == "/health")
-                return door_.scope_.spawn("http.health",
-                                          door_.answer_health(id_, head, r.keep_alive));
             return door_.scope_.spawn("http.status", door_.answer_status(id_, head, r.keep_alive));
         }
-        answer(404, "text/plain", "pages: /metrics /status /health\n", head, r.keep_alive);
+        if (r.path == "/livez" || r.path == "/readyz" || r.path == "/health")
+            return tell_checks(r, head);
+        answer(404, "text/plain", "pages: /livez /readyz /metrics /status\n", head, r.keep_alive);
+    }
+    void tell_checks(const RequestHead& r, bool head) {
+        std::vector<std::pair<std::string, std::string>> query;
+        if (!parse_query(r.query, query))
+            return answer(400, "text/plain", "broken query\n", head, r.keep_alive);
+        Telling telling;
+        telling.ready = r.path != "/livez";
+        for (auto& [name, value] : query) {
+            if (name == "verbose") telling.verbose = true;
+            if (name == "exclude") telling.excluded.push_back(std::move(value));
+        }
+        wait_for_page();
+        door_.scope_.spawn("http.checks",
+                           door_.answer_checks(id_, std::move(telling), head, r.keep_alive));
     }
     // Later requests of this connection wait: answers keep their order.
     void wait_for_page() {
@@ -354,12 +399,13 @@ port::Task<> Door::answer_status(uint64_t session, bool head, bool keep_alive) {
     if (it != sessions_.end()) it->second->finish(200, "application/json", body, head, keep_alive);
 }
 
-port::Task<> Door::answer_health(uint64_t session, bool head, bool keep_alive) {
-    const std::string trouble = co_await pages_.trouble();
+port::Task<> Door::answer_checks(uint64_t session, Telling telling, bool head, bool keep_alive) {
+    const auto checks = co_await (telling.ready ? pages_.ready() : pages_.live());
+    const Verdict v =
+        verdict_of(checks, telling.excluded, telling.ready ? "readyz" : "livez", telling.verbose);
     const auto it = sessions_.find(session);
     if (it != sessions_.end())
-        it->second->finish(trouble.empty() ? 200 : 503, "text/plain",
-                           trouble.empty() ? "ok\n" : trouble, head, keep_alive);
+        it->second->finish(v.fine ? 200 : 503, "text/plain", v.text, head, keep_alive);
 }
 
 port::Task<> Door::answer_api(uint64_t session, ApiRequest request, bool head, bool keep_alive) {

@@ -1,15 +1,20 @@
 // edge/http/door.h: the operator's door: GET /metrics (Prometheus text 0.0.4), GET /status (JSON),
-// GET /health (200, or 503 and the reasons), and what lies under /v1/ (JSON; arguments in the
-// query, GET to look, POST to change). HTTP/1.1 and 1.0 as far as scrapers, curl and load balancers
-// need: no request has a body; keep-alive, pipelining in order; anything else is refused in HTTP's
-// own form. A POST needs the header `Asterias-Command`, whatever its value: a page in somebody's
-// browser cannot send that to a node on loopback. Threading: one shard.
+// GET /livez and /readyz, and what lies under /v1/ (JSON; arguments in the query, GET to look, POST
+// to change). HTTP/1.1 and 1.0 as far as scrapers, curl and load balancers need: no request has a
+// body; keep-alive, pipelining in order; anything else is refused in HTTP's own form. A POST needs
+// the header `Asterias-Command`, whatever its value: a page in somebody's browser cannot send that
+// to a node on loopback. Threading: one shard.
+//
+// /livez and /readyz are as etcd and Kubernetes have them: 200 and `ok`, or 503 and every check on
+// a line, `[+]name ok` or `[-]name failed: why`. `?verbose` lists them also when all is well;
+// `?exclude=name`, also several times, leaves one out. /health is /readyz under an older name.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -43,12 +48,17 @@ struct ApiReply {
     std::string json;
 };
 
+// One line of /livez and /readyz.
+struct Check {
+    std::string name;
+    std::string trouble;  // one line; empty: it is fine
+};
+
 // Pages. Called on the door's shard.
 struct Pages {
     std::function<std::string()> metrics;
     std::function<port::Task<std::string>()> status;
-    // What keeps this node from serving, a line each; empty: nothing.
-    std::function<port::Task<std::string>()> trouble;
+    std::function<port::Task<std::vector<Check>>()> live, ready;
     // Without it nothing lies under /v1/.
     std::function<port::Task<ApiReply>(ApiRequest)> api{};
 };
@@ -67,7 +77,13 @@ private:
     class Session;
     void accept(std::unique_ptr<port::Connection> connection);
     port::Task<> answer_status(uint64_t session, bool head, bool keep_alive);
-    port::Task<> answer_health(uint64_t session, bool head, bool keep_alive);
+    // How the checks of a page are to be told.
+    struct Telling {
+        bool ready = false;  // else: live
+        bool verbose = false;
+        std::vector<std::string> excluded;
+    };
+    port::Task<> answer_checks(uint64_t session, Telling telling, bool head, bool keep_alive);
     port::Task<> answer_api(uint64_t session, ApiRequest request, bool head, bool keep_alive);
 
     port::Shard& shard_;

@@ -21,7 +21,8 @@ struct Bench {
             return metrics;
         };
         pages.status = [this] { return status_page(this); };
-        pages.trouble = [this] { return trouble_page(this); };
+        pages.live = [this] { return checks_page(this, 1); };
+        pages.ready = [this] { return checks_page(this, checks.size()); };
         pages.api = [this](ApiRequest request) { return api_page(this, std::move(request)); };
         door = &host->own<std::unique_ptr<Door>>(std::make_unique<Door>(
             host->shard(), std::move(pages), options, Log(world.log(server), "t")));
@@ -31,7 +32,10 @@ struct Bench {
         co_await port::sleep(b->host->shard(), milliseconds(20));
         co_return "{}";
     }
-    static port::Task<std::string> trouble_page(Bench* b) { co_return b->trouble; }
+    static port::Task<std::vector<Check>> checks_page(Bench* b, size_t first) {
+        co_return std::vector<Check>(b->checks.begin(),
+                                     b->checks.begin() + static_cast<ptrdiff_t>(first));
+    }
     static port::Task<ApiReply> api_page(Bench* b, ApiRequest request) {
         co_await port::sleep(b->host->shard(), milliseconds(20));
         b->asked.push_back(request);
@@ -57,7 +61,7 @@ struct Bench {
     sim::Host *host, *guest;
     std::unique_ptr<Door>* door;
     std::string metrics = "m 1\n";
-    std::string trouble;
+    std::vector<Check> checks{{"loops", ""}, {"disk", ""}, {"keyspaces", ""}};
     int made = 0;
     std::vector<ApiRequest> asked;
     ApiReply api_reply{200, "{}"};
@@ -164,12 +168,37 @@ TEST(HttpDoor, KeepAliveIsWhatTheVersionAndTheClientSay) {
     }
 }
 
-TEST(HttpDoor, AnUnhealthyNodeSaysSo) {
+// Code and body of a page.
+std::string told(Bench& b, const std::string& path) {
+    const std::string all = b.ask("GET " + path + " HTTP/1.1\r\nHost: s\r\n\r\n").received;
+    return all.substr(9, 3) + " " + all.substr(all.find("\r\n\r\n") + 4);
+}
+
+TEST(HttpDoor, ANodeThatIsNotReadyListsItsChecksAndIsAliveAllTheSame) {
     Bench b;
-    b.trouble = "group 2 is stopped\n";
-    const auto& c = b.ask("GET /health HTTP/1.1\r\nHost: s\r\n\r\n");
-    EXPECT_TRUE(c.received.starts_with("HTTP/1.1 503"));
-    EXPECT_TRUE(c.received.ends_with("\r\n\r\ngroup 2 is stopped\n"));
+    b.checks[2].trouble = "default: no leader";
+    const std::string list =
+        "[+]loops ok\n[+]disk ok\n[-]keyspaces failed: default: no leader\nreadyz check failed\n";
+    EXPECT_EQ(told(b, "/readyz"), "503 " + list);
+    EXPECT_EQ(told(b, "/health"), "503 " + list);
+    EXPECT_EQ(told(b, "/livez"), "200 ok\n");
+    b.checks[0].trouble = "shard 0";
+    EXPECT_EQ(told(b, "/livez"), "503 [-]loops failed: shard 0\nlivez check failed\n");
+}
+
+TEST(HttpDoor, ChecksAreListedOnRequestAndCanBeLeftOut) {
+    Bench b;
+    EXPECT_EQ(told(b, "/readyz"), "200 ok\n");
+    EXPECT_EQ(told(b, "/livez?verbose"), "200 [+]loops ok\nok\n");
+    b.checks[1].trouble = "full";
+    b.checks[2].trouble = "default: no leader";
+    EXPECT_TRUE(told(b, "/readyz?exclude=disk").starts_with("503 "));
+    EXPECT_EQ(told(b, "/readyz?exclude=disk&exclude=keyspaces"), "200 ok\n");
+    EXPECT_EQ(told(b, "/readyz?exclude=disk&verbose&exclude=keyspaces&exclude=dsk"),
+              "200 [+]loops ok\n[-]disk failed: full (excluded)\n"
+              "[-]keyspaces failed: default: no leader (excluded)\n"
+              "there is no check 'dsk' to exclude\nok\n");
+    EXPECT_EQ(told(b, "/readyz?exclude=%4"), "400 broken query\n");
 }
 
 TEST(HttpDoor, AQueryIsDecodedAndAnsweredInOrder) {

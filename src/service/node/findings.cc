@@ -200,9 +200,11 @@ Finding finding_of_silent(const FoundingMember& member, const Error& error, cons
         return f;
     }
     f.next =
-        "start it: asterias serve --data ITS_DIRECTORY. If it ends with exit code 5, the last "
-        "lines "
-        "of its log say why its directory cannot take part";
+        "start it as it was started: asterias serve --data ITS_DIRECTORY, with its ports "
+        "(--peer-port " +
+        std::to_string(member.peer_address.port) +
+        "). If it ends with exit code 5, the last lines of its log say why its directory cannot "
+        "take part";
     return f;
 }
 

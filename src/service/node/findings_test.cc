@@ -166,6 +166,8 @@ TEST(Findings, ASilentNodeIsNamedWithItsAddressAndSinceWhen) {
         << json({false, true, then}, "");
     EXPECT_TRUE(says(json({false, false, then}, ""), "not seen since this node started"));
     EXPECT_FALSE(says(json({true, true, then}, ""), "since"));
+    EXPECT_TRUE(says(json({false, true, then}, ""), "next\":\"start it as it was started"));
+    EXPECT_TRUE(says(json({false, true, then}, ""), "with its ports (--peer-port 7)"));
     EXPECT_TRUE(says(json({false, true, then, NodeId(2)}, ""), "node 2 reaches it"));
     EXPECT_TRUE(says(json({}, "old \"copy\""), "it is refused: old \\\"copy\\\""));
 }

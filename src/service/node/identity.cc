@@ -129,6 +129,41 @@ port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory,
                                           encode(identity));
 }
 
+namespace {
+
+size_t digits_at(std::string_view text, size_t at) {
+    size_t end = at;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9')
+        ++end;
+    return end - at;
+}
+
+// "10.0.0.9" before "10.0.0.10": runs of digits by value.
+bool host_less(std::string_view a, std::string_view b) {
+    while (!a.empty() && !b.empty()) {
+        const size_t n = digits_at(a, 0), m = digits_at(b, 0);
+        if (n != m && n > 0 && m > 0) return n < m;
+        const size_t step = n > 0 && m > 0 ? n : 1;
+        if (a.substr(0, step) != b.substr(0, step)) return a.substr(0, step) < b.substr(0, step);
+        a.remove_prefix(step);
+        b.remove_prefix(step);
+    }
+    return a.size() < b.size();
+}
+
+}  // namespace
+
+void number_members(std::vector<FoundingMember>& members) {
+    if (members.empty()) return;
+    std::sort(members.begin() + 1, members.end(), [](const auto& a, const auto& b) {
+        if (a.peer_address.host == b.peer_address.host)
+            return a.peer_address.port < b.peer_address.port;
+        return host_less(a.peer_address.host, b.peer_address.host);
+    });
+    for (size_t i = 0; i < members.size(); ++i)
+        members[i].node = NodeId(i + 1);
+}
+
 router::Catalogue catalogue_of(const Founding& founding) {
     router::Catalogue c;
     uint64_t n = 0;

@@ -71,6 +71,11 @@ inline constexpr std::string_view kIdentityFile = "identity";
 port::Task<Result<Identity>> load_identity(port::Disk& disk, std::string directory);
 port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory, Identity identity);
 
+// Before the founding record is written: the founder stays first and is node 1, the others follow
+// by their address for nodes, runs of digits in it by value, the port last. So directories or
+// machines that were given addresses in order are nodes in that order, whoever came first.
+void number_members(std::vector<FoundingMember>& members);
+
 // What follows from a founding record: functions of it alone, so that all nodes agree.
 // `default` is keyspace 1 in group 2; each of Founding::keyspaces follows, in order.
 router::Catalogue catalogue_of(const Founding& founding);

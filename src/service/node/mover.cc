@@ -16,7 +16,6 @@ using What = catalogue::Order::What;
 using catalogue::State;
 
 constexpr Duration kPause = milliseconds(100);
-constexpr Duration kAsk = seconds(2);        // a group
 constexpr Duration kSliceTime = seconds(3);  // until some replica is far enough
 constexpr Duration kSlicePause = milliseconds(50);
 constexpr Duration kHearInterval = seconds(1);
@@ -49,13 +48,14 @@ struct Node::Asked {
 };
 
 // nullopt: this node stops.
-port::Task<std::optional<execute::Outcome>> Node::ask(GroupId group, kv::Command command) {
+port::Task<std::optional<execute::Outcome>> Node::ask(GroupId group, kv::Command command,
+                                                      Duration within, execute::StreamId stream) {
     command.keyspace = catalogue::keyspace_of(group);
     const auto asked = std::make_shared<Asked>(*shards_[0]);
     const uint64_t question = next_question_++;
     asking_[question] = asked;
     members_[0]->router().execute_in(
-        group, {std::move(command), execute::Bound::Linearizable, kAsk, execute::StreamId()},
+        group, {std::move(command), execute::Bound::Linearizable, within, stream},
         [asked](execute::Outcome outcome) {
             asked->outcome = std::move(outcome);
             asked->changed.notify();

@@ -371,6 +371,8 @@ port::Task<Result<void>> Node::found() {
                   " more at " + options_.peer_address.describe());
         while (!identity_.founding.complete())
             co_await founding_changed_->wait();
+        // None of them has heard a number yet.
+        number_members(identity_.founding.members);
     }
     auto stored = co_await store_identity(shards_[0]->disk(), options_.directory, identity_);
     founding_stored_ = stored.has_value();

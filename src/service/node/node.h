@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/catalogue/boundary.h"
+#include "service/node/checks.h"
 #include "service/node/join.h"
 #include "service/node/keyspace_orders.h"
 #include "service/node/keyspaces.h"
@@ -70,6 +71,11 @@ public:
 
     // On shard 0; asks every shard.
     port::Task<std::vector<ShardStatus>> status();
+    // For GET /livez: have all event loops taken a turn, asked now? And for GET /readyz: that, and
+    // would this node serve a client now: every keyspace is asked for, by one small read of its
+    // leader. On shard 0, after a successful start().
+    port::Task<std::vector<Check>> live();
+    port::Task<std::vector<Check>> ready();
     // For `asterias status --json` and GET /status.
     port::Task<std::string> status_json();
     // For `asterias why`: what is not as it should be, as all nodes that answer see it. `keyspace`:
@@ -123,12 +129,15 @@ private:
     Result<GroupId> group_named(const std::string& keyspace) const;
     const catalogue::Catalogue& keyspaces() const { return *members_[0]->known_catalogue(); }
     // mover.cc
+    static constexpr Duration kAsk = seconds(2);  // a group, or a node about one
     struct Asked;
     struct Recorded {
         int64_t version = 0;
         catalogue::Catalogue catalogue;
     };
-    port::Task<std::optional<execute::Outcome>> ask(GroupId group, kv::Command command);
+    port::Task<std::optional<execute::Outcome>> ask(GroupId group, kv::Command command,
+                                                    Duration within = kAsk,
+                                                    execute::StreamId stream = {});
     port::Task<std::optional<LogIndex>> tell(GroupId group, catalogue::Order order);
     void end_questions();
     port::Task<Result<Recorded>> read_record();
@@ -148,6 +157,8 @@ private:
     port::Task<Result<std::string>> change_keyspaces(KeyspaceOrder order);
     port::Task<Result<std::string>> await_keyspace(KeyspaceOrder order, KeyspaceId id,
                                                    uint64_t generation);
+    // checks.cc
+    port::Task<> ask_leader(GroupId group, bool* answered, size_t* left, port::Signal* changed);
     // A finding each, without the brackets of a list.
     port::Task<std::string> findings_json(std::string keyspace);
     port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,

@@ -83,6 +83,41 @@ TEST(Identity, GroupsFollowFromTheFoundingRecord) {
 
 // ------------------------------------------------------------------------------- whole nodes
 
+TEST(Identity, MembersAreNumberedByAddressWhoeverCameFirst) {
+    std::vector<FoundingMember> members;
+    for (const auto& [host, port] : {std::pair{"10.0.0.7", 7},
+                                     {"10.0.0.10", 7},
+                                     {"10.0.0.9", 8},
+                                     {"10.0.0.9", 7},
+                                     {"n10", 7},
+                                     {"n9", 7},
+                                     {"10.0.0.100", 1}})
+        members.push_back({NodeId(members.size() + 1), 5, {host, static_cast<uint16_t>(port)}, {}});
+    number_members(members);
+    std::string order;
+    for (const auto& m : members)
+        order += to_string(m.node) + " " + m.peer_address.describe() + "\n";
+    EXPECT_EQ(order,
+              "1 10.0.0.7:7\n2 10.0.0.9:7\n3 10.0.0.9:8\n4 10.0.0.10:7\n5 10.0.0.100:1\n"
+              "6 n9:7\n7 n10:7\n");
+    members.resize(1);
+    number_members(members);
+    EXPECT_EQ(members[0].node, NodeId(1));
+}
+
+TEST(Node, ANodesNumberFollowsFromItsAddressAndNotFromWhenItCame) {
+    for (const auto& order : {std::vector<size_t>{0, 1, 2, 3}, {0, 3, 2, 1}, {2, 0, 3, 1}}) {
+        Cluster c(4);
+        for (size_t i : order) {
+            c.boot(i);
+            c.world.run_for(seconds(1));
+        }
+        ASSERT_TRUE(c.started());
+        for (size_t i = 0; i < 4; ++i)
+            EXPECT_EQ(c.processes[i]->node->identity().node, NodeId(i + 1));
+    }
+}
+
 TEST(Node, AClusterIsBornOnceAllItsMembersAreThere) {
     Cluster c(3);
     for (size_t i : {1, 0})
