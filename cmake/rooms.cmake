@@ -121,7 +121,10 @@ room(engine/conformance DEPS base port)  # tests only: nothing of the product li
 room(engine/mem      DEPS base port          TEST_DEPS engine/conformance)
 room(engine/rocks    DEPS base port          HEAVY RocksDB::rocksdb Threads::Threads
                      TEST_DEPS engine/conformance TEST_HEAVY RocksDB::rocksdb)
-
+# src/engine/rocks/job_keys.cc
+target_link_options(asterias_engine_rocks INTERFACE
+    LINKER:--wrap=_ZN7rocksdb15CompactionState15SmallestUserKeyEv
+    LINKER:--wrap=_ZN7rocksdb15CompactionState14LargestUserKeyEv)
 room(service/execute DEPS base core/kv)
 room(service/rpc     DEPS base wire port     TEST_DEPS runtime/sim)
 room(service/replica DEPS base wire core/kv core/session core/catalogue core/raft port journal

@@ -551,6 +551,31 @@ TEST(Rocks, compactions_under_a_snapshot_of_a_merely_installed_state_lose_no_row
     snapshot.reset();
 }
 
+// What is compacted is a deletion of everything: the table that it begins gets no key.
+TEST(Rocks, a_compaction_that_leaves_nothing_may_fail_at_each_of_its_calls) {
+    size_t failed = 0;
+    for (uint64_t spared = 1;; ++spared) {
+        auto fs = std::make_shared<FaultFs>(Prng(spared));
+        auto env = make_fault_env(fs);
+        const auto options = make_options({.directory = "/db", .write_buffers_max = 2}, env.get());
+        rocksdb::WriteOptions no_log;
+        no_log.disableWAL = true;
+        rocksdb::DB* opened = nullptr;
+        ASSERT_TRUE(rocksdb::DB::Open(options, "/db", &opened).ok());
+        const std::unique_ptr<rocksdb::DB> db(opened);
+        ASSERT_TRUE(db->Put(no_log, "k", "v").ok());
+        ASSERT_TRUE(db->Flush({}).ok());
+        ASSERT_TRUE(db->DeleteRange(no_log, db->DefaultColumnFamily(), "a", "z").ok());
+        ASSERT_TRUE(db->Flush({}).ok());
+        fs->turn(FaultFs::Mode::Broken, spared);
+        const auto status = db->CompactRange({}, nullptr, nullptr);
+        fs->set_mode(FaultFs::Mode::Healthy);
+        if (status.ok()) break;
+        ++failed;
+    }
+    EXPECT_GE(failed, 3u);
+}
+
 TEST(Rocks, a_read_abandoned_in_flight_resumes_nobody) {
     FaultyDisk disk{Prng(1)};
     TestShard shard;
