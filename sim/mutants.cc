@@ -69,7 +69,7 @@ constexpr Planted kPlanted[] = {
     {"node_move_leaves_a_key", "keyspaces"},
     {"node_clear_forgotten", "keyspaces"},
     {"node_drop_uncounted", "keyspaces"},
-    {"catalogue_close_ignored", "keyspaces"},
+    {"catalogue_close_ignored", "keyspaces_all_keys"},
     {"resp_span_out_of_turn", "keyspaces_all_keys"},
     {"node_older_catalogue_heard", "keyspaces_all_keys"},
     {"replica_span_sees_hidden", "keyspaces_all_keys"},
@@ -271,9 +271,9 @@ std::string caught_by(std::string_view failure) {
 
 // Without a bug planted nothing may be caught, or the hunt would prove nothing.
 bool control(size_t jobs) {
-    for (const char* name :
-         {"clocks", "hunt", "joint", "keyspaces", "keyspaces_all_keys", "members", "reads",
-          "rollbacks", "rot_votes", "snapshots", "spans", "swarm", "votes", "wire", "witness"}) {
+    for (const char* name : {"clocks", "hunt", "joint", "keyspaces", "keyspaces_all_keys",
+                             "keyspaces_drops", "members", "reads", "rollbacks", "rot_votes",
+                             "snapshots", "spans", "swarm", "votes", "wire", "witness"}) {
         const Scenario scenario = load(name);
         bool clean = true;
         in_processes(
