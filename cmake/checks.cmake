@@ -53,7 +53,7 @@ if(NOT ASTERIAS_FUZZ)
   foreach(scenario basic clocks crash disk partition reads shards3 votes wire hunt starts limits
           engine strangers replies rot directory_twin directory_copied directory_lost directory_old
           pauses
-          slow_disk members keyspaces keyspaces_all_keys spans
+          slow_disk members keyspaces keyspaces_all_keys keyspaces_drops spans
           snapshots rollbacks slow_links figure8 aba stranded oneway bridge
           unsynced
           wrong_clocks rot_votes witness removed_leader snapshot_compaction joint

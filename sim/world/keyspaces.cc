@@ -10,21 +10,27 @@ void Cluster::change_keyspaces(const FaultEvent& event) {
     if (!all_were_ready_ || !world_.up(machines_[at]->index) || !p || !p->ready()) return;
     const bool create = event.what == "create", force = event.what == "force";
     const std::string name = keyspaces_[prng_.below(keyspaces_.size())];
-    const std::string text = (create ? "create " : force ? "drop with its keys " : "drop ") + name;
+    // 0: as many as is usual.
+    const auto copies = static_cast<uint32_t>(create ? prng_.below(4) : 0);
+    const std::string text = (create  ? "create "
+                              : force ? "drop with its keys "
+                                      : "drop ") +
+                             name + (copies ? " copies=" + std::to_string(copies) : "");
     const auto judged = force ? dropping_(name) : nullptr;
     say("operator on " + machines_[at]->name + ": " + text);
-    p->change_keyspace(create, force, name, [this, create, force, text, judged](std::string fate) {
-        say("operator: " + text + ": " + fate);
-        if (judged) judged(fate.starts_with("Conflict"));
-        const bool done = fate.ends_with("\"done\":true}");
-        const bool kept = fate.find("delete them first") != std::string::npos;
-        const std::string what = done   ? (create  ? "created"
-                                           : force ? "forced"
-                                                   : "dropped")
-                                 : kept ? "kept"
-                                        : "other";
-        world_.faults().hit("keyspaces." + what);
-    });
+    p->change_keyspace(create, force, name, copies,
+                       [this, create, force, text, judged](std::string fate) {
+                           say("operator: " + text + ": " + fate);
+                           if (judged) judged(fate.starts_with("Conflict"));
+                           const bool done = fate.ends_with("\"done\":true}");
+                           const bool kept = fate.find("delete them first") != std::string::npos;
+                           const std::string what = done   ? (create  ? "created"
+                                                              : force ? "forced"
+                                                                      : "dropped")
+                                                    : kept ? "kept"
+                                                           : "other";
+                           world_.faults().hit("keyspaces." + what);
+                       });
 }
 
 // It is one record, changed one step after the other: each generation is the same for all, and no

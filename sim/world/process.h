@@ -131,7 +131,7 @@ public:
     // Makes a keyspace of that name, with the keys that there are of it, or drops it; `force`: with
     // its keys.
     virtual void change_keyspace(bool /*create*/, bool /*force*/, std::string /*name*/,
-                                 std::function<void(std::string)>) {}
+                                 uint32_t /*copies*/, std::function<void(std::string)>) {}
     // Sites that this process counted so far.
     virtual std::map<std::string, uint64_t> counted() const { return {}; }
     // For people who ask why nothing moves; lines.

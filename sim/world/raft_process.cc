@@ -287,11 +287,12 @@ CatalogueView RaftProcess::catalogue() const {
     return {known->generation, digest, known->unsettled(), node::groups_of(*known)};
 }
 
-void RaftProcess::change_keyspace(bool create, bool force, std::string name,
+void RaftProcess::change_keyspace(bool create, bool force, std::string name, uint32_t copies,
                                   std::function<void(std::string)> done) {
     node::KeyspaceOrder order;
     order.what = create ? node::KeyspaceOrder::What::Create : node::KeyspaceOrder::What::Drop;
     order.name = std::move(name);
+    order.copies = copies;
     order.move = create;
     order.force = force;
     birth_.shards[0]->post([this, order = std::move(order), done = std::move(done)]() mutable {

@@ -23,7 +23,7 @@ public:
     NodeId node() const override { return ready() ? node_->identity().node : NodeId(); }
     CatalogueView catalogue() const override;
     void operate(const Operation& operation, std::function<void(std::string)> done) override;
-    void change_keyspace(bool create, bool force, std::string name,
+    void change_keyspace(bool create, bool force, std::string name, uint32_t copies,
                          std::function<void(std::string)> done) override;
     std::map<std::string, uint64_t> counted() const override;
     std::string describe() const override;

@@ -184,7 +184,7 @@ Decided evaluate(const Boundary& now, const kv::Command& command, Place place,
             next.closed = false;
             break;
         case Order::What::Close:
-            next.closed = true;
+            next.closed = !MUTANT(catalogue_close_ignored);
             break;
         case Order::What::Import:
             if (!take_in(*order, place, context, writes)) return refusal(kNoOrder);

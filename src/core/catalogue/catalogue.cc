@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "core/kv/record.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -12,7 +13,7 @@ namespace asterias::catalogue {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kMove = 1, kForce = 2;
+constexpr uint8_t kMove = 1, kForce = 2, kServed = 4;
 
 // Next on the way in, and on the way out.
 std::optional<State> next_of(State state) {
@@ -78,9 +79,10 @@ Keyspace read_keyspace(wire::Reader& reader) {
     if (copies < 1 || copies > kCopiesMax) reader.set_failed();
     k.copies = static_cast<uint32_t>(copies);
     const uint8_t flags = reader.u8();
-    if (flags > (kMove | kForce)) reader.set_failed();
+    if (flags > (kMove | kForce | kServed)) reader.set_failed();
     k.move = (flags & kMove) != 0;
     k.force = (flags & kForce) != 0;
+    k.served = (flags & kServed) != 0;
     for (uint64_t n = reader.varint(); n > 0 && reader.ok(); --n) {
         const NodeId node(reader.varint());
         const uint64_t life = reader.varint();
@@ -132,7 +134,8 @@ Bytes encode(const Catalogue& c) {
     out.u8(kFormat).varint(c.generation).varint(c.next.value).varint(c.keyspaces.size());
     for (const auto& k : c.keyspaces) {
         out.varint(k.id.value).bytes(k.name).u8(static_cast<uint8_t>(k.state)).varint(k.copies);
-        out.u8(static_cast<uint8_t>((k.move ? kMove : 0) | (k.force ? kForce : 0)));
+        out.u8(static_cast<uint8_t>((k.move ? kMove : 0) | (k.force ? kForce : 0) |
+                                    (k.served ? kServed : 0)));
         out.varint(k.members.size());
         for (const auto& m : k.members)
             out.varint(m.node.value).varint(m.life);
@@ -199,7 +202,7 @@ Result<Catalogue> with(const Catalogue& catalogue, const Wish& wish) {
         return fail(Errc::Limit, "all numbers for keyspaces were given");
     Catalogue next = changed(catalogue);
     Keyspace made{next.next, wish.name, State::Founding, wish.copies,
-                  wish.move, false,     wish.members};
+                  wish.move, false,     wish.members,    false};
     std::ranges::sort(made.members, {}, &Birth::node);
     for (size_t i = 1; i < made.members.size(); ++i)
         if (made.members[i].node == made.members[i - 1].node)
@@ -218,6 +221,10 @@ Result<Catalogue> without(const Catalogue& catalogue, std::string_view name, boo
     if (!there) return fail(Errc::Conflict, "there is no keyspace " + std::string(name));
     Catalogue next = changed(catalogue);
     Keyspace& k = in(next, there->id);
+    if (may_be_called_off(k)) {
+        k.state = State::Lifting;
+        return next;
+    }
     switch (k.state) {
         case State::Serving:
             k.state = State::Closing;
@@ -225,13 +232,11 @@ Result<Catalogue> without(const Catalogue& catalogue, std::string_view name, boo
             return next;
         case State::Founding:
         case State::Fencing:
-        case State::Copying:  // `default` still has everything
-            k.state = State::Lifting;
-            return next;
+        case State::Copying:
         case State::Opening:
         case State::Clearing:
             return fail(Errc::Conflict, "keyspace " + k.name +
-                                            " is being made; drop it when that is done "
+                                            " is about to serve; drop it when it does "
                                             "(asterias keyspace list)");
         case State::Closing:
             if (force && !k.force) {
@@ -243,6 +248,19 @@ Result<Catalogue> without(const Catalogue& catalogue, std::string_view name, boo
             break;
     }
     return fail(Errc::Conflict, "keyspace " + k.name + " is being dropped already");
+}
+
+bool may_be_called_off(const Keyspace& k) {
+    switch (k.state) {
+        case State::Founding:
+        case State::Fencing:
+        case State::Copying:
+            return true;
+        case State::Opening:  // no gateway leads there yet, but what served is nowhere else
+            return !k.served || MUTANT(catalogue_reopened_called_off);
+        default:
+            return false;
+    }
 }
 
 Catalogue advanced(const Catalogue& catalogue, KeyspaceId id) {
@@ -259,7 +277,8 @@ Catalogue refused(const Catalogue& catalogue, KeyspaceId id, std::string why) {
     Keyspace& k = in(next, id);
     CHECK(k.state == State::Fencing || k.state == State::Closing,
           "only what somebody has just ordered is refused");
-    k.state = k.state == State::Fencing ? State::Lifting : State::Opening;
+    k.served = k.state == State::Closing;
+    k.state = k.served ? State::Opening : State::Lifting;
     next.refusals.push_back({k.id, k.name, std::move(why)});
     if (next.refusals.size() > kRefusalsKept) next.refusals.erase(next.refusals.begin());
     return next;

@@ -11,6 +11,7 @@
 //      └──────────┴──────────┴──────────┼────────────────────────────────┼──────────┘  refused,
 //                                       └─────────── holds keys ─────────┘             or dropped
 //
+// Opening, too, goes to Lifting when it is dropped, unless it served before.
 // Threading: values.
 #pragma once
 
@@ -52,6 +53,7 @@ struct Keyspace {
     bool move = false;           // made although `default` held keys of it: those are taken along
     bool force = false;          // dropped although it held keys
     std::vector<Birth> members;  // ascending by node
+    bool served = false;         // and is opened again: `default` has nothing of it any more
     GroupId group() const { return GroupId(id.value + 1); }
     bool operator==(const Keyspace&) const = default;
 };
@@ -111,6 +113,10 @@ struct Wish {
 // it is on its way), Limit (kKeyspacesMax), each with the way out.
 Result<Catalogue> with(const Catalogue& catalogue, const Wish& wish);
 Result<Catalogue> without(const Catalogue& catalogue, std::string_view name, bool force);
+
+// It is being made, and `default` has everything still: a drop calls that off, whatever its group
+// does.
+bool may_be_called_off(const Keyspace& keyspace);
 
 // Steps of whoever carries it on; a keyspace that is not in a state from which that goes is a bug.
 Catalogue advanced(const Catalogue& catalogue, KeyspaceId id);  // Founding .. Serving; Closing

@@ -62,8 +62,21 @@ TEST(Catalogue, WhatIsBeingMadeCanBeCalledOff) {
     EXPECT_EQ(without(c, "cart", false)->find("cart")->state, State::Lifting);
     const Catalogue copying = advanced(advanced(c, KeyspaceId(2)), KeyspaceId(2));
     EXPECT_EQ(without(copying, "cart", false)->find("cart")->state, State::Lifting);
+    // Its group may be lost for good at that moment, and all that is on all keys waits.
     const Catalogue opening = advanced(copying, KeyspaceId(2));
-    EXPECT_EQ(without(opening, "cart", false).error().code, Errc::Conflict);
+    EXPECT_EQ(without(opening, "cart", false)->find("cart")->state, State::Lifting);
+}
+
+// Mutant catalogue_reopened_called_off.
+TEST(Catalogue, WhatServedBeforeIsNotCalledOffForItsKeysAreNowhereElse) {
+    Catalogue c = with(founded(), cart()).value();
+    for (int i = 0; i < 5; ++i)
+        c = advanced(c, KeyspaceId(2));
+    c = refused(without(c, "cart", false).value(), KeyspaceId(2), "it holds keys");
+    ASSERT_EQ(c.find("cart")->state, State::Opening);
+    for (const bool force : {false, true})
+        EXPECT_EQ(without(c, "cart", force).error().code, Errc::Conflict);
+    EXPECT_EQ(decode_catalogue(encode(c)).value(), c);
 }
 
 TEST(Catalogue, FromBeforeAFenceUntilItsKeysAreServedAgainNobodySpeaksOfAllKeys) {

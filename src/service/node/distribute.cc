@@ -60,7 +60,11 @@ port::Task<Result<void>> NodeShard::bury(journal::Recovered& left) {
                                               "than the journal, or belongs elsewhere");
         highest_[group] = self;
         const auto removed = co_await replica::load_removed(engine_, shard_, group);
-        if (removed && *removed >= self) continue;
+        if (removed && *removed >= self) {
+            // A crash may have come before the journal heard of it: it would keep its log for good.
+            if (!recovered.entries.empty()) journal_->remove(group);
+            continue;
+        }
         if (auto erased = co_await erase(group, self); !erased) co_return erased;
     }
     co_return Result<void>{};
@@ -150,6 +154,19 @@ void NodeShard::found_and_bury() {
     for (const auto& [group, replica] : replicas_)
         if (group != kSystemGroup && !durable_->of(group) && !changing_.contains(group))
             on_removed(group);
+    for (const auto& [group, why] : unopened_) {
+        if (group == kSystemGroup || durable_->of(group) || !changing_.insert(group).second)
+            continue;
+        scope_.spawn("node.bury_unopened", bury_unopened(group));
+        break;  // it may be done; the next tick looks at the rest
+    }
+}
+
+// What could not be opened here goes with its keyspace like the rest.
+port::Task<> NodeShard::bury_unopened(GroupId group) {
+    if (auto erased = co_await erase(group, highest_[group]); !erased) co_return;
+    unopened_.erase(group);
+    changing_.erase(group);
 }
 
 // ------------------------------------------------------------------------------- slices
@@ -171,7 +188,9 @@ port::Task<> NodeShard::answer_slice(SliceOf what, ShardId asker,
     shard_.submit(asker, [answer, r = std::move(result)]() mutable { answer->set(std::move(r)); });
 }
 
-// What is asked for does not change any more behind that index, so that any replica may say it.
+// What is asked for does not change any more behind that index, so that any replica may say it: as
+// of this moment, in which it is here. By the time an engine gets round to a scan the replica may
+// be removed, and its state deleted; what is missing then would be taken for all that there is.
 port::Task<Result<NodeShard::Slice>> NodeShard::slice_here(SliceOf what) {
     const auto it = replicas_.find(what.group);
     const Error elsewhere{Errc::Unavailable,
@@ -183,11 +202,12 @@ port::Task<Result<NodeShard::Slice>> NodeShard::slice_here(SliceOf what) {
     if (status.stopped || !self || self->witness || status.in_engine < what.index)
         co_return std::unexpected(elsewhere);
     const KeyspaceId keyspace = catalogue::keyspace_of(what.group);
+    const std::shared_ptr<port::EngineSnapshot> view = engine_.snapshot();
     Slice slice;
     if (what.requests) {
         const Bytes first = kv::request_key(keyspace, "");
-        auto found = co_await engine_.scan(shard_, what.from.empty() ? first : what.from,
-                                           kv::after_prefix(first), kSlice);
+        auto found = co_await engine_.scan_view(shard_, view, what.from.empty() ? first : what.from,
+                                                kv::after_prefix(first), kSlice);
         if (!found) co_return std::unexpected(found.error());
         if (kSlice.reached_by(*found)) slice.next = replica::key_behind(found->back().key);
         slice.pairs = std::move(*found);
@@ -199,7 +219,9 @@ port::Task<Result<NodeShard::Slice>> NodeShard::slice_here(SliceOf what) {
         all ? (what.from.empty() ? kv::data_prefix(keyspace) : replica::key_behind(what.from))
             : catalogue::seek(keyspace, what.name, what.from);
     if (!from) co_return slice;
-    auto found = co_await engine_.scan(shard_, *from, end, kSlice);
+    auto found = co_await (MUTANT(node_slice_of_later)
+                               ? engine_.scan(shard_, *from, end, kSlice)
+                               : engine_.scan_view(shard_, view, *from, end, kSlice));
     if (!found) co_return std::unexpected(found.error());
     // The walk goes on behind the last key of the name, or where the first that is none leads it.
     for (auto& pair : *found) {

@@ -44,6 +44,7 @@ public:
             no_leader(g);
         else if (g.raft.role == raft::Role::Leader)
             led_here(g);
+        if (g.group == kSystemGroup && g.raft.role == raft::Role::Leader) on_their_way();
     }
     void look_at(const ShardStatus& shard) {
         if (shard.journal.last_sync >= kSlowSync)
@@ -147,6 +148,24 @@ private:
             "start " + (silent.empty() ? "that copy" : list(silent)));
     }
 
+    // Said by the node that carries them on.
+    void on_their_way() {
+        using catalogue::State;
+        for (const auto& k : scene_.catalogue.keyspaces) {
+            if (k.state == State::Serving) continue;
+            std::string what = "it is on its way: " + std::string(word_of(k.state));
+            if (k.state != State::Founding && k.state != State::Clearing)
+                what +=
+                    "; its keys and every command on all keys (SCAN, DBSIZE, FLUSHALL, ...) "
+                    "wait meanwhile";
+            say(k.group(), Severity::Note, std::move(what),
+                "ask again in a second; if it stays, its group or default has no leader, or no "
+                "room" +
+                    std::string(may_be_called_off(k)
+                                    ? ". asterias keyspace drop " + k.name + " calls it off"
+                                    : ": mend that"));
+        }
+    }
     void under_way(const replica::Status& g) {
         for (const auto& snapshot : g.snapshots)
             if (!snapshot.incoming)

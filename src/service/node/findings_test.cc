@@ -52,6 +52,28 @@ bool says(const std::string& text, std::string_view what) {
 
 TEST(Findings, AHealthyNodeHasNone) { EXPECT_EQ(Bench().found(), ""); }
 
+// Else nothing would tell whoever waits for SCAN what it waits for.
+TEST(Findings, AKeyspaceOnItsWayIsToldWithTheWayOutByWhoLeadsTheSystemGroup) {
+    Bench b;
+    auto catalogue = catalogue_at_birth(b.identity.founding);
+    const auto made =
+        catalogue::with(catalogue, {"cart", 3, true, {{NodeId(1)}, {NodeId(2)}, {NodeId(3)}}});
+    ASSERT_TRUE(made);
+    catalogue = catalogue::advanced(catalogue::advanced(*made, KeyspaceId(2)), KeyspaceId(2));
+    const auto told = [&] {
+        std::string all;
+        for (const auto& f : findings_of({b.identity, b.shards, catalogue, b.space, WallTime{}}))
+            all += to_json(f) + "\n";
+        return all;
+    };
+    EXPECT_EQ(told(), "") << "it does not lead";
+    b.shards[0].groups.push_back(b.group());
+    b.shards[0].groups.back().group = kSystemGroup;
+    EXPECT_TRUE(says(told(), "\"keyspace\":\"cart\",\"severity\":\"note\"")) << told();
+    EXPECT_TRUE(says(told(), "every command on all keys")) << told();
+    EXPECT_TRUE(says(told(), "asterias keyspace drop cart calls it off")) << told();
+}
+
 TEST(Findings, ALeaderTellsHowManyCopiesAreLeft) {
     Bench b;
     b.lose(NodeId(3));

@@ -135,7 +135,8 @@ port::Task<Result<std::string>> Node::change_keyspaces(KeyspaceOrder order) {
         const auto recorded = co_await read_record();
         if (!recorded) {
             told = recorded.error().context;
-            continue;  // it took its time
+            co_await port::sleep(*shards_[0], kPause);
+            continue;
         }
         const auto next = co_await wished(order, recorded->catalogue);
         if (!next) co_return std::unexpected(next.error());

@@ -30,7 +30,9 @@ struct Running : Cluster {
             boot(i);
         EXPECT_TRUE(started());
     }
-    static port::Task<> note(port::Task<Result<std::string>> what, Heard heard) {
+    template <typename T>
+    static port::Task<> note(port::Task<Result<T>> what,
+                             std::shared_ptr<std::optional<Result<T>>> heard) {
         *heard = co_await std::move(what);
     }
     Heard begin(KeyspaceOrder order, size_t at = 0) {
@@ -75,6 +77,23 @@ struct Running : Cluster {
                     n += g.group == group && !g.stopped;
         return n;
     }
+    NodeId id(size_t i) { return processes[i]->node->identity().node; }
+    // As node i says; nullptr: it holds none.
+    const replica::Status* replica(size_t i, GroupId group) {
+        seen = processes[i]->node->member(ShardId(0)).status();
+        for (const auto& g : seen.groups)
+            if (g.group == group) return &g;
+        return nullptr;
+    }
+    // A node that follows in the group.
+    size_t follower_of(GroupId group) {
+        for (size_t i = 0; i < size; ++i)
+            if (const auto* g = replica(i, group); g && g->raft.role == raft::Role::Follower)
+                return i;
+        ADD_FAILURE() << "nobody follows";
+        return 0;
+    }
+    ShardStatus seen;
     size_t leader_of_system() {
         for (size_t i = 0; i < size; ++i)
             for (const auto& g : processes[i]->node->member(ShardId(0)).status().groups)
@@ -243,6 +262,73 @@ TEST(Keyspaces, ANodeThatCrashesAgainAndAgainBeforeABirthIsFinishedStillStarts) 
         ASSERT_TRUE(c.settled("cart", true));
         EXPECT_EQ(c.replicas_of(kCart), 3u);
     }
+}
+
+// A slow disk, and a replica that is taken away while it is asked what it has. Part of its keys,
+// taken for all, would be lost with the move, or a keyspace dropped that is not empty. Mutant
+// node_slice_of_later.
+TEST(Keyspaces, AReplicaThatIsRemovedMeanwhileTellsAllOfItsKeysOrNone) {
+    constexpr GroupId kQ{3};
+    Running c;
+    for (int i = 0; i < 10; ++i)
+        ASSERT_EQ(c.execute(0, set("q:" + std::to_string(i), "v")), kv::Reply::ok());
+    const size_t slow = c.follower_of(kQ);
+    c.crash(slow, sim::CrashKind::Kill);
+    c.read_delay = seconds(1);
+    c.boot(slow);
+    ASSERT_TRUE(c.world.run_until(
+        [&] {
+            const auto* g = c.up(slow) ? c.replica(slow, kQ) : nullptr;
+            return g && g->raft.leader && g->in_engine == g->raft.commit;
+        },
+        seconds(100)));
+    auto told = std::make_shared<std::optional<Result<NodeShard::Slice>>>();
+    Process* p = c.processes[slow];
+    p->scope.spawn(
+        "slice", c.note(p->node->member(ShardId(0)).slice({kQ, LogIndex(1), "", false, {}}), told));
+    change(c, (slow + 1) % 4, {Order::What::Remove, "q", c.id(slow), {}, false, true});
+    ASSERT_TRUE(c.world.run_until([&] { return told->has_value(); }, seconds(20)));
+    EXPECT_FALSE(c.replica(slow, kQ)) << "it went before it told";
+    EXPECT_TRUE(!**told || (**told)->pairs.size() == 10) << (**told)->pairs.size();
+}
+
+// Mutant node_copy_starts_over.
+TEST(Keyspaces, OrdersForOthersDoNotSendACopyBackToItsBeginning) {
+    Running c;
+    for (int i = 0; i < 1200; ++i)
+        ASSERT_EQ(c.execute(0, set("cart:" + std::to_string(i), "v")), kv::Reply::ok());
+    c.begin({What::Create, "cart", 3, {}, true, false}, 1);
+    const auto state = [&] {
+        const auto* k = c.catalogue(1).find("cart");
+        return k ? k->state : catalogue::State::Founding;
+    };
+    using catalogue::State;
+    ASSERT_TRUE(c.world.run_until([&] { return state() == State::Copying; }, seconds(20)));
+    int orders = 0;
+    for (; state() == State::Copying && orders < 200; ++orders) {
+        auto taken = c.begin({What::Create, "n" + std::to_string(orders), 1, {}, false, false}, 1);
+        const uint64_t generation = c.catalogue(1).generation;
+        c.world.run_until([&] { return c.catalogue(1).generation > generation; }, seconds(2));
+    }
+    EXPECT_LT(orders, 100) << "it never came to an end while there were other orders";
+    ASSERT_TRUE(c.settled("cart", true));
+    EXPECT_EQ(c.execute(2, get("cart:1199")).text.view(), "v");
+}
+
+TEST(Keyspaces, ACopyThatCannotBeOpenedGoesWithItsKeyspace) {
+    Running c;
+    ASSERT_TRUE(c.create("cart"));
+    const size_t at = c.follower_of(kCart);
+    change(c, 0, {Order::What::Remove, "cart", c.id(at), {}, false, true});
+    ASSERT_TRUE(c.world.run_until([&] { return !c.replica(at, kCart); }, seconds(20)));
+    c.world.run_for(seconds(2));
+    c.crash(at, sim::CrashKind::Kill);
+    ASSERT_TRUE(c.machines[at]->engine.damage(replica::removed_key(kCart).view()));
+    c.boot(at);
+    ASSERT_TRUE(c.started());
+    ASSERT_TRUE(c.replica(at, kCart) && c.replica(at, kCart)->stopped);
+    ASSERT_TRUE(c.drop("cart", true));
+    EXPECT_TRUE(c.world.run_until([&] { return !c.replica(at, kCart); }, seconds(20)));
 }
 
 TEST(Keyspaces, ALostJournalOfAGroupThatWasBornLaterIsRecognised) {

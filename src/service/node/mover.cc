@@ -29,11 +29,6 @@ kv::Command on_record(kv::Op op, int64_t number = 0) {
     return c;
 }
 
-bool is_live(const port::KeyValue& pair, int64_t now_ms) {
-    const auto record = kv::decode_record(pair.value);
-    return !record || !record->expiry_ms || record->expiry_ms > now_ms;
-}
-
 std::string holds(std::string_view who, uint64_t keys) {
     return std::string(who) + " holds " + std::to_string(keys) + (keys == 1 ? " key" : " keys");
 }
@@ -166,7 +161,8 @@ port::Task<std::optional<NodeShard::Slice>> Node::read_slice(NodeShard::SliceOf 
     co_return std::nullopt;
 }
 
-// Keys that are not past their deadline.
+// All that are stored. One that is past its deadline counts until its leader has deleted it: only
+// that one's clock decides when, and a clock that is wrong here must not take it for gone.
 port::Task<std::optional<uint64_t>> Node::count_keys(GroupId group, std::string name,
                                                      LogIndex index) {
     uint64_t keys = 0;
@@ -174,9 +170,7 @@ port::Task<std::optional<uint64_t>> Node::count_keys(GroupId group, std::string 
     do {
         const auto slice = co_await read_slice(what);
         if (!slice) co_return std::nullopt;
-        const int64_t now_ms = shards_[0]->clock().wall().millis();
-        for (const auto& pair : slice->pairs)
-            keys += is_live(pair, now_ms);
+        keys += slice->pairs.size();
         what.from = slice->next;
     } while (!what.from.empty());
     co_return keys;
@@ -261,13 +255,15 @@ port::Task<std::optional<catalogue::Catalogue>> Node::step(catalogue::Catalogue 
             if (is_founding_group(identity_.founding, k.group()))
                 co_return catalogue::advanced(now, k.id);  // `default` never had any
             const auto fenced = co_await tell(kDefaultGroup, fence);
-            if (!fenced || !co_await clear_all(k, generation, *fenced)) break;
+            if (!fenced) break;
+            if (!MUTANT(node_clear_forgotten) && !co_await clear_all(k, generation, *fenced)) break;
             co_return catalogue::advanced(now, k.id);
         }
         case State::Closing: {
             const auto closed = co_await tell(k.group(), {What::Close, generation, k.name, {}});
             if (!closed) break;
-            const auto keys = k.force ? 0 : co_await count_keys(k.group(), {}, *closed);
+            const bool blind = k.force || MUTANT(node_drop_uncounted);
+            const auto keys = blind ? 0 : co_await count_keys(k.group(), {}, *closed);
             if (!keys) break;
             if (*keys)
                 co_return catalogue::refused(now, k.id,
@@ -293,14 +289,29 @@ port::Task<> Node::carry_keyspaces_on() {
         if (k.state == State::Serving || closing_) continue;
         auto next = co_await step(now, k);
         if (!next) continue;
-        const auto stored = co_await store_record(recorded->version, *next);
-        if (stored && *stored) {
-            const auto* after = next->find(k.id);
-            log_.info("keyspace " + k.name + ": " +
-                      std::string(after ? word_of(after->state) : "gone"));
-        }
+        const auto* after = next->find(k.id);
+        const std::string word(after ? word_of(after->state) : "gone");
+        const auto stored = co_await store_step(*recorded, k, std::move(*next));
+        if (stored && *stored) log_.info("keyspace " + k.name + ": " + word);
         co_return;  // it is another catalogue now
     }
+}
+
+// A copy takes its time: what others order meanwhile must not send it back to its beginning. No
+// keyspace is in that state twice, so one that still is has been there all the while, and what is
+// copied is copied.
+port::Task<Result<bool>> Node::store_step(Recorded recorded, catalogue::Keyspace k,
+                                          catalogue::Catalogue next) {
+    auto stored = co_await store_record(recorded.version, std::move(next));
+    while (stored && !*stored && k.state == State::Copying && !closing_ &&
+           !MUTANT(node_copy_starts_over)) {
+        const auto newer = co_await read_record();
+        if (!newer) co_return std::unexpected(newer.error());
+        const auto* now = newer->catalogue.find(k.id);
+        if (!now || now->state != State::Copying) break;
+        stored = co_await store_record(newer->version, advanced(newer->catalogue, k.id));
+    }
+    co_return stored;
 }
 
 // A node without state of the system group (no replica, or a witness) hears nothing by itself, and

@@ -150,6 +150,8 @@ private:
     port::Task<std::optional<catalogue::Catalogue>> step(catalogue::Catalogue now,
                                                          catalogue::Keyspace keyspace);
     port::Task<> carry_keyspaces_on();
+    port::Task<Result<bool>> store_step(Recorded recorded, catalogue::Keyspace k,
+                                        catalogue::Catalogue next);
     port::Task<> ask_for_catalogue();
     port::Task<> mind_keyspaces();
     // keyspace_orders.cc

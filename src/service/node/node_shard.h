@@ -204,6 +204,7 @@ private:
     void hear(catalogue::Catalogue catalogue);
     void mind_catalogue();
     void found_and_bury();
+    port::Task<> bury_unopened(GroupId group);
     void spread(CataloguePtr catalogue, bool durable);
     void take(const CataloguePtr& catalogue, bool durable);
     port::Task<Result<Slice>> slice_here(SliceOf what);

@@ -26,13 +26,16 @@ struct Machine {
 
 struct Process {
     Process(const std::vector<port::Shard*>& all, Options o, engine::MemImage& image, uint64_t seed,
-            LogSink& sink, const bool* refuse_engine)
+            LogSink& sink, const bool* refuse_engine, Duration read_delay)
         : shards(all), options(std::move(o)), scope(*all[0]) {
         node = std::make_unique<Node>(
             shards, options,
-            [&image, seed, refuse_engine](std::string) -> Result<std::unique_ptr<port::Engine>> {
+            [&image, seed, refuse_engine,
+             read_delay](std::string) -> Result<std::unique_ptr<port::Engine>> {
                 if (refuse_engine && *refuse_engine) return fail(Errc::Io, "no engine");
-                return engine::open_mem(image, {.prng = Prng(seed)});
+                engine::MemOptions how{.prng = Prng(seed)};
+                if (read_delay > Duration(0)) how.read_delay_min = how.read_delay_max = read_delay;
+                return engine::open_mem(image, std::move(how));
             },
             registry, Log(sink, "n"));
         node->on_end([this](const Error& why) { ended = why.context; });
@@ -90,6 +93,7 @@ public:
     uint64_t log_retained_bytes_max = 64 * 1024 * 1024;
     uint64_t compact_entries = 1000;
     NodeId replace;
+    Duration read_delay{};                // of their engines; 0: the usual
     const bool* refuse_engine = nullptr;  // true: every engine fails to open
     std::string directory = "data";
 
@@ -105,8 +109,9 @@ public:
             options.rpc = rpc;
             options.log_retained_bytes_max = log_retained_bytes_max;
             options.compact_entries = compact_entries;
-            auto p = std::make_shared<Process>(shards, options, machines[i]->engine, seed_ + i,
-                                               world.log(machines[i]->index), refuse_engine);
+            auto p =
+                std::make_shared<Process>(shards, options, machines[i]->engine, seed_ + i,
+                                          world.log(machines[i]->index), refuse_engine, read_delay);
             processes[i] = p.get();
             p->scope.spawn("run", p->run(i == 0 ? size : 0));
             return p;

@@ -81,6 +81,23 @@ TEST(Fence, GoesWithTheEntryThatALostLeaderDidNotCommit) {
     EXPECT_EQ(c.read("cart:1"), kv::Reply::nil());
 }
 
+// Absent here before and behind, it may have been there elsewhere. Mutant replica_lift_unwatched.
+TEST(Fence, AWatchedKeyThatWasElsewhereMeanwhileHasChanged) {
+    Bench b(3);
+    b.elect();
+    kv::Command version;
+    version.op = kv::Op::Version;
+    version.keyspace = kKeyspace;
+    version.keys.push_back(Bytes::literal("cart:1"));
+    b.submit(1, 0, version);
+    const kv::Reply before = b.await(1).reply;
+    b.submit(2, 1, order(What::Fence, 2));
+    b.submit(3, 2, order(What::Lift, 3));
+    EXPECT_EQ(b.await(3).reply, kv::Reply::ok());
+    b.submit(4, 0, version);
+    EXPECT_NE(b.await(4).reply, before);
+}
+
 TEST(Fence, OutlivesTheProcessAndItsLeadership) {
     Bench b(3);
     b.elect();

@@ -504,7 +504,11 @@ void Replica::log_write(const Incoming& request, kv::Evaluation evaluation, Roun
     expired_.add(evaluation.expired);
     for (auto& write : evaluation.writes) {
         if (write.key[0] == static_cast<uint8_t>(kv::Space::Meta)) {
-            bounds_ = catalogue::decode_boundary(write.record).value();
+            auto next = catalogue::decode_boundary(write.record).value();
+            // Keys that come back were elsewhere: there they may have been written, and deleted.
+            if (next.fenced.size() < bounds_.fenced.size() && !MUTANT(replica_lift_unwatched))
+                deletions_.begin(index);
+            bounds_ = std::move(next);
             bounds_since_ = index;
         }
         if (!write.until.empty()) {
