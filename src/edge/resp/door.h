@@ -215,6 +215,7 @@ private:
     enum class Pause : uint8_t { None, Writes, All };
     void pause(Pause what, Duration rest);
     void unpause();
+    void wake_soon();
     void wake_postponed();
     Pause pause_ = Pause::None;
     Instant pause_ends_;
