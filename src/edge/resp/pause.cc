@@ -15,7 +15,7 @@ using resp::CommandId;
 namespace {
 
 constexpr Duration kLongest = std::chrono::hours(24 * 365 * 10);
-// As many connections go on in one turn of the loop.
+// As many connections go on in one turn of the loop at most, if it has so much work left.
 constexpr size_t kWokenInTurn = 256;
 constexpr size_t kReadWhileWaiting = 16 * 1024;
 
@@ -63,6 +63,7 @@ void Door::wake_soon() {
 void Door::wake_postponed() {
     wake_timer_ = {};
     for (size_t n = 0; n < kWokenInTurn && to_wake_ > 0 && !postponed_.empty(); ++n) {
+        if (n > 0 && turn_left_ == 0) break;
         --to_wake_;
         Session* session = find(postponed_.front());
         postponed_.pop_front();
@@ -123,6 +124,8 @@ void Session::go_on() {
     auto waiting = take_postponed();
     if (ended_ || !waiting) return;
     if (is_paused(*waiting->spec)) return postpone(*waiting->spec, waiting->request);
+    left_of_share_ = door_.share_of_turn(false);
+    spend(waiting->request.content_bytes());
     // What came meanwhile is shown once more when reading begins again.
     if (!std::exchange(paused_, true)) connection_->pause_reading(true);
     active_ = door_.shard_.clock().now();  // it takes its time from here on

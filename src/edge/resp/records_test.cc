@@ -265,11 +265,11 @@ TEST_F(Recorded, CommandsAboutTheNodeAreBoundedInWhatTheyTake) {
     EXPECT_TRUE(c.received.ends_with("$4\r\nlast\r\n"));
     EXPECT_LT(say("LOLWUT VERSION 5 1000 1000").size(), 3000u);
     std::string transaction = "MULTI\r\n";
-    for (int i = 0; i < 257; ++i)
+    for (int i = 0; i < 65; ++i)
         transaction += "CLIENT LIST\r\n";
     EXPECT_TRUE(
         say(transaction + "EXEC")
-            .ends_with("-ERR the transaction has too many commands about the node, at most 256 "
+            .ends_with("-ERR the transaction has too many commands about the node, at most 64 "
                        "(transaction-local-commands-max)\r\n-EXECABORT Transaction discarded "
                        "because of previous "
                        "errors.\r\n"));

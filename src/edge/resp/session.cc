@@ -637,7 +637,7 @@ size_t Door::share_of_turn(bool kept) {
 }
 
 size_t Door::spend(size_t left, size_t bytes) {
-    const size_t cost = std::min(left, 1 + bytes / kBytesOfWork);
+    const size_t cost = std::min({left, turn_left_, 1 + bytes / kBytesOfWork});
     turn_left_ -= cost;
     return cost;
 }

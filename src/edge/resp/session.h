@@ -70,6 +70,7 @@ private:
     // records of what ran: session_records.cc
     void note(const resp::CommandSpec& spec, const resp::Request& request);
     void run_here(const resp::CommandSpec& spec, const resp::Request& request);
+    static constexpr size_t kWorkOfLocal = 16 * 1024;
     size_t work_of(const resp::CommandSpec& spec, size_t written) const;
     int64_t micros_for(const resp::CommandSpec& spec) const;
     void keep_noted() { slots_.back().noted = std::exchange(noted_, {}); }

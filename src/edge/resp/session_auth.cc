@@ -122,6 +122,7 @@ bool Session::checks_passwords(const resp::Request& exec) {
 
 void Session::exec_again() {
     if (ended_ || !waiting_exec_) return;
+    left_of_share_ = door_.share_of_turn(false);
     resp::Request exec_request = std::move(*waiting_exec_);
     waiting_exec_.reset();
     perform(resp::command_spec(resp::CommandId::Exec), std::move(exec_request));

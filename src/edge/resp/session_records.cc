@@ -74,9 +74,9 @@ int64_t Session::micros_for(const resp::CommandSpec& spec) const {
 // Of a command that the node answers by itself, in bytes as spend() takes them: answers about the
 // node are short to ask for and long to make. 0: it is a command like others.
 size_t Session::work_of(const resp::CommandSpec& spec, size_t written) const {
-    constexpr size_t kOfEach = 16 * 1024, kOfByte = 16, kOfSession = 32, kShort = 1024;
+    constexpr size_t kOfByte = 16, kOfSession = 32, kShort = 1024;
     size_t work = written < kShort ? 0 : written * kOfByte;
-    if (!(spec.flags & resp::kFast) || spec.id == CommandId::Lolwut) work += kOfEach;
+    if (!(spec.flags & resp::kFast) || spec.id == CommandId::Lolwut) work += kWorkOfLocal;
     if (spec.id == CommandId::ClientList || spec.id == CommandId::ClientKill)
         work += door_.sessions_.size() * kOfSession;
     return work;

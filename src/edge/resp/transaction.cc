@@ -20,7 +20,7 @@ std::string too_long(size_t bytes_max) {
 }
 
 constexpr std::string_view kTooMuchAboutNode =
-    "ERR the transaction has too many commands about the node, at most 256 "
+    "ERR the transaction has too many commands about the node, at most 64 "
     "(transaction-local-commands-max)";
 constexpr std::string_view kNotInTransaction = "ERR Command not allowed inside a transaction";
 
@@ -244,6 +244,7 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
 void Session::exec(const resp::Request& request) {
     if (checks_passwords(request)) return;
     Transaction t = std::exchange(transaction_, {});
+    if (t.local_commands > 0) spend(t.local_commands * kWorkOfLocal);
     door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
     Shown shown;
     if (door_.monitored()) shown = shown_exec(t.queued, request);

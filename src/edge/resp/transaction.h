@@ -36,7 +36,7 @@ struct Transaction {
     static constexpr size_t kLocalBytesMax = 8 * 1024 * 1024;
 
     // Commands about the node that EXEC runs in one go: transaction-local-commands-max.
-    static constexpr size_t kLocalCommandsMax = 256;
+    static constexpr size_t kLocalCommandsMax = 64;
 
     bool open = false;
     bool failed = false;  // something was refused: EXEC will refuse all
