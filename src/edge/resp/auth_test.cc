@@ -22,12 +22,12 @@ struct Played : execute::Strategy {
 
 // Knows `default` with "secret" and `bob` with "b"; answers when the test says so.
 struct Keeper : Guard {
-    bool closed = true, answers = true;
+    bool closed = true, answers = true, bob_gone = false;
     std::vector<std::pair<Done, Verdict>> waiting;
     std::string asked_of;  // host, last
     size_t given_up = 0;
     bool required() const override { return closed; }
-    bool knows(const std::string& user) const override { return user == "bob"; }
+    bool knows(const std::string& user) const override { return user == "bob" && !bob_gone; }
     GiveUp check(port::Shard&, std::string host, std::string user, std::string password,
                  Done done) override {
         asked_of = std::move(host);
@@ -299,8 +299,11 @@ TEST(RespAuth, EachConnectionIsListedAndEndedByItsUser) {
     EXPECT_NE(list.find("user=bob"), list.rfind("user=bob")) << list;
     EXPECT_NE(list.find("cmd=client|list user=default"), std::string::npos) << list;
     EXPECT_EQ(b.say(admin, "CLIENT KILL USER nobody\r\n"), "-ERR No such user 'nobody'\r\n");
+    b.keeper.bob_gone = true;
     EXPECT_EQ(b.say(admin, "CLIENT KILL USER default\r\nCLIENT KILL USER bob\r\n"), ":0\r\n:2\r\n");
     EXPECT_EQ((*b.door)->connections(), 1u);
+    EXPECT_EQ(b.say(admin, "CLIENT KILL USER bob\r\n"), "-ERR No such user 'bob'\r\n");
+    b.keeper.bob_gone = false;
     EXPECT_EQ(b.say(admin, "CLIENT KILL USER bob\r\n"), ":0\r\n");
 }
 

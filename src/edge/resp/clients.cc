@@ -41,16 +41,16 @@ struct Session::Filter {
     bool skip_me = true;
 
     // The error, if the arguments are none.
-    std::string parse(const resp::Request& request, const Guard* guard) {
+    std::string parse(const resp::Request& request, const Door& door) {
         for (size_t i = 2; i < request.size(); i += 2) {
             if (i + 1 == request.size()) return std::string(resp::kSyntaxError);
-            if (auto error = take(request[i], request[i + 1], guard); !error.empty()) return error;
+            if (auto error = take(request[i], request[i + 1], door); !error.empty()) return error;
         }
         return {};
     }
 
 private:
-    std::string take(const Bytes& name, const Bytes& value, const Guard* guard) {
+    std::string take(const Bytes& name, const Bytes& value, const Door& door) {
         if (is(name, "id")) {
             const auto parsed = resp::integer_argument(value);
             const auto* number = std::get_if<int64_t>(&parsed);
@@ -65,8 +65,7 @@ private:
             local = value;
         } else if (is(name, "user")) {
             user = value;
-            if (value.view() != kDefaultUser && !(guard && guard->knows(value.str())))
-                return "ERR No such user '" + value.str() + "'";
+            if (!door.knows_user(value.str())) return "ERR No such user '" + value.str() + "'";
         } else if (is(name, "skipme") && (is(value, "yes") || is(value, "no"))) {
             skip_me = is(value, "yes");
         } else {
@@ -146,7 +145,7 @@ void Session::kill_clients(const resp::Request& request, resp::ReplyWriter& out)
     if (by_address) {
         filter.address = request[2];
         filter.skip_me = false;
-    } else if (auto error = filter.parse(request, door_.options_.guard); !error.empty()) {
+    } else if (auto error = filter.parse(request, door_); !error.empty()) {
         return out.error(error);
     }
     int64_t killed = 0;
@@ -176,6 +175,13 @@ void Session::reply_mode(const resp::Request& request) {
         skip_next_ = !replies_off_;
     else
         reply_error(resp::kSyntaxError);
+}
+
+// Or did: its connections stay when a user is taken from the settings.
+bool Door::knows_user(const std::string& user) const {
+    if (user == kDefaultUser || (options_.guard && options_.guard->knows(user))) return true;
+    return std::ranges::any_of(sessions_,
+                               [&](const auto& one) { return one.second->user_ == user; });
 }
 
 std::vector<uint64_t> Door::session_ids() const {
