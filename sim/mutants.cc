@@ -191,6 +191,7 @@ constexpr Elsewhere kElsewhere[] = {
     {"resp_runs_unauthenticated", "test_edge_resp", "the simulator has no users"},
     {"resp_monitor_shows_passwords", "test_edge_resp", "the simulator has no users"},
     {"resp_pause_ignored", "test_edge_resp", "nobody pauses in the simulator"},
+    {"resp_pause_runs_for_the_gone", "test_edge_resp", "nobody pauses in the simulator"},
     {"resp_slowlog_secrets", "test_edge_resp", "the simulator has no users"},
     {"epoll_any_password", "test_runtime_epoll", "a real machine's"},
     {"epoll_close_without_linger", "test_runtime_epoll", "a real machine's"},

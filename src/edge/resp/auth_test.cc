@@ -22,11 +22,12 @@ struct Played : execute::Strategy {
 
 // Knows `default` with "secret" and `bob` with "b"; answers when the test says so.
 struct Keeper : Guard {
-    bool closed = true, answers = true;
+    bool closed = true, answers = true, bob_gone = false;
     std::vector<std::pair<Done, Verdict>> waiting;
     std::string asked_of;  // host, last
     size_t given_up = 0;
     bool required() const override { return closed; }
+    bool knows(const std::string& user) const override { return user == "bob" && !bob_gone; }
     GiveUp check(port::Shard&, std::string host, std::string user, std::string password,
                  Done done) override {
         asked_of = std::move(host);
@@ -286,6 +287,24 @@ TEST(RespAuth, WhoLeavesWhileItsTransactionIsCheckedLeavesNothing) {
     b.world.run_for(milliseconds(50));
     EXPECT_EQ(b.strategy->asked, asked + 1);
     EXPECT_TRUE(stays.received.ends_with("*2\r\n+OK\r\n$-1\r\n")) << stays.received;
+}
+
+TEST(RespAuth, EachConnectionIsListedAndEndedByItsUser) {
+    Bench b;
+    auto &bob = b.connect(), &both = b.connect(), &admin = b.connect();
+    b.say(bob, "AUTH bob b\r\n");
+    b.say(both, "AUTH secret\r\nMULTI\r\nAUTH\r\nDISCARD\r\nMULTI\r\nAUTH bob b\r\nEXEC\r\n");
+    b.say(admin, "AUTH secret\r\n");
+    const std::string list = b.say(admin, "CLIENT LIST\r\n");
+    EXPECT_NE(list.find("user=bob"), list.rfind("user=bob")) << list;
+    EXPECT_NE(list.find("cmd=client|list user=default"), std::string::npos) << list;
+    EXPECT_EQ(b.say(admin, "CLIENT KILL USER nobody\r\n"), "-ERR No such user 'nobody'\r\n");
+    b.keeper.bob_gone = true;
+    EXPECT_EQ(b.say(admin, "CLIENT KILL USER default\r\nCLIENT KILL USER bob\r\n"), ":0\r\n:2\r\n");
+    EXPECT_EQ((*b.door)->connections(), 1u);
+    EXPECT_EQ(b.say(admin, "CLIENT KILL USER bob\r\n"), "-ERR No such user 'bob'\r\n");
+    b.keeper.bob_gone = false;
+    EXPECT_EQ(b.say(admin, "CLIENT KILL USER bob\r\n"), ":0\r\n");
 }
 
 TEST(RespAuth, TooManyChecksAreSaidToBeSo) {

@@ -37,20 +37,20 @@ std::string unknown_type(const Bytes& argument) {
 struct Session::Filter {
     std::optional<uint64_t> id;
     std::optional<Type> type;
-    std::optional<Bytes> address, local;
+    std::optional<Bytes> address, local, user;
     bool skip_me = true;
 
     // The error, if the arguments are none.
-    std::string parse(const resp::Request& request) {
+    std::string parse(const resp::Request& request, const Door& door) {
         for (size_t i = 2; i < request.size(); i += 2) {
             if (i + 1 == request.size()) return std::string(resp::kSyntaxError);
-            if (auto error = take(request[i], request[i + 1]); !error.empty()) return error;
+            if (auto error = take(request[i], request[i + 1], door); !error.empty()) return error;
         }
         return {};
     }
 
 private:
-    std::string take(const Bytes& name, const Bytes& value) {
+    std::string take(const Bytes& name, const Bytes& value, const Door& door) {
         if (is(name, "id")) {
             const auto parsed = resp::integer_argument(value);
             const auto* number = std::get_if<int64_t>(&parsed);
@@ -64,7 +64,8 @@ private:
         } else if (is(name, "laddr")) {
             local = value;
         } else if (is(name, "user")) {
-            if (value.view() != "default") return "ERR No such user '" + value.str() + "'";
+            user = value;
+            if (!door.knows_user(value.str())) return "ERR No such user '" + value.str() + "'";
         } else if (is(name, "skipme") && (is(value, "yes") || is(value, "no"))) {
             skip_me = is(value, "yes");
         } else {
@@ -77,6 +78,7 @@ private:
 bool Session::fits(const Filter& filter) const {
     const Type mine = subscribed() ? Type::PubSub : Type::Normal;
     return (!filter.id || *filter.id == id_) && (!filter.type || *filter.type == mine) &&
+           (!filter.user || filter.user->view() == user_) &&
            (!filter.address || filter.address->view() == connection_->peer().name) &&
            (!filter.local || filter.local->view() == door_.address().describe());
 }
@@ -104,7 +106,7 @@ std::string Session::describe() const {
            " qbuf-free=0 argv-mem=0 multi-mem=" + std::to_string(transaction_.bytes) +
            " rbs=0 rbp=0 obl=" + unsent + " oll=0 omem=" + unsent + " tot-mem=" + unsent +
            " events=r cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") +
-           " user=default redir=-1 resp=" + std::to_string(static_cast<int>(version_)) + "\n";
+           " user=" + user_ + " redir=-1 resp=" + std::to_string(static_cast<int>(version_)) + "\n";
 }
 
 void Session::list_clients(const resp::Request& request, resp::ReplyWriter& out) {
@@ -143,7 +145,7 @@ void Session::kill_clients(const resp::Request& request, resp::ReplyWriter& out)
     if (by_address) {
         filter.address = request[2];
         filter.skip_me = false;
-    } else if (auto error = filter.parse(request); !error.empty()) {
+    } else if (auto error = filter.parse(request, door_); !error.empty()) {
         return out.error(error);
     }
     int64_t killed = 0;
@@ -173,6 +175,13 @@ void Session::reply_mode(const resp::Request& request) {
         skip_next_ = !replies_off_;
     else
         reply_error(resp::kSyntaxError);
+}
+
+// Or did: its connections stay when a user is taken from the settings.
+bool Door::knows_user(const std::string& user) const {
+    if (user == kDefaultUser || (options_.guard && options_.guard->knows(user))) return true;
+    return std::ranges::any_of(sessions_,
+                               [&](const auto& one) { return one.second->user_ == user; });
 }
 
 std::vector<uint64_t> Door::session_ids() const {

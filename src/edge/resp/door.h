@@ -139,6 +139,7 @@ private:
     void remove(uint64_t session);
     Session* find(uint64_t session);
     std::vector<uint64_t> session_ids() const;  // ascending
+    bool knows_user(const std::string& user) const;
     void drained();
     void everywhere(const std::function<void(Door&)>& what);
     std::string info(const resp::Request& request);
@@ -215,6 +216,7 @@ private:
     enum class Pause : uint8_t { None, Writes, All };
     void pause(Pause what, Duration rest);
     void unpause();
+    void wake_soon();
     void wake_postponed();
     Pause pause_ = Pause::None;
     Instant pause_ends_;

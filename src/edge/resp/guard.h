@@ -9,6 +9,9 @@
 
 namespace asterias::edge_resp {
 
+// Who is no other; there is always such a user.
+inline constexpr const char* kDefaultUser = "default";
+
 class Guard {
 public:
     enum class Verdict : unsigned char {
@@ -21,6 +24,8 @@ public:
     virtual ~Guard() = default;
     // Whether there are users. Without any, every connection may do everything.
     virtual bool required() const = 0;
+    // Whether there is such a user.
+    virtual bool knows(const std::string& user) const = 0;
     // Tells that nobody waits for the verdict any more; on the shard that asked, at any time.
     using GiveUp = std::move_only_function<void()>;
     // Calls `done` once, on `shard`, maybe before this returns; also when it was given up. `host`:

@@ -115,7 +115,7 @@ std::string Door::info_server() const {
 
 std::string Door::info_clients() const {
     return line("connected_clients", static_cast<uint64_t>(connected_.value())) +
-           line("maxclients", uint64_t{options_.connections_max}) +
+           line("maxclients", uint64_t{options_.connections_max} * shard_.shard_count()) +
            line("blocked_clients", static_cast<uint64_t>(blocked_.value()));
 }
 

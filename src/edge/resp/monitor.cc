@@ -43,27 +43,13 @@ void append_quoted(std::string& out, std::string_view text) {
     out += '"';
 }
 
-// The arguments from this on, so many, are secret.
-struct Secret {
-    size_t from = 0, count = 0;
-    bool covers(size_t i) const { return from <= i && i - from < count; }
-};
-Secret secret_of(const resp::CommandSpec& spec, const resp::Request& request) {
-    if (MUTANT(resp_monitor_shows_passwords)) return {};
-    if (spec.id == CommandId::Auth) return {1, request.size()};
-    if (spec.id != CommandId::Hello) return {};
-    for (size_t i = 1; i < request.size(); ++i)
-        if (resp::equals_ignoring_case("auth", request[i].view())) return {i + 1, 2};
-    return {};
-}
-
 std::string line_of(const resp::CommandSpec& spec, const resp::Request& request, WallTime now,
                     uint16_t database, const std::string& peer) {
     char head[64];
     std::snprintf(head, sizeof head, "+%lld.%06d [", static_cast<long long>(now.micros / 1000000),
                   static_cast<int>(now.micros % 1000000));
     std::string line = head + std::to_string(database) + " " + peer + "]";
-    const Secret secret = secret_of(spec, request);
+    const Secrets secrets(spec, request);
     size_t left = kShownBytesMax;
     for (size_t i = 0; i < request.size(); ++i) {
         if (left == 0) {
@@ -71,7 +57,7 @@ std::string line_of(const resp::CommandSpec& spec, const resp::Request& request,
             append_quoted(line, "... (" + std::to_string(more) + " more arguments)");
             break;
         }
-        if (secret.covers(i)) {
+        if (secrets.covers(i) && !MUTANT(resp_monitor_shows_passwords)) {
             append_quoted(line, kRedacted);
             continue;
         }

@@ -15,8 +15,9 @@ using resp::CommandId;
 namespace {
 
 constexpr Duration kLongest = std::chrono::hours(24 * 365 * 10);
-// As many connections go on in one turn of the loop.
+// As many connections go on in one turn of the loop at most, if it has so much work left.
 constexpr size_t kWokenInTurn = 256;
+constexpr size_t kReadWhileWaiting = 16 * 1024;
 
 bool writes(const resp::CommandSpec& spec) {
     return spec.flags & resp::CommandFlags::kWrite || spec.id == CommandId::Publish ||
@@ -49,19 +50,27 @@ void Door::unpause() {
     pause_ = Pause::None;
     pause_ends_ = {};
     to_wake_ = postponed_.size();
-    if (!wake_timer_) wake_postponed();
+    wake_soon();
+}
+
+// Never inside: who is woken may end a pause, too, and thousands may.
+void Door::wake_soon() {
+    if (to_wake_ > 0 && !wake_timer_)
+        wake_timer_ = shard_.timers().after(microseconds(1), [this] { wake_postponed(); });
 }
 
 // Who has to wait again comes behind those.
 void Door::wake_postponed() {
     wake_timer_ = {};
-    for (size_t n = 0; n < kWokenInTurn && to_wake_ > 0 && !postponed_.empty(); ++n, --to_wake_) {
+    for (size_t n = 0; n < kWokenInTurn && to_wake_ > 0 && !postponed_.empty(); ++n) {
+        if (n > 0 && turn_left_ == 0) break;
+        --to_wake_;
         Session* session = find(postponed_.front());
         postponed_.pop_front();
         if (session) session->go_on();
     }
-    if (to_wake_ > 0 && !postponed_.empty())
-        wake_timer_ = shard_.timers().after(microseconds(1), [this] { wake_postponed(); });
+    to_wake_ = std::min(to_wake_, postponed_.size());  // some may have been ended
+    wake_soon();
 }
 
 // What is queued counts as what it will be, and EXEC as what was queued, as in Redis.
@@ -72,6 +81,14 @@ bool Session::is_paused(const resp::CommandSpec& spec) const {
     if (spec.id != CommandId::Exec) return writes(spec);
     return std::ranges::any_of(transaction_.queued,
                                [](const Queued& queued) { return writes(*queued.spec); });
+}
+
+// Nobody may have it hold more than what is queued elsewhere.
+void Session::pause_before(const resp::CommandSpec& spec, const resp::Request& request) {
+    if (door_.inflight_bytes_ <= door_.options_.inflight_bytes_max) return postpone(spec, request);
+    door_.busy_.add();
+    reject(request);
+    refuse_shape(request, execute::kBusyMemory);
 }
 
 // It is charged like what is queued.
@@ -97,10 +114,20 @@ void Session::give_up_postponed() {
     if (take_postponed()) std::erase(door_.postponed_, id_);
 }
 
+// Who waits for the end of a pause is read from as long as little comes: so it is noticed when it
+// has gone.
+bool Session::listens_for_end() const {
+    return postponed_ && !waits_for_memory_ && claim_ <= kReadWhileWaiting;
+}
+
 void Session::go_on() {
     auto waiting = take_postponed();
     if (ended_ || !waiting) return;
     if (is_paused(*waiting->spec)) return postpone(*waiting->spec, waiting->request);
+    left_of_share_ = door_.share_of_turn(false);
+    spend(waiting->request.content_bytes());
+    // What came meanwhile is shown once more when reading begins again.
+    if (!std::exchange(paused_, true)) connection_->pause_reading(true);
     active_ = door_.shard_.clock().now();  // it takes its time from here on
     perform(*waiting->spec, std::move(waiting->request));
     if (ending_) return write_ready();

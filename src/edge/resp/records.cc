@@ -14,18 +14,6 @@ constexpr size_t kArgumentsMax = 32;       // of an entry, as in Redis
 constexpr size_t kArgumentBytesMax = 128;  // of one
 constexpr std::string_view kRedacted = "(redacted)";
 
-// From which argument on a request may hold a password.
-size_t first_secret(const resp::CommandSpec& spec) {
-    switch (spec.id) {
-        case resp::CommandId::Auth:
-            return 1;
-        case resp::CommandId::Hello:
-            return 2;
-        default:
-            return SIZE_MAX;
-    }
-}
-
 // Of CONFIG SET: a name that Redis, or who mistypes it, may mean a password by.
 bool names_secret(std::string_view name) {
     std::string lower(name.substr(0, kArgumentBytesMax));
@@ -63,14 +51,38 @@ private:
 
 }  // namespace
 
+Secrets::Secrets(const resp::CommandSpec& spec, const resp::Request& request) {
+    using resp::CommandId;
+    if (spec.id == CommandId::Auth) {
+        from_ = 1;
+    } else if (spec.id == CommandId::Hello) {
+        look_at_hello(request);
+    } else if (spec.id == CommandId::AsteriasRequest && request.size() > 4) {
+        for (const char* name : {"auth", "hello"})
+            if (resp::equals_ignoring_case(name, request[3].view())) from_ = 4;
+    }
+}
+
+void Secrets::look_at_hello(const resp::Request& request) {
+    for (size_t i = 2; i < request.size(); i += 2) {
+        if (resp::equals_ignoring_case("setname", request[i].view())) continue;
+        if (!resp::equals_ignoring_case("auth", request[i].view())) {
+            from_ = i;
+            return;
+        }
+        of_hello_.insert(of_hello_.end(), {i + 1, i + 2});
+        ++i;
+    }
+}
+
 // The number of all arguments; of each that is kept its length and the beginning.
 void append_note(std::string& out, const resp::CommandSpec& spec, const resp::Request& request) {
     const size_t kept = request.size() <= kArgumentsMax ? request.size() : kArgumentsMax - 1;
     append_number(out, request.size());
-    const size_t secret = first_secret(spec);
+    const Secrets secrets(spec, request);
     for (size_t i = 0; i < kept; ++i) {
         const bool value = spec.id == resp::CommandId::ConfigSet && i >= 3 && i % 2 == 1;
-        const bool hidden = (i >= secret || (value && names_secret(request[i - 1].view()))) &&
+        const bool hidden = (secrets.covers(i) || (value && names_secret(request[i - 1].view()))) &&
                             !MUTANT(resp_slowlog_secrets);
         const std::string_view text = hidden ? kRedacted : request[i].view();
         append_number(out, text.size());

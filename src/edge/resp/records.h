@@ -42,6 +42,22 @@ struct CommandSums {
     uint64_t quantile_micros(double q) const;
 };
 
+// Which arguments are passwords, or names that people type a password for: of AUTH, HELLO ... AUTH,
+// also as ASTERIAS.REQUEST would have them. What is no form of these is hidden from there on.
+class Secrets {
+public:
+    Secrets(const resp::CommandSpec& spec, const resp::Request& request);
+    bool covers(size_t i) const {
+        return i >= from_ || (!of_hello_.empty() && std::ranges::binary_search(of_hello_, i));
+    }
+
+private:
+    void look_at_hello(const resp::Request& request);
+
+    size_t from_ = SIZE_MAX;
+    std::vector<size_t> of_hello_;  // ascending
+};
+
 // The arguments of a request as the slow log keeps them: 32 of 128 bytes at most, what is more
 // told as a number; passwords are left out.
 void append_note(std::string& out, const resp::CommandSpec& spec, const resp::Request& request);

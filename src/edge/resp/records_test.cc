@@ -87,7 +87,13 @@ TEST(Records, PasswordsAreNotKept) {
     };
     EXPECT_EQ(kept("auth", {"auth", "me", "secret"}), "auth (redacted) (redacted) ");
     EXPECT_EQ(kept("hello", {"hello", "3", "auth", "me", "secret"}),
+              "hello 3 auth (redacted) (redacted) ");
+    EXPECT_EQ(kept("hello", {"hello", "3", "setname", "auth", "auth", "me", "secret"}),
+              "hello 3 setname auth auth (redacted) (redacted) ");
+    EXPECT_EQ(kept("hello", {"hello", "3", "pw", "auth", "me"}),
               "hello 3 (redacted) (redacted) (redacted) ");
+    EXPECT_EQ(kept("asterias.request", {"asterias.request", "c", "1", "auth", "me", "secret"}),
+              "asterias.request c 1 auth (redacted) (redacted) ");
     EXPECT_EQ(kept("config|set", {"config", "set", "masterAuth", "secret", "timeout", "5"}),
               "config set masterAuth (redacted) timeout 5 ");
 }
@@ -222,6 +228,51 @@ TEST_F(Recorded, DebugSleepHoldsUpItsConnectionOnly) {
     EXPECT_EQ(other.received, "+PONG\r\n");
     b.world.run_for(seconds(5));
     EXPECT_EQ(c.received, "+OK\r\n+PONG\r\n");
+}
+
+TEST_F(Recorded, InATransactionDebugTakesNothingElseEither) {
+    say("MULTI\r\nDEBUG SLEEP 0\r\nDEBUG JMAP\r\nDEBUG SLEEP\r\nEXEC");
+    b.world.run_for(milliseconds(50));
+    const std::string wrong = "-ERR unknown subcommand or wrong number of arguments for '";
+    EXPECT_TRUE(c.received.ends_with("*3\r\n+OK\r\n" + wrong + "JMAP'. Try DEBUG HELP.\r\n" +
+                                     wrong + "SLEEP'. Try DEBUG HELP.\r\n"))
+        << c.received;
+}
+
+// What is short to ask for and long to make keeps the loop from nobody else.
+TEST_F(Recorded, CommandsAboutTheNodeAreBoundedInWhatTheyTake) {
+    std::string many = "CONFIG GET", patterns;
+    for (int i = 0; i < 1000; ++i)
+        many += " a?";
+    EXPECT_EQ(say(many),
+              "-ERR too many arguments for a command about the node, at most 1000 "
+              "(local-arguments-max)\r\n");
+    const std::string glob =
+        "-ERR the pattern is too long, at most 1024 bytes (glob-bytes-max)\r\n";
+    EXPECT_EQ(say("CONFIG GET " + std::string(1025, '?')), glob);
+    EXPECT_EQ(say("COMMAND LIST FILTERBY PATTERN " + std::string(1025, '?')), glob);
+    const auto cut = [this] {
+        return b.registry->counter("asterias_resp_cut_turns_total", "").value();
+    };
+    const uint64_t before = cut();
+    say("INFO\r\nINFO\r\nINFO\r\nINFO");
+    EXPECT_EQ(cut(), before);
+    std::string lolwut;
+    for (int i = 0; i < 100; ++i)
+        lolwut += "LOLWUT VERSION 5 66 32\r\n";
+    say(lolwut + "ECHO last");
+    EXPECT_GT(cut(), before) << "a hundred are more than one turn's";
+    EXPECT_TRUE(c.received.ends_with("$4\r\nlast\r\n"));
+    EXPECT_LT(say("LOLWUT VERSION 5 1000 1000").size(), 3000u);
+    std::string transaction = "MULTI\r\n";
+    for (int i = 0; i < 65; ++i)
+        transaction += "CLIENT LIST\r\n";
+    EXPECT_TRUE(
+        say(transaction + "EXEC")
+            .ends_with("-ERR the transaction has too many commands about the node, at most 64 "
+                       "(transaction-local-commands-max)\r\n-EXECABORT Transaction discarded "
+                       "because of previous "
+                       "errors.\r\n"));
 }
 
 TEST(RespDebug, IsRefusedUnlessItIsEnabled) {

@@ -16,6 +16,9 @@ using resp::CommandId;
 namespace {
 // In flight on a connection of which no reply is known yet.
 constexpr size_t kFirstInFlight = 64;
+constexpr size_t kLocalArgumentsMax = 1000;  // local-arguments-max
+constexpr std::string_view kTooManyArguments =
+    "ERR too many arguments for a command about the node, at most 1000 (local-arguments-max)";
 constexpr std::string_view kOnlyMonitors = "ERR Replica can't interact with the keyspace";
 constexpr std::string_view kNoDebug =
     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
@@ -63,8 +66,9 @@ port::Consumed Session::on_data(const Bytes& available) {
             door_.call_next_turn(id_);
         if (full()) {
             // The rest stays unread until replies are out; reading goes on in regulate().
+            const size_t wanted = hold(available.size() - at, 0);
             regulate();
-            return {at, hold(available.size() - at, 0)};
+            return {at, wanted};
         }
         const size_t from = at;
         query_bytes_ = available.size() - from + parser_.held_bytes();
@@ -86,8 +90,12 @@ port::Consumed Session::on_data(const Bytes& available) {
     return {available.size(), 0};
 }
 
-// A half-closed peer still gets its answers.
-void Session::on_end_of_stream() { finish(); }
+// A half-closed peer still gets its answers; but who gave up while a pause held it is believed, as
+// by Redis: by the pause's end it may have done the same elsewhere.
+void Session::on_end_of_stream() {
+    if (!MUTANT(resp_pause_runs_for_the_gone)) give_up_postponed();
+    finish();
+}
 
 void Session::finish() {
     ending_ = true;
@@ -141,7 +149,8 @@ void Session::on_turn() {
 }
 
 void Session::regulate() {
-    if (ended_ || full() == paused_) return;
+    const bool rests = full() && !listens_for_end();
+    if (ended_ || rests == paused_) return;
     paused_ = !paused_;
     connection_->pause_reading(paused_);
 }
@@ -244,7 +253,7 @@ void Session::run(resp::Request request) {
         reject(request);
         return refuse_shape(request, kOnlyMonitors);
     }
-    if (is_paused(spec)) return postpone(spec, request);
+    if (is_paused(spec)) return pause_before(spec, request);
     perform(spec, std::move(request));
 }
 
@@ -338,6 +347,9 @@ void Session::ask(uint64_t slot, kv::Command command, size_t held) {
 
 void Session::run_local(const resp::CommandSpec& spec, const resp::Request& request,
                         resp::ReplyWriter& out) {
+    // COMMAND has limits of its own.
+    if (request.size() > kLocalArgumentsMax && spec.container != CommandId::Command)
+        return out.error(kTooManyArguments);
     switch (spec.id) {
         case CommandId::Ping:
             if (request.size() > 2) return out.error(resp::wrong_arity(spec));
@@ -390,8 +402,8 @@ void Session::run_local(const resp::CommandSpec& spec, const resp::Request& requ
             return slow_log(spec, request, out);
         case CommandId::Latency:
             return latency(spec, request, out);
-        case CommandId::Debug:  // of a transaction, which has slept
-            return out.ok();
+        case CommandId::Debug:
+            return debug_in_exec(request, out);
         case CommandId::Command:
             return resp::write_command_reply(out, spec, request);
         case CommandId::Memory:
@@ -625,7 +637,7 @@ size_t Door::share_of_turn(bool kept) {
 }
 
 size_t Door::spend(size_t left, size_t bytes) {
-    const size_t cost = std::min(left, 1 + bytes / kBytesOfWork);
+    const size_t cost = std::min({left, turn_left_, 1 + bytes / kBytesOfWork});
     turn_left_ -= cost;
     return cost;
 }

@@ -70,6 +70,8 @@ private:
     // records of what ran: session_records.cc
     void note(const resp::CommandSpec& spec, const resp::Request& request);
     void run_here(const resp::CommandSpec& spec, const resp::Request& request);
+    static constexpr size_t kWorkOfLocal = 16 * 1024;
+    size_t work_of(const resp::CommandSpec& spec, size_t written) const;
     int64_t micros_for(const resp::CommandSpec& spec) const;
     void keep_noted() { slots_.back().noted = std::exchange(noted_, {}); }
     void drop_note();  // of the present command
@@ -79,6 +81,7 @@ private:
     void reject(const resp::Request& request);
     bool may_debug() const;
     void debug(const resp::Request& request);
+    static void debug_in_exec(const resp::Request& request, resp::ReplyWriter& out);
     void wake(uint64_t slot);
     void sleep(uint64_t slot, Duration most);
     void slow_log(const resp::CommandSpec& spec, const resp::Request& request,
@@ -107,8 +110,10 @@ private:
     void reply_mode(const resp::Request& request);
     // pause.cc
     bool is_paused(const resp::CommandSpec& spec) const;
+    void pause_before(const resp::CommandSpec& spec, const resp::Request& request);
     void postpone(const resp::CommandSpec& spec, const resp::Request& request);
     void go_on();
+    bool listens_for_end() const;
     std::optional<Queued> take_postponed();
     void give_up_postponed();
     void pause_clients(const resp::Request& request, resp::ReplyWriter& out);
@@ -197,8 +202,8 @@ private:
     bool checks_passwords(const resp::Request& exec);
     void exec_again();
     void auth_in_exec(const Queued& part, resp::ReplyWriter& out);
-    void take_verdict(Guard::Verdict verdict, const std::optional<resp::HelloOptions>& hello,
-                      resp::ReplyWriter& out);
+    void take_verdict(Guard::Verdict verdict, const std::string& user,
+                      const std::optional<resp::HelloOptions>& hello, resp::ReplyWriter& out);
     void on_verdict(Guard::Verdict verdict);
     void answer_auth(Guard::Verdict verdict);
     void begin_unauthenticated();
@@ -277,11 +282,13 @@ private:
     size_t left_of_share_ = 0;  // while on_data runs
 
     struct Asked {
-        uint64_t slot = 0;                        // unless an EXEC waits for it
+        uint64_t slot = 0;  // if an EXEC waits for it: which of its commands asks
+        std::string user;
         std::optional<resp::HelloOptions> hello;  // AUTH came within HELLO
         Guard::GiveUp give_up;
     };
     bool authenticated_ = true;
+    std::string user_;                           // kDefaultUser: or nobody yet, as Redis tells it
     std::optional<Asked> asked_;                 // a password is being checked
     std::optional<resp::Request> waiting_exec_;  // for those of its transaction
     uint32_t failures_ = 0;                      // in a row

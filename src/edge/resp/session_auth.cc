@@ -8,7 +8,6 @@
 namespace asterias::edge_resp {
 namespace {
 
-constexpr std::string_view kDefaultUser = "default";
 constexpr std::string_view kBusyPasswords =
     "TRYAGAIN too many passwords are being checked; nothing was done";
 
@@ -33,6 +32,7 @@ std::string host_of(const port::PeerIdentity& peer) {
 void Session::begin_unauthenticated() {
     Guard* guard = door_.options_.guard;
     authenticated_ = !guard || !guard->required();
+    user_ = kDefaultUser;
     was_user_ = was_user_ || authenticated_;
     parser_.set_authenticated(authenticated_);
     if (!authenticated_ && !auth_timer_)
@@ -93,7 +93,7 @@ void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) 
     auto given = credentials_of(spec, request);
     if (auto* error = std::get_if<std::string_view>(&given)) return reply_error(*error);
     auto& credentials = std::get<Credentials>(given);
-    asked_ = Asked{first_slot_ + slots_.size(), std::move(credentials.hello), {}};
+    asked_ = Asked{first_slot_ + slots_.size(), credentials.user, std::move(credentials.hello), {}};
     slots_.push_back({false, Show::AsIs, version_, {}, {}, nullptr, silent_});
     keep_noted();
     authenticate(std::move(credentials.user), std::move(credentials.password));
@@ -103,7 +103,8 @@ void Session::auth(const resp::CommandSpec& spec, const resp::Request& request) 
 // True: exec() is called again when the next of them is.
 bool Session::checks_passwords(const resp::Request& exec) {
     if (transaction_.failed || transaction_.watch_lost) return false;
-    for (auto& queued : transaction_.queued) {
+    for (size_t i = 0; i < transaction_.queued.size(); ++i) {
+        const Queued& queued = transaction_.queued[i];
         if (queued.verdict || !asks_password(*queued.spec, queued.request)) continue;
         auto given = credentials_of(*queued.spec, queued.request);
         auto* credentials = std::get_if<Credentials>(&given);
@@ -111,7 +112,7 @@ bool Session::checks_passwords(const resp::Request& exec) {
         waiting_exec_.emplace();
         for (const auto& argument : exec)
             waiting_exec_->push_back(argument.compact());
-        asked_ = Asked{};
+        asked_ = Asked{i, credentials->user, {}, {}};
         drop_note();
         authenticate(std::move(credentials->user), std::move(credentials->password));
         return true;
@@ -121,6 +122,7 @@ bool Session::checks_passwords(const resp::Request& exec) {
 
 void Session::exec_again() {
     if (ended_ || !waiting_exec_) return;
+    left_of_share_ = door_.share_of_turn(false);
     resp::Request exec_request = std::move(*waiting_exec_);
     waiting_exec_.reset();
     perform(resp::command_spec(resp::CommandId::Exec), std::move(exec_request));
@@ -131,7 +133,8 @@ void Session::auth_in_exec(const Queued& part, resp::ReplyWriter& out) {
     auto given = credentials_of(*part.spec, part.request);
     if (auto* error = std::get_if<std::string_view>(&given)) return out.error(*error);
     CHECK(part.verdict.has_value(), "EXEC begins when all of them are known");
-    take_verdict(*part.verdict, std::get<Credentials>(given).hello, out);
+    auto& credentials = std::get<Credentials>(given);
+    take_verdict(*part.verdict, credentials.user, credentials.hello, out);
 }
 
 void Session::authenticate(std::string user, std::string password) {
@@ -173,19 +176,15 @@ void Session::answer_auth(Guard::Verdict verdict) {
     const Asked asked = std::move(*asked_);
     asked_.reset();
     if (waiting_exec_) {
-        const auto is_next = [](const Queued& q) {
-            return !q.verdict && asks_password(*q.spec, q.request);
-        };
-        const auto next = std::ranges::find_if(transaction_.queued, is_next);
-        CHECK(next != transaction_.queued.end(), "it was asked for");
-        next->verdict = verdict;
+        CHECK(asked.slot < transaction_.queued.size(), "nothing else is done while it is asked");
+        transaction_.queued[asked.slot].verdict = verdict;
         return door_.shard_.post([door = door_.self_, id = id_] {
             if (Session* s = door.get() ? door.get()->find(id) : nullptr) s->exec_again();
         });
     }
     Chain reply;
     resp::ReplyWriter out(reply, version_, &door_);
-    take_verdict(verdict, asked.hello, out);
+    take_verdict(verdict, asked.user, asked.hello, out);
     Slot& slot = slots_[asked.slot - first_slot_];
     slot.raw = reply.flatten();
     raw_bytes_ += slot.raw.size();
@@ -195,10 +194,11 @@ void Session::answer_auth(Guard::Verdict verdict) {
 }
 
 // A HELLO is answered in the version that it switches to.
-void Session::take_verdict(Guard::Verdict verdict, const std::optional<resp::HelloOptions>& hello,
-                           resp::ReplyWriter& out) {
+void Session::take_verdict(Guard::Verdict verdict, const std::string& user,
+                           const std::optional<resp::HelloOptions>& hello, resp::ReplyWriter& out) {
     if (verdict == Guard::Verdict::Right) {
         authenticated_ = was_user_ = true;
+        user_ = user;
         failures_ = 0;
         parser_.set_authenticated(true);
         if (auth_timer_) door_.shard_.timers().cancel(std::exchange(auth_timer_, {}));

@@ -71,11 +71,28 @@ int64_t Session::micros_for(const resp::CommandSpec& spec) const {
     return spec.flags & resp::kFast ? 0 : door_.shard_.clock().wall().micros;
 }
 
+// Of a command that the node answers by itself, in bytes as spend() takes them: answers about the
+// node are short to ask for and long to make. 0: it is a command like others.
+size_t Session::work_of(const resp::CommandSpec& spec, size_t written) const {
+    constexpr size_t kOfByte = 16, kOfSession = 32, kShort = 1024;
+    size_t work = written < kShort ? 0 : written * kOfByte;
+    if (!(spec.flags & resp::kFast) || spec.id == CommandId::Lolwut) work += kWorkOfLocal;
+    if (spec.id == CommandId::ClientList || spec.id == CommandId::ClientKill)
+        work += door_.sessions_.size() * kOfSession;
+    return work;
+}
+
 void Session::run_here(const resp::CommandSpec& spec, const resp::Request& request) {
     noted_.spec = nullptr;
     const uint64_t errors = door_.errors_written_;
     const int64_t began = micros_for(spec);
-    reply_now([&](resp::ReplyWriter& out) { run_local(spec, request, out); });
+    size_t written = 0;
+    reply_now([&](resp::ReplyWriter& out) {
+        const size_t before = out.size();
+        run_local(spec, request, out);
+        written = out.size() - before;
+    });
+    if (const size_t work = work_of(spec, written)) spend(work);
     const auto took = static_cast<uint64_t>(std::max<int64_t>(micros_for(spec) - began, 0));
     const bool slow = door_.is_slow(took) && door_.logs_slow();
     told(spec, slow ? note_of(spec, request) : std::string(), took,
@@ -176,16 +193,26 @@ Duration sleep_of(const Queued& command) {
         std::chrono::duration<double>(std::min(wanted, most)));
 }
 
+namespace {
+bool is_sleep(const resp::Request& request) {
+    return request.size() == 3 && is(request[1], "sleep");
+}
+}  // namespace
+
+// Of a transaction, which has slept.
+void Session::debug_in_exec(const resp::Request& request, resp::ReplyWriter& out) {
+    if (is_sleep(request)) return out.ok();
+    if (request.size() != 2 || !is(request[1], "help"))
+        return out.error(wrong_form(request, "DEBUG"));
+    out.array(2);
+    out.simple("DEBUG SLEEP <seconds>");
+    out.simple("    Holds up this connection for so long, a minute at most.");
+}
+
 // It holds up this connection only: the loop has others.
 void Session::debug(const resp::Request& request) {
-    if (request.size() == 2 && is(request[1], "help"))
-        return reply_now([](resp::ReplyWriter& out) {
-            out.array(2);
-            out.simple("DEBUG SLEEP <seconds>");
-            out.simple("    Holds up this connection for so long, a minute at most.");
-        });
-    if (request.size() != 3 || !is(request[1], "sleep"))
-        return reply_error(wrong_form(request, "DEBUG"));
+    if (!is_sleep(request))
+        return reply_now([&](resp::ReplyWriter& out) { debug_in_exec(request, out); });
     Queued command{noted_.spec, {}};
     for (const auto& argument : request)
         command.request.push_back(argument);
@@ -414,14 +441,18 @@ void Session::set_config(const resp::Request& request, resp::ReplyWriter& out) {
 }
 
 void Session::get_config(const resp::Request& request, resp::ReplyWriter& out) {
+    std::vector<Glob> patterns;
+    for (const auto& pattern : request.arguments().subspan(2)) {
+        if (pattern.size() > kGlobBytesMax) return out.error(kGlobTooLong);
+        patterns.emplace_back(pattern.view(), GlobCase::Ignored);
+    }
     std::vector<Parameters::Value> found;
     if (door_.options_.parameters)
         for (auto& parameter : door_.options_.parameters->all())
-            for (const auto& pattern : request.arguments().subspan(2)) {
-                if (!glob_match(pattern.view(), parameter.name, GlobCase::Ignored)) continue;
+            for (size_t i = 0; i < patterns.size(); ++i) {
+                if (!patterns[i].matches(parameter.name)) continue;
                 // As it was asked for, as Redis does.
-                if (pattern.size() == parameter.name.size() && is(pattern, parameter.name))
-                    parameter.name = pattern.str();
+                if (is(request[i + 2], parameter.name)) parameter.name = request[i + 2].str();
                 found.push_back(std::move(parameter));
                 break;
             }

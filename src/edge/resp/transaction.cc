@@ -19,6 +19,9 @@ std::string too_long(size_t bytes_max) {
            " bytes together (transaction-commands-max, transaction-bytes-max)";
 }
 
+constexpr std::string_view kTooMuchAboutNode =
+    "ERR the transaction has too many commands about the node, at most 64 "
+    "(transaction-local-commands-max)";
 constexpr std::string_view kNotInTransaction = "ERR Command not allowed inside a transaction";
 
 // Redis says so of them, whatever else is wrong.
@@ -163,6 +166,10 @@ void Session::queue(const resp::CommandSpec& spec, resp::Request request) {
             door_.busy_.add();
             return refuse(execute::kBusyMemory);
         }
+        const bool local = spec.by == CommandClass::Local && work_of(spec, 0) > 0;
+        if (local && t.local_commands == Transaction::kLocalCommandsMax)
+            return refuse(kTooMuchAboutNode);
+        t.local_commands += local;
         Queued queued{&spec, {}};
         for (const auto& argument : request)
             queued.request.push_back(argument.compact());
@@ -237,6 +244,7 @@ void Session::watched(const PendingWatch& watch, kv::Reply& reply) {
 void Session::exec(const resp::Request& request) {
     if (checks_passwords(request)) return;
     Transaction t = std::exchange(transaction_, {});
+    if (t.local_commands > 0) spend(t.local_commands * kWorkOfLocal);
     door_.inflight_bytes_ -= t.bytes + t.watched_bytes;
     Shown shown;
     if (door_.monitored()) shown = shown_exec(t.queued, request);
@@ -265,7 +273,7 @@ void Session::exec(const resp::Request& request) {
         if (slots_.size() == 1) write_ready();
         return;
     }
-    const size_t held = plan.local_bytes;
+    const size_t held = plan.local_bytes + plan.shown.bytes();
     send(std::move(command), Show::AsIs, held, std::make_unique<Pending>(std::move(plan)));
 }
 

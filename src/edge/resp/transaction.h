@@ -35,11 +35,15 @@ struct Transaction {
     // last may be beyond it.
     static constexpr size_t kLocalBytesMax = 8 * 1024 * 1024;
 
+    // Commands about the node that EXEC runs in one go: transaction-local-commands-max.
+    static constexpr size_t kLocalCommandsMax = 64;
+
     bool open = false;
     bool failed = false;  // something was refused: EXEC will refuse all
     std::vector<Queued> queued;
-    size_t content_bytes = 0;  // of `queued`: what its arguments say
-    size_t bytes = 0;          // of `queued`: what they hold, charged to the door
+    size_t local_commands = 0;  // of `queued`, those about the node
+    size_t content_bytes = 0;   // of `queued`: what its arguments say
+    size_t bytes = 0;           // of `queued`: what they hold, charged to the door
     std::vector<Watched> watched;
     size_t watched_bytes = 0;  // of `watched`, charged to the door, too
     bool watch_lost = false;   // nobody knows the version of a key: EXEC takes it for changed
@@ -54,6 +58,8 @@ struct PendingWatch {
 // Lines for monitors: of what EXEC runs, if it does, and of EXEC.
 struct Shown {
     std::string queued, itself;
+
+    size_t bytes() const { return queued.size() + itself.size(); }
 };
 
 // An EXEC on its way: one part for each queued command, in their order.

@@ -304,8 +304,8 @@ TEST(TransactionMemory, WhatANodeTellsInOneIsBounded) {
     auto &c = b.connect(), &hears = b.connect();
     b.say(hears, "SUBSCRIBE a\r\n");
     std::string all = "MULTI\r\n";
-    for (int i = 0; i < 2000; ++i)
-        all += "COMMAND DOCS\r\n";
+    for (int i = 0; i < 20; ++i)
+        all += "*2\r\n$4\r\nECHO\r\n$500000\r\n" + std::string(500'000, 'x') + "\r\n";
     b.say(c, all + "SELECT 3\r\nPING\r\nPUBLISH a x\r\nEXEC\r\n");
     b.world.run_for(seconds(20));
     EXPECT_LT(c.received.size(), 10u * 1024 * 1024);

@@ -77,10 +77,10 @@ void write_info(ReplyWriter& out, const CommandSpec& spec) {
     out.set(names.size());
     for (const auto name : names)
         out.simple(name);
-    out.array(0);  // tips
-    out.array(0);  // key specifications
+    out.set(0);  // tips
+    out.set(0);  // key specifications
     const auto children = spec.is_subcommand() ? std::span<const CommandSpec>() : subcommands(spec);
-    out.array(children.size());
+    children.empty() ? out.set(0) : out.array(children.size());
     for (const auto& child : children)
         write_info(out, child);
 }
@@ -130,7 +130,7 @@ void write_infos(ReplyWriter& out, const Request& request) {
     const auto specs = named_or_all(request);
     out.array(specs.size());
     for (const auto* spec : specs)
-        spec ? write_info(out, *spec) : out.null_array();
+        spec ? write_info(out, *spec) : out.null();
 }
 
 void write_all_docs(ReplyWriter& out, const Request& request) {
@@ -170,8 +170,9 @@ void write_list(ReplyWriter& out, const Request& request) {
     const std::string_view by = all ? "" : request[3].view(), what = all ? "" : request[4].view();
     const bool module = equals_ignoring_case(by, "module");
     const bool category = equals_ignoring_case(by, "aclcat");
-    if (!all && !module && !category && !equals_ignoring_case(by, "pattern"))
-        return out.error(kSyntaxError);
+    const bool pattern = !all && !module && !category;
+    if (pattern && !equals_ignoring_case(by, "pattern")) return out.error(kSyntaxError);
+    if (pattern && what.size() > kGlobBytesMax) return out.error(kGlobTooLong);
     const auto wanted = [&](const CommandSpec& spec) {
         if (all) return true;
         if (module) return false;

@@ -369,7 +369,7 @@ std::string command_reply(ProtocolVersion version, const Words& words) {
 TEST(RespCommandInfo, RepliesHaveTheShapesOfRedis) {
     EXPECT_EQ(command_reply(ProtocolVersion::Resp3, {"command", "info", "GET", "nope"}),
               "[[\"get\", (integer) 2, set[readonly, fast], (integer) 1, (integer) 1, (integer) 1, "
-              "set[@read, @string, @fast], [], [], []], (nil)]");
+              "set[@read, @string, @fast], set[], set[], set[]], (nil)]");
     EXPECT_EQ(command_reply(ProtocolVersion::Resp3, {"command", "docs", "get", "nope"}),
               "{\"get\": {\"summary\": \"Returns the string at a key\", \"group\": \"string\", "
               "\"arguments\": [{\"name\": \"key\", \"type\": \"key\"}]}}");

@@ -178,6 +178,11 @@ bool Users::empty() const {
     return impl_->table.empty();
 }
 
+bool Users::knows(const std::string& user) const {
+    const std::lock_guard lock(impl_->mutex);
+    return impl_->table.contains(user);
+}
+
 void Users::check(port::Shard& shard, Asker asker, std::string user, std::string password,
                   std::move_only_function<void(Verdict)> done) {
     if (password.size() > kPasswordBytesMax || password.empty()) return done(Verdict::Wrong);

@@ -62,6 +62,7 @@ public:
     // Who is remembered stays so, if their hash is the same.
     void replace(Table table);
     bool empty() const;
+    bool knows(const std::string& user) const;
     // Calls `done` on `shard`: at once if it is remembered or hopeless, else later.
     void check(port::Shard& shard, Asker asker, std::string user, std::string password,
                std::move_only_function<void(Verdict)> done);
