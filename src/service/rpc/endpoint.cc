@@ -551,10 +551,13 @@ void Endpoint::link_down(Link& link, const Error& why) {
     if (apart &&
         std::exchange(outgoing_[{slot_node, peer.lane}]->refusal, why.context) != why.context)
         log_.warn("no connection to node " + to_string(slot_node) + ": " + why.context);
-    else if ((was_ready && (outgoing || peer.node)) || log_.debug_enabled())
+    else if (const bool news = was_ready && (outgoing || peer.node); news || log_.debug_enabled()) {
         // Who has no number asks one thing and goes.
-        log_.info("connection " + std::string(outgoing ? "to" : "from") + " node " +
-                  to_string(outgoing ? slot_node : peer.node) + " ended: " + why.describe());
+        std::string text = "connection " + std::string(outgoing ? "to" : "from") + " node " +
+                           to_string(outgoing ? slot_node : peer.node) +
+                           " ended: " + why.describe();
+        news ? log_.info(std::move(text)) : log_.debug(std::move(text));
+    }
     links_.erase(peer.link);
     if (outgoing) {
         auto& slot = *outgoing_[{slot_node, peer.lane}];
