@@ -99,6 +99,7 @@ class Bench:
             "--seed",
             str(self.seed),
         ]
+        os.sync()  # no measurement pays for what the one before it left to be written
         pids = system.pids()
         before = cpu_seconds(pids)
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
@@ -125,6 +126,7 @@ class Bench:
         command += ["-c", str(clients), "-P", str(pipeline), "-n", str(count), "-t", test, "--csv"]
         command += ["-r", "1000000", "-d", "256", "-k", str(int(keep))]
         command += ["--tls", "--insecure"] if system.tls else []
+        os.sync()
         pids = system.pids()
         before = cpu_seconds(pids)
         out = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
