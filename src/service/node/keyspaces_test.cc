@@ -310,7 +310,8 @@ TEST(Keyspaces, OrdersForOthersDoNotSendACopyBackToItsBeginning) {
         const uint64_t generation = c.catalogue(1).generation;
         c.world.run_until([&] { return c.catalogue(1).generation > generation; }, seconds(2));
     }
-    EXPECT_LT(orders, 100) << "it never came to an end while there were other orders";
+    // One copy's time is that of a few orders; with the bug it ends by luck, here after 46.
+    EXPECT_LT(orders, 15) << "it began anew with each order for others";
     ASSERT_TRUE(c.settled("cart", true));
     EXPECT_EQ(c.execute(2, get("cart:1199")).text.view(), "v");
 }
