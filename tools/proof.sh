@@ -3,21 +3,25 @@
 # tools/proof.d:
 #   # proof: the claim, one sentence
 #   # evidence: the document that it belongs to, docs/evidence/<name>.md
+#   # without: paths (git's, with wildcards) that it does not depend on; may be missing
 # It runs with ROOT and STATE (a directory of its own that survives interruption) in its
 # environment, ends with `figure: ...` on a line of its own, and exits 0 when the claim held.
 #
 # Resumable: build/proof/<tree>/<line>.done is written when a line has held, and that line is not
 # run again for the same tree and script; a line that failed or was interrupted is. <tree> is the
-# last commit that touched anything but docs/, Markdown and proofs, with a digest of what is not
-# committed.
+# last commit that touched anything but docs/, Markdown, proofs and what the line goes without, with
+# a digest of what is not committed.
 set -euo pipefail
 cd "${ROOT:?run ./dev proof}"
 
 say() { printf 'proof: %s\n' "$*"; }
 
 beside=(. ':!docs' ':!*.md' ':!tools/proof.sh' ':!tools/proof.d')
+# tree_key LINE
 tree_key() {
-    local commit changes
+    local commit changes path paths beside=("${beside[@]}")
+    read -ra paths <<<"$(field "$1" without)"
+    for path in "${paths[@]}"; do beside+=(":!$path"); done
     commit="$(git log -1 --format=%h --abbrev=12 -- "${beside[@]}")"
     changes="$({
         git diff HEAD -- "${beside[@]}"
@@ -57,13 +61,14 @@ for line in "${wanted[@]}"; do
     exit 2
 done
 
-tree="$(tree_key)"
-state="$ROOT/build/proof/$tree"
-mkdir -p "$state"
+declare -A tree
+for line in "${lines[@]}"; do tree[$line]="$(tree_key "$line")"; done
+state_of() { echo "$ROOT/build/proof/${tree[$1]}"; }
 
 # run_line LINE: leaves $state/LINE.result = "held|FAILED <tab> date <tab> seconds <tab> figure".
 run_line() {
-    local line="$1" start=$SECONDS verdict=held figure log="$state/$1.log"
+    local line="$1" start=$SECONDS verdict=held figure state log
+    state="$(state_of "$line")" log="$state/$line.log"
     mkdir -p "$state/$line"
     say "$line: $(field "$line" proof)"
     if ! STATE="$state/$line" bash "tools/proof.d/$line.sh" > >(tee "$log") 2>&1; then
@@ -83,33 +88,34 @@ run_line() {
 
 # write_evidence NAME: the document of one group of lines, from what this tree's runs have left.
 write_evidence() {
-    local name="$1" line verdict date seconds figure
+    local name="$1" line verdict date seconds figure state
     mkdir -p docs/evidence
     {
         echo "# Evidence: $name"
         echo
-        echo "Written by \`./dev proof\`; each line can be run again by its name."
+        echo "Written by \`./dev proof\`; each line can be run again by its name. A tree is the last"
+        echo "commit that touched anything that the line depends on; + stands before what was not"
+        echo "committed."
         echo
-        echo "- Tree: \`$tree\`$([[ "$tree" == *+* ]] && echo ' (with uncommitted changes)')"
         echo "- Machine: $(machine)"
         echo
-        echo "| line | claim | verdict | figure | took | date |"
-        echo "|---|---|---|---|---|---|"
+        echo "| line | claim | verdict | figure | took | date | tree |"
+        echo "|---|---|---|---|---|---|---|"
         for line in "${lines[@]}"; do
             [[ "$(field "$line" evidence)" == "$name" ]] || continue
-            verdict="not run" date="" seconds="" figure=""
+            verdict="not run" date="" seconds="" figure="" state="$(state_of "$line")"
             if [[ -f "$state/$line.result" ]]; then
                 IFS=$'\t' read -r verdict date seconds figure <"$state/$line.result"
             fi
             echo "| \`$line\` | $(field "$line" proof) | $verdict | ${figure//|/,} |" \
-                "${seconds:+$seconds s} | $date |"
+                "${seconds:+$seconds s} | $date | \`${tree[$line]}\` |"
         done
     } | sed 's/ *$//' >"docs/evidence/$name.md"
 }
 
 failed=0
 for line in "${wanted[@]}"; do
-    if [[ "$(cat "$state/$line.done" 2>/dev/null)" == "$(script_key "$line")" ]]; then
+    if [[ "$(cat "$(state_of "$line")/$line.done" 2>/dev/null)" == "$(script_key "$line")" ]]; then
         say "$line: held before, for this tree"
     else
         run_line "$line" || failed=$((failed + 1))

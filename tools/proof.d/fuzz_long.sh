@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # proof: no fuzzer breaks its parser: ten minutes of a processor for what comes from outside
 # evidence: never_lost
+# without: *_test.cc tests
 #
 # Commands of clients, frames of peers, journals, snapshots, configuration; two minutes for each
 # other. A fuzzer is run again only when its program has changed (tools/fuzz.sh); a run is resumed.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # proof: a seed of the simulator is the same run, twice and in another build
 # evidence: skeleton
+# without: *_test.cc tests
 set -euo pipefail
 ./dev build release
 ./dev build dev asterias-sim

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # proof: 20,000 seeds of 60 simulated seconds and more under all faults without a violation
 # evidence: never_lost
+# without: *_test.cc tests
 #
 # In parts of 500 seeds, each judged by itself (medians, silent fault sites); a part that has passed
 # is not run again.
