@@ -93,9 +93,9 @@ write_evidence() {
     {
         echo "# Evidence: $name"
         echo
-        echo "Written by \`./dev proof\`; each line can be run again by its name. A tree is the last"
-        echo "commit that touched anything that the line depends on; + stands before what was not"
-        echo "committed."
+        echo "Written by \`./dev proof\`; each line can be run again by its name. A tree is the"
+        echo "last commit that touched anything that the line depends on; + stands before what was"
+        echo "not committed."
         echo
         echo "- Machine: $(machine)"
         echo
