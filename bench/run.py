@@ -282,6 +282,7 @@ class Bench:
             pid = system.node_pid(leader)
             if pid is None or pid == system.node_pid((leader + 1) % 3):
                 raise RuntimeError("the nodes of %s are not processes of their own" % system.name)
+            os.sync()  # load() does so, too, and shall not take of the time until the kill
             threading.Timer(2.5, os.kill, (pid, 9)).start()
             return {"gap": self.load(system, "set", 16, seconds=8)["longest_gap_ms"]}
 

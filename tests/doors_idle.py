@@ -135,7 +135,7 @@ def room(cluster):
         with node.resp_client() as client:
             most = clients_of(client.call)[0]
         expect(100 < most < 1_000, f"maxclients is {most} with 1,000 descriptors")
-        expect(f"maxclients is {most} of a shard" in node.log(), "the log does not tell")
+        poll(lambda: f"maxclients is {most} of a shard" in node.log(), 30, "the log tells of it")
         links.open(most)
         equal((len(links.held), links.refused), (most, []), "held, refused")
         equal(refusal(node.resp), TOO_MANY, "one more")

@@ -213,11 +213,11 @@ public:
             const size_t end = rest.find("\r\n\r\n");
             const bool whole = end != std::string_view::npos;
             if (!may_be_request(rest.substr(0, std::min(whole ? end + 2 : rest.size(), most)))) {
-                answer(400, "", "", false, false);
+                answer(400, "", {}, false, false);
                 return {at, 0};
             }
             if (!whole) {
-                if (rest.size() > most) answer(431, "", "", false, false);
+                if (rest.size() > most) answer(431, "", {}, false, false);
                 // More bytes of the same request do not move its deadline.
                 const auto next = rest.empty() ? Awaits::Request : Awaits::Rest;
                 if (at > 0 || next != awaits_) await(next);
@@ -225,7 +225,7 @@ public:
             }
             at += end + 4;
             if (end > most)
-                answer(431, "", "", false, false);
+                answer(431, "", {}, false, false);
             else
                 handle(parse_head(rest.substr(0, end)));
         }
@@ -246,8 +246,7 @@ public:
         connection_->pause_reading(false);
     }
 
-    void answer(int code, std::string_view type, std::string_view body, bool head,
-                bool keep_alive) {
+    void answer(int code, std::string_view type, const Bytes& body, bool head, bool keep_alive) {
         if (ended_) return;
         keep_alive = keep_alive && !close_after_;
         std::string text = "HTTP/1.1 " + std::to_string(code) + " " + std::string(reason(code)) +
@@ -263,8 +262,7 @@ public:
         }
     }
     // Of a page that took time.
-    void finish(int code, std::string_view type, std::string_view body, bool head,
-                bool keep_alive) {
+    void finish(int code, std::string_view type, const Bytes& body, bool head, bool keep_alive) {
         busy_ = false;
         answer(code, type, body, head, keep_alive);
         if (ended_) return;
@@ -288,52 +286,64 @@ private:
             });
     }
     void too_late() {
-        if (awaits_ == Awaits::Rest) return answer(408, "", "", false, false);
+        if (awaits_ == Awaits::Rest) return answer(408, "", {}, false, false);
         // A long page may still be on its way to a slow reader.
         if (connection_->unsent() > 0) return await(Awaits::Request);
         connection_->close_after_flush();
         end();
     }
     void handle(const RequestHead& r) {
-        if (r.refuse) return answer(r.refuse, "", "", false, false);
+        if (r.refuse) return answer(r.refuse, "", {}, false, false);
         const bool head = r.method == "HEAD", post = r.method == "POST";
         const bool api = door_.pages_.api && r.path.starts_with("/v1/");
-        if (r.method != "GET" && !head && !(post && api)) return answer(405, "", "", false, false);
+        if (r.method != "GET" && !head && !(post && api)) return answer(405, "", {}, false, false);
         if (post && !r.command)
-            return answer(403, "text/plain", "a POST needs the header Asterias-Command\n", false,
+            return answer(403, "text/plain",
+                          Bytes::literal("a POST needs the header Asterias-Command\n"), false,
                           r.keep_alive);
         if (api) {
             ApiRequest request{post, r.path, {}};
             if (!parse_query(r.query, request.query))
-                return answer(400, "text/plain", "broken query\n", head, r.keep_alive);
+                return answer(400, "text/plain", Bytes::literal("broken query\n"), head,
+                              r.keep_alive);
             wait_for_page();
             return door_.scope_.spawn(
                 "http.api", door_.answer_api(id_, std::move(request), head, r.keep_alive));
         }
         if (r.path == "/metrics")
-            return answer(200, "text/plain; version=0.0.4; charset=utf-8", door_.pages_.metrics(),
-                          head, r.keep_alive);
+            return answer(200, "text/plain; version=0.0.4; charset=utf-8",
+                          Bytes::copy(door_.pages_.metrics()), head, r.keep_alive);
         if (r.path == "/status") {
             wait_for_page();
-            return door_.scope_.spawn("http.status", door_.answer_status(id_, head, r.keep_alive));
+            return door_.share<Bytes>(
+                door_.status_, [door = &door_] { return door->status_page(); },
+                [door = &door_, id = id_, head, keep = r.keep_alive](const Bytes& b) {
+                    door->tell(id, 200, "application/json", b, head, keep);
+                });
         }
         if (r.path == "/livez" || r.path == "/readyz" || r.path == "/health")
             return tell_checks(r, head);
-        answer(404, "text/plain", "pages: /livez /readyz /metrics /status\n", head, r.keep_alive);
+        answer(404, "text/plain", Bytes::literal("pages: /livez /readyz /metrics /status\n"), head,
+               r.keep_alive);
     }
     void tell_checks(const RequestHead& r, bool head) {
         std::vector<std::pair<std::string, std::string>> query;
         if (!parse_query(r.query, query))
-            return answer(400, "text/plain", "broken query\n", head, r.keep_alive);
+            return answer(400, "text/plain", Bytes::literal("broken query\n"), head, r.keep_alive);
         Telling telling;
-        telling.ready = r.path != "/livez";
+        const bool live = r.path == "/livez";
+        telling.page = live ? "livez" : "readyz";
         for (auto& [name, value] : query) {
             if (name == "verbose") telling.verbose = true;
             if (name == "exclude") telling.excluded.push_back(std::move(value));
         }
         wait_for_page();
-        door_.scope_.spawn("http.checks",
-                           door_.answer_checks(id_, std::move(telling), head, r.keep_alive));
+        door_.share<std::vector<Check>>(
+            live ? door_.live_ : door_.ready_, live ? door_.pages_.live : door_.pages_.ready,
+            [door = &door_, id = id_, telling = std::move(telling), head,
+             keep = r.keep_alive](const std::vector<Check>& checks) {
+                door->tell_checks(id, telling, checks, head, keep);
+            });
     }
     // Later requests of this connection wait: answers keep their order.
     void wait_for_page() {
@@ -393,26 +403,42 @@ void Door::accept(std::unique_ptr<port::Connection> connection) {
     sessions_.emplace(id, std::move(session)).first->second->start();
 }
 
-port::Task<> Door::answer_status(uint64_t session, bool head, bool keep_alive) {
-    const std::string body = co_await pages_.status() + "\n";
-    const auto it = sessions_.find(session);
-    if (it != sessions_.end()) it->second->finish(200, "application/json", body, head, keep_alive);
+template <typename Page>
+void Door::share(Shared<Page>& shared, std::function<port::Task<Page>()> make,
+                 std::move_only_function<void(const Page&)> tell) {
+    shared.asked.push_back(std::move(tell));
+    if (!std::exchange(shared.making, true))
+        scope_.spawn("http.page", make_page(shared, std::move(make)));
 }
 
-port::Task<> Door::answer_checks(uint64_t session, Telling telling, bool head, bool keep_alive) {
-    const auto checks = co_await (telling.ready ? pages_.ready() : pages_.live());
-    const Verdict v =
-        verdict_of(checks, telling.excluded, telling.ready ? "readyz" : "livez", telling.verbose);
+template <typename Page>
+port::Task<> Door::make_page(Shared<Page>& shared, std::function<port::Task<Page>()> make) {
+    while (!shared.asked.empty()) {
+        auto asked = std::exchange(shared.asked, {});
+        const Page page = co_await make();
+        for (auto& tell : asked)
+            tell(page);
+    }
+    shared.making = false;
+}
+
+port::Task<Bytes> Door::status_page() { co_return Bytes::copy(co_await pages_.status() + "\n"); }
+
+void Door::tell(uint64_t session, int code, std::string_view type, const Bytes& body, bool head,
+                bool keep_alive) {
     const auto it = sessions_.find(session);
-    if (it != sessions_.end())
-        it->second->finish(v.fine ? 200 : 503, "text/plain", v.text, head, keep_alive);
+    if (it != sessions_.end()) it->second->finish(code, type, body, head, keep_alive);
+}
+
+void Door::tell_checks(uint64_t session, const Telling& telling, const std::vector<Check>& checks,
+                       bool head, bool keep_alive) {
+    const Verdict v = verdict_of(checks, telling.excluded, telling.page, telling.verbose);
+    tell(session, v.fine ? 200 : 503, "text/plain", Bytes::copy(v.text), head, keep_alive);
 }
 
 port::Task<> Door::answer_api(uint64_t session, ApiRequest request, bool head, bool keep_alive) {
     const ApiReply reply = co_await pages_.api(std::move(request));
-    const auto it = sessions_.find(session);
-    if (it != sessions_.end())
-        it->second->finish(reply.code, "application/json", reply.json + "\n", head, keep_alive);
+    tell(session, reply.code, "application/json", Bytes::copy(reply.json + "\n"), head, keep_alive);
 }
 
 port::Task<> Door::close() {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/time.h"
@@ -54,7 +55,8 @@ struct Check {
     std::string trouble;  // one line; empty: it is fine
 };
 
-// Pages. Called on the door's shard.
+// Pages. Called on the door's shard. Of status, live and ready one each is made at a time: who asks
+// meanwhile shares the next one, so that many who ask cost little more than one.
 struct Pages {
     std::function<std::string()> metrics;
     std::function<port::Task<std::string>()> status;
@@ -76,14 +78,27 @@ public:
 private:
     class Session;
     void accept(std::unique_ptr<port::Connection> connection);
-    port::Task<> answer_status(uint64_t session, bool head, bool keep_alive);
+    template <typename Page>
+    struct Shared {
+        std::vector<std::move_only_function<void(const Page&)>> asked;
+        bool making = false;
+    };
+    template <typename Page>
+    void share(Shared<Page>& shared, std::function<port::Task<Page>()> make,
+               std::move_only_function<void(const Page&)> tell);
+    template <typename Page>
+    port::Task<> make_page(Shared<Page>& shared, std::function<port::Task<Page>()> make);
     // How the checks of a page are to be told.
     struct Telling {
-        bool ready = false;  // else: live
+        std::string_view page;
         bool verbose = false;
         std::vector<std::string> excluded;
     };
-    port::Task<> answer_checks(uint64_t session, Telling telling, bool head, bool keep_alive);
+    port::Task<Bytes> status_page();
+    void tell(uint64_t session, int code, std::string_view type, const Bytes& body, bool head,
+              bool keep_alive);
+    void tell_checks(uint64_t session, const Telling& telling, const std::vector<Check>& checks,
+                     bool head, bool keep_alive);
     port::Task<> answer_api(uint64_t session, ApiRequest request, bool head, bool keep_alive);
 
     port::Shard& shard_;
@@ -93,6 +108,8 @@ private:
     port::Scope scope_;
     std::unique_ptr<port::Listener> listener_;
     std::map<uint64_t, std::unique_ptr<Session>> sessions_;
+    Shared<Bytes> status_;
+    Shared<std::vector<Check>> live_, ready_;
     uint64_t next_session_ = 1;
     // Callbacks on their way hold it weakly: none runs once the door is gone.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>();

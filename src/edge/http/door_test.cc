@@ -29,7 +29,10 @@ struct Bench {
         EXPECT_TRUE((*door)->listen());
     }
     static port::Task<std::string> status_page(Bench* b) {
+        ++b->statuses;
+        b->most_at_once = std::max(b->most_at_once, ++b->at_once);
         co_await port::sleep(b->host->shard(), milliseconds(20));
+        --b->at_once;
         co_return "{}";
     }
     static port::Task<std::vector<Check>> checks_page(Bench* b, size_t first) {
@@ -62,7 +65,7 @@ struct Bench {
     std::unique_ptr<Door>* door;
     std::string metrics = "m 1\n";
     std::vector<Check> checks{{"loops", ""}, {"disk", ""}, {"keyspaces", ""}};
-    int made = 0;
+    int made = 0, statuses = 0, at_once = 0, most_at_once = 0;
     std::vector<ApiRequest> asked;
     ApiReply api_reply{200, "{}"};
 };
@@ -278,6 +281,23 @@ TEST(HttpDoor, TheDoorMayGoInTheTurnInWhichAConnectionEnds) {
         b.world.step();
         if (i == 3) b.host->shard().post([&b] { b.door->reset(); });
     }
+}
+
+// However many ask: each page is made once at a time, and nobody gets one that was begun before it
+// asked.
+TEST(Http, ManyWhoAskForAPageThatTakesTimeShareTheNext) {
+    Bench b;
+    std::vector<sim::Collector*> clients;
+    for (int i = 0; i < 50; ++i)
+        clients.push_back(&b.connect());
+    for (auto* c : clients)
+        b.guest->shard().post(
+            [c] { c->connection->out().append("GET /status HTTP/1.1\r\nHost: h\r\n\r\n"); });
+    b.world.run_for(milliseconds(200));
+    for (auto* c : clients)
+        EXPECT_TRUE(c->received.starts_with("HTTP/1.1 200 OK\r\n")) << c->received;
+    EXPECT_EQ(b.most_at_once, 1);
+    EXPECT_LE(b.statuses, 3);
 }
 
 }  // namespace

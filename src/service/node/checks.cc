@@ -1,5 +1,7 @@
 #include "service/node/checks.h"
 
+#include <algorithm>
+
 #include "service/node/keyspaces.h"
 #include "service/node/node.h"
 
@@ -55,17 +57,24 @@ Check copies_check(const std::vector<ShardStatus>& shards, const catalogue::Cata
     return check;
 }
 
-Check keyspaces_check(const Scene& scene, const std::vector<GroupId>& silent, Duration waited) {
+Check keyspaces_check(const Scene& scene, const std::vector<Question>& asked, Duration waited) {
     Check check{"keyspaces", ""};
+    if (std::ranges::all_of(asked,
+                            [](const Question& a) { return a.answered == Answered::Leader; }))
+        return check;
     const auto findings = findings_of(scene);
-    for (size_t i = 0; i < silent.size() && i < kNamesMost; ++i) {
-        std::string why = "no leader answered this node in " + millis(waited);
-        for (const auto& f : findings)
-            if (f.group == silent[i] && f.severity == Severity::Critical) why = f.what;
-        append(check.trouble, keyspace_name(scene.catalogue, silent[i]) + ": " + why);
+    size_t silent = 0;
+    for (const auto& [group, answered] : asked) {
+        std::string why;
+        if (answered == Answered::Nobody) why = "no leader answered this node in " + millis(waited);
+        if (answered != Answered::Leader)
+            for (const auto& f : findings)
+                if (f.group == group && f.severity == Severity::Critical) why = f.what;
+        if (!why.empty() && ++silent <= kNamesMost)
+            append(check.trouble, keyspace_name(scene.catalogue, group) + ": " + why);
     }
-    if (silent.size() > kNamesMost)
-        append(check.trouble, "and " + std::to_string(silent.size() - kNamesMost) + " more");
+    if (silent > kNamesMost)
+        append(check.trouble, "and " + std::to_string(silent - kNamesMost) + " more");
     return check;
 }
 
@@ -92,14 +101,16 @@ port::Task<std::vector<Check>> Node::live() {
     co_return std::vector<Check>{loops_check(silent, kTurnTime)};
 }
 
-port::Task<> Node::ask_leader(GroupId group, bool* answered, size_t* left, port::Signal* changed) {
+port::Task<> Node::ask_leader(Question* asked, size_t* left, port::Signal* changed) {
     kv::Command question;
     question.op = kv::Op::Exists;
     question.keys.push_back(Bytes());
-    const auto outcome = co_await ask(group, std::move(question), kLeaderTime, kChecksStream);
-    // Whatever the leader says: it led, and a majority agreed to that. A refusal for want of room
-    // is no want of a leader.
-    *answered = outcome && outcome->reply != kv::Reply::error(execute::kClusterDown);
+    const auto outcome =
+        co_await ask(asked->group, std::move(question), kLeaderTime, kChecksStream);
+    if (outcome && outcome->evidence.leader)
+        asked->answered = Answered::Leader;  // a majority agreed to that
+    else if (outcome && outcome->reply.text.view().starts_with("TRYAGAIN"))
+        asked->answered = Answered::NoRoom;
     --*left;
     changed->notify();
 }
@@ -108,26 +119,23 @@ port::Task<std::vector<Check>> Node::ready() {
     std::vector<Check> checks = co_await live();
     // One that does not turn answers nothing else either.
     if (!checks[0].trouble.empty()) co_return checks;
-    std::vector<GroupId> groups;
+    std::vector<Question> groups;
     for (const auto& k : routes_of(keyspaces()).keyspaces)
-        if (k.group) groups.push_back(k.group);  // else its keys wait for a moment
-    const auto answered = std::make_unique<bool[]>(groups.size());
+        if (k.group) groups.push_back({k.group});  // else its keys wait for a moment
     port::Signal changed(*shards_[0]);
     size_t left = groups.size();
-    for (size_t i = 0; i < groups.size(); ++i)
-        scopes_[0]->spawn("node.check", ask_leader(groups[i], &answered[i], &left, &changed));
+    for (auto& asked : groups)
+        scopes_[0]->spawn("node.check", ask_leader(&asked, &left, &changed));
     while (left > 0)
         co_await changed.wait();
-    std::vector<GroupId> silent;
-    for (size_t i = 0; i < groups.size(); ++i)
-        if (!answered[i]) silent.push_back(groups[i]);
     const auto shards = co_await status();
     checks.push_back({"running", closing_ ? "this node is being stopped" : ""});
+    if (closing_) co_return checks;  // and asks nobody any more
     checks.push_back(disk_check(shards));
     checks.push_back(copies_check(shards, keyspaces()));
     checks.push_back(
         keyspaces_check({identity_, shards, keyspaces(), port::Space{}, shards_[0]->clock().wall()},
-                        silent, kLeaderTime));
+                        groups, kLeaderTime));
     co_return checks;
 }
 

@@ -1,7 +1,7 @@
 // service/node/checks.h: what a supervisor and a load balancer ask of one node, as a list of checks
 // with a name each. Live: its event loops turn. Ready: it would serve what a client asks of it now.
-// Asked by Node::live() and Node::ready(); the shape is that of etcd's and Kubernetes' /livez and
-// /readyz. Pure.
+// Question by Node::live() and Node::ready(); the shape is that of etcd's and Kubernetes' /livez
+// and /readyz. Pure.
 #pragma once
 
 #include <string>
@@ -23,7 +23,17 @@ Check loops_check(const std::vector<size_t>& silent, Duration waited);
 Check disk_check(const std::vector<ShardStatus>& shards);
 // A copy that is stopped on this node.
 Check copies_check(const std::vector<ShardStatus>& shards, const catalogue::Catalogue& catalogue);
-// `silent`: groups of keyspaces whose leader did not answer this node in `waited`.
-Check keyspaces_check(const Scene& scene, const std::vector<GroupId>& silent, Duration waited);
+// What a small linearizable read of a keyspace's group told, asked at this node.
+enum class Answered : unsigned char {
+    Nobody,
+    Leader,  // a leader with a majority behind it
+    NoRoom,  // a refusal because of other commands: what this node knows of the group must do
+};
+struct Question {
+    GroupId group;
+    Answered answered = Answered::Nobody;
+};
+// `waited`: for an answer.
+Check keyspaces_check(const Scene& scene, const std::vector<Question>& asked, Duration waited);
 
 }  // namespace asterias::node

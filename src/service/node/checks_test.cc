@@ -7,9 +7,9 @@
 namespace asterias::node {
 namespace {
 
-using Heard = std::shared_ptr<std::optional<std::vector<Check>>>;
+using Told = std::shared_ptr<std::optional<std::vector<Check>>>;
 
-port::Task<> note(port::Task<std::vector<Check>> what, Heard heard) {
+port::Task<> note(port::Task<std::vector<Check>> what, Told heard) {
     *heard = co_await std::move(what);
 }
 
@@ -119,14 +119,41 @@ TEST(Checks, OfManyKeyspacesTheFirstAreNamed) {
         identity.founding.keyspaces.push_back("k" + std::to_string(i));
     const std::vector<ShardStatus> shards(1);
     const auto catalogue = catalogue_at_birth(identity.founding);
-    std::vector<GroupId> silent;
+    std::vector<Question> silent;
     for (uint64_t i = 0; i < 20; ++i)
-        silent.emplace_back(2 + i);
+        silent.push_back({GroupId(2 + i)});
     const auto check =
         keyspaces_check({identity, shards, catalogue, {}, {}}, silent, milliseconds(500));
     EXPECT_TRUE(check.trouble.starts_with("default: no leader answered this node in 500 ms; k0: "))
         << check.trouble;
     EXPECT_TRUE(check.trouble.ends_with("; and 12 more")) << check.trouble;
+}
+
+// A refusal for want of room says nothing of a leader: then what this node knows of the group does.
+TEST(Checks, WithoutRoomForAQuestionANodeIsReadyUnlessItKnowsBetter) {
+    Identity identity;
+    identity.founding.members.push_back({NodeId(1), 1, {"n", 7}, {}});
+    const std::vector<ShardStatus> shards(1);
+    const auto catalogue = catalogue_at_birth(identity.founding);
+    const Scene scene{identity, shards, catalogue, {}, {}};
+    EXPECT_EQ(keyspaces_check(scene, {{GroupId(2), Answered::NoRoom}}, {}).trouble, "");
+    EXPECT_NE(keyspaces_check(scene, {{GroupId(2), Answered::Nobody}}, {}).trouble, "");
+}
+
+TEST(Checks, AnAnswerThatNoLeaderGaveIsNone) {
+    Running c(3);
+    c.crash(1);
+    c.crash(2);
+    c.world.run_for(seconds(3));
+    // More than a group may have under way: what comes now is refused here, without a question.
+    Process* p = c.processes[0];
+    for (size_t i = 0; i < 30'000; ++i) {
+        p->node->strategy(ShardId(0))
+            .execute({command(kv::Op::Set, {"k"}, {Bytes::literal("v")}),
+                      execute::Bound::Linearizable, seconds(60), execute::StreamId(i + 1)},
+                     [](execute::Outcome) {});
+    }
+    EXPECT_TRUE(says(not_ready(c, 0), "keyspaces: default: no leader"));
 }
 
 }  // namespace

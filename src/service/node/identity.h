@@ -73,7 +73,8 @@ port::Task<Result<void>> store_identity(port::Disk& disk, std::string directory,
 
 // Before the founding record is written: the founder stays first and is node 1, the others follow
 // by their address for nodes, runs of digits in it by value, the port last. So directories or
-// machines that were given addresses in order are nodes in that order, whoever came first.
+// machines that were given addresses in order (IPv4, numbered names) are nodes in that order,
+// whoever came first.
 void number_members(std::vector<FoundingMember>& members);
 
 // What follows from a founding record: functions of it alone, so that all nodes agree.

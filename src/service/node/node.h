@@ -160,7 +160,7 @@ private:
     port::Task<Result<std::string>> await_keyspace(KeyspaceOrder order, KeyspaceId id,
                                                    uint64_t generation);
     // checks.cc
-    port::Task<> ask_leader(GroupId group, bool* answered, size_t* left, port::Signal* changed);
+    port::Task<> ask_leader(Question* asked, size_t* left, port::Signal* changed);
     // A finding each, without the brackets of a list.
     port::Task<std::string> findings_json(std::string keyspace);
     port::Task<> ask_why(FoundingMember member, std::string keyspace, std::string* out,
