@@ -90,8 +90,18 @@ class Writer(threading.Thread):
                     self.acknowledged[key] = max(answer, self.acknowledged.get(key, 0))
             except Exception:  # a node that is killed, a deadline that passed
                 client = None
-                time.sleep(0.05)
+                time.sleep(0.05)  # between two tries
             self.slowest = max(self.slowest, time.monotonic() - began)
+
+
+def go_on(writers):
+    """Until 200 more increments were acknowledged."""
+
+    def count():
+        return sum(sum(list(w.acknowledged.values())) for w in writers)
+
+    before = count()
+    poll(lambda: count() >= before + 200, 60, "the writers go on")
 
 
 def main():
@@ -180,16 +190,16 @@ def main():
             writers = [Writer(node) for node in cluster.nodes]
             for writer in writers:
                 writer.start()
-            time.sleep(1)
+            go_on(writers)
             for node in (first, second):
                 order = keyspace(third, "create", "cart", "--move", "--no-wait")
                 expect(order.returncode in (DONE, REFUSED), order.stderr)
                 node.kill()
-                time.sleep(1)
+                go_on(writers)  # in the midst of the move, with two of three
                 node.start()
                 cluster.wait_ready(60)
             poll(lambda: listed(third).get("cart", {}).get("settled"), 60, "cart serves")
-            time.sleep(2)
+            go_on(writers)
             for writer in writers:
                 writer.stop = True
             for writer in writers:
