@@ -128,6 +128,11 @@ def varint(data, at):
             return value, at
 
 
+def is_table(path):
+    """One of RocksDB's that was written to its end, which is its magic number."""
+    return pathlib.Path(path).read_bytes()[-8:] == bytes.fromhex("f7cff485b741e288")
+
+
 def table_places(path):
     """(name, offset) of every kind of byte in one of RocksDB's tables."""
     data = pathlib.Path(path).read_bytes()

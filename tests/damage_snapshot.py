@@ -19,6 +19,7 @@ from _damage import (
     TABLE_PARTS,
     Patient,
     flip,
+    is_table,
     records,
     segments,
     table_places,
@@ -233,17 +234,21 @@ def staged_places(which):
 
     def flipped(part):
         def damage(ward):
-            path = ward.staged()[which]
+            path = whole(ward)
             flip(path, dict(table_places(path))[part])
 
         return damage
 
+    def whole(ward):
+        """The engine may have died while it wrote the last."""
+        return [path for path in ward.staged() if is_table(path)][which]
+
     name = "first staged file" if which == 0 else "last staged file"
     for part in TABLE_PARTS:
         yield Place(f"{name}, {part}: a bit flipped", flipped(part))
-    yield Place(f"{name}: cut", lambda ward: halve(ward.staged()[which]))
-    yield Place(f"{name}: empty", lambda ward: os.truncate(ward.staged()[which], 0))
-    yield Place(f"{name}: deleted", lambda ward: ward.staged()[which].unlink())
+    yield Place(f"{name}: cut", lambda ward: halve(whole(ward)))
+    yield Place(f"{name}: empty", lambda ward: os.truncate(whole(ward), 0))
+    yield Place(f"{name}: deleted", lambda ward: whole(ward).unlink())
 
 
 def halve(path):

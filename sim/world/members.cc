@@ -172,7 +172,7 @@ void Cluster::operate(const Operation& op) {
     process(at)->operate(asked, [this, text, number, hit, group = op.group](std::string fate) {
         say("operator: " + text + ": " + fate);
         const bool refused = fate.starts_with("invalid argument") || fate.starts_with("conflict");
-        hit(fate == "done" ? "done" : refused ? "refused" : "unknown");
+        hit(fate == "done" || fate == "under way" ? "done" : refused ? "refused" : "unknown");
         if (const auto it = operating_.find(group); it != operating_.end())
             if (it->second.erase(number) && it->second.empty()) operating_.erase(it);
     });

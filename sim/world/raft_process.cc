@@ -269,16 +269,21 @@ port::Task<> RaftProcess::operate_task(Operation op, std::function<void(std::str
                  : op.what == What::Replace ? node::Order::What::Replace
                                             : node::Order::What::Transfer;
     Result<void> result;
+    bool under_way = false;  // taken on; its end is not waited for
     if (!op.direct) {
         auto answer = co_await node_->order(order);
-        if (!answer) result = std::unexpected(answer.error());
+        if (!answer)
+            result = std::unexpected(answer.error());
+        else
+            under_way = answer->starts_with("{\"done\":false");
     } else if (op.what == What::Transfer) {
         result = co_await node_->member(ShardId(0)).transfer(op.group, op.node);
     } else {
         result = co_await node_->member(ShardId(0)).change(op.group, node::change_of(order), true);
     }
-    done(result ? "done"
-                : std::string(to_string(result.error().code)) + ": " + result.error().context);
+    done(under_way ? "under way"
+         : result  ? "done"
+                   : std::string(to_string(result.error().code)) + ": " + result.error().context);
 }
 
 CatalogueView RaftProcess::catalogue() const {

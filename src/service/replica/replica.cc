@@ -302,6 +302,11 @@ Status Replica::status() const {
              removed_,
              config_.self,
              dropped_ > applied_.matched_by_all && core_ && is_witness()};
+    if (stopped_) {  // its core stands still where it was, which may be in the lead
+        s.raft.role = raft::Role::Follower;
+        s.raft.leader = {};
+        s.raft.peers.clear();
+    }
     for (const auto& [to, sender] : sending_)
         s.snapshots.push_back(
             {false, sender->node(), sender->head().meta.index, sender->bytes(), {}});

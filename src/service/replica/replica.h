@@ -157,7 +157,7 @@ struct Parts {
 struct Status {
     GroupId group;
     raft::Status raft;
-    bool stopped = false;  // poisoned: a CHECK failed while applying
+    bool stopped = false;  // it takes no part any more: it leads nothing, and knows of no leader
     std::string stopped_why;
     size_t queued = 0, proposed = 0, overlay = 0, to_apply = 0;
     LogIndex in_engine;  // applied, and written to the engine

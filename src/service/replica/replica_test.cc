@@ -869,7 +869,10 @@ TEST(Replica, ADamagedKeyStopsTheGroupAndLeavesNobodyWaiting) {  // rule 39
     b.submit(4, 0, get("k"));
     b.submit(5, 3, set("c", "1"));
     b.run_for(milliseconds(100));
-    EXPECT_TRUE(b.replica->status().stopped);
+    const Status status = b.replica->status();
+    EXPECT_TRUE(status.stopped);
+    EXPECT_EQ(status.raft.role, raft::Role::Follower) << "it led, and does so no more";
+    EXPECT_FALSE(status.raft.leader);
     for (uint64_t ticket = 2; ticket <= 5; ++ticket)
         EXPECT_EQ(b.answered(ticket), 1u) << ticket;
 }
