@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # proof: `asterias demo` counts 100,000 words exactly, 20 times with its leader, 20 with all killed
 # evidence: skeleton
-# without: *_test.cc
+# without: *_test.cc *_fuzz.cc */corpus/*
 set -euo pipefail
 ./dev build release
 export ASTERIAS="$ROOT/build/release/asterias" ASTERIAS_BUILD="$ROOT/build/release"

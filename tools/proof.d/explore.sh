@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # proof: no state of a small group, within the bounds of each setup of raft-explore, breaks a rule
 # evidence: never_lost
-# without: *_test.cc tests
+# without: *_test.cc *_fuzz.cc */corpus/* tests src/app
 set -euo pipefail
 ./dev build release raft-explore
 explore=build/release/raft-explore

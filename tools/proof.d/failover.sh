@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # proof: a lost leader costs what the blueprint allows, beside etcd in the same run
 # evidence: never_lost
-# without: *_test.cc tests
+# without: *_test.cc *_fuzz.cc */corpus/* tests
 # Needs root, for namespaces, and the machine alone. Every row goes to docs/evidence/failover.md.
 set -euo pipefail
 ./dev bench --rows failover --runs "${FAILOVER_RUNS:-7}" --json "$STATE/bench.json" |

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # proof: the promised figures of a write hold beside etcd, Redis and the floor, in the same run
 # evidence: skeleton
-# without: *_test.cc tests
+# without: *_test.cc *_fuzz.cc */corpus/* tests
 # Every row goes to docs/evidence/figures.md, also those that are missed. Alone on the machine only.
 set -euo pipefail
 ./dev bench --json "$STATE/bench.json" | tee "$STATE/output" || true

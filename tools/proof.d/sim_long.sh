@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # proof: 20,000 seeds of 60 simulated seconds and more under all faults without a violation
 # evidence: never_lost
-# without: *_test.cc tests
+# without: *_test.cc *_fuzz.cc */corpus/* tests src/app
 #
 # In parts of 500 seeds, each judged by itself (medians, silent fault sites); a part that has passed
 # is not run again.

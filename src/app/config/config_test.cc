@@ -77,6 +77,10 @@ TEST(Config, WordsThatAreNoTomlAreRefusedWithTheirLine) {
     // Assertions of the library stood where these are found.
     for (const char* bad : {"[!]", "[\x02", "[[!]]", "!", "= 1", "a.!", "a = !", "a = [", "a = {!"})
         EXPECT_TRUE(problems(of_file(bad)).starts_with("n.toml:1: ")) << bad;
+    // The library does not reckon with U+FB26 to U+FEFE, be it in a string (found by config_fuzz).
+    EXPECT_TRUE(problems(of_file("shards =\uFEF7 1\n")).starts_with("n.toml:1: "));
+    EXPECT_TRUE(problems(of_file("shards \uFE0F= 1\n")).starts_with("n.toml:1: "));
+    EXPECT_EQ(problems(of_file("shards = 1 # \u26A0\uFE0F\ndata = \"\"\"\uFEF7\"\"\"\n")), "");
 }
 
 TEST(Config, ContradictionsNameBothAsTheOperatorSaidThem) {

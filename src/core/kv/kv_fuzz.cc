@@ -20,6 +20,7 @@ void commands(const Bytes& data) {
     encode(out, c);
     wire::Reader again(out.take());
     require(decode_command(again) == c && again.at_end());
+    if (c.op == Op::Boundary) return;  // catalogue_fuzz evaluates those
     // Whatever a gateway sends, a leader can evaluate: on nothing, and on a number.
     Record number;
     number.value = Bytes::literal("41");
