@@ -470,6 +470,8 @@ def write_bulk(arena, nodes):
 
 def full_disk(arena, nodes):
     """Fills, then writes until it hurts. What must hold then is asked by whoever calls."""
+    for node in arena.cluster.running():  # an earlier fault may have just started one again
+        poll(lambda: attempt(node, "SET", "before", "1")[0] == "OK", 40, f"{node} takes writes")
     for node in nodes:
         arena.mortal.add(node)
         volume = arena.volumes[node.index]
